@@ -1,0 +1,1 @@
+"""The exchange: the central process that services register with and calls go through."""

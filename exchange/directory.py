@@ -1,0 +1,106 @@
+"""The directory: which service instances there are, under which names and groups, and who watches them.
+
+A table and its indexes; it sends nothing and knows no connections. Peers are told apart by their keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from fireflyzmq.wire.commands import BY_ADDRESS, BY_GROUP, BY_NAME, BY_REGISTRY
+
+if TYPE_CHECKING:
+    from exchange.routing import Peer, Route
+
+Watch = tuple[int, str]
+"""What is watched: BY_NAME, BY_GROUP, BY_ADDRESS or BY_REGISTRY, and the key (the registry's is "")."""
+
+
+class Entry:
+    """One service instance: its identity, who offers it, and the routes that mention it.
+
+    `listed` says whether its name and groups find it: a hidden, refused or draining service is not listed, but
+    who holds its address still reaches it.
+    """
+
+    __slots__ = ("address", "groups", "introduced", "listed", "name", "number", "peer", "routes", "unique", "user")
+
+    def __init__(self, peer: Peer, number: int, address: str, name: str, groups: dict[str, str]) -> None:
+        self.peer = peer
+        self.number = number
+        self.address = address
+        self.name = name
+        self.groups = groups
+        self.user: str | None = None
+        self.listed = False
+        self.unique = False
+        self.routes: set[Route] = set()
+        self.introduced: set[bytes] = set()
+
+    def to_fields(self) -> list[Any]:
+        """What the wire carries of an entry: peer id, number, name, address, groups with roles, user, listed."""
+        return [self.peer.id, self.number, self.name, self.address, self.groups, self.user, self.listed]
+
+    def watches(self) -> Iterable[Watch]:
+        """The watches that this entry answers to as it is now."""
+        yield BY_ADDRESS, self.address
+        if self.listed:
+            yield BY_REGISTRY, ""
+            if self.name:
+                yield BY_NAME, self.name
+            for group in self.groups:
+                yield BY_GROUP, group
+
+
+class Directory:
+    """Entries by address, by name and by group, and the keys of the peers that watch."""
+
+    def __init__(self) -> None:
+        self._found: dict[Watch, dict[str, Entry]] = {}
+        self._watchers: dict[Watch, set[bytes]] = {}
+
+    def find(self, kind: int, key: str) -> list[Entry]:
+        """The entries that a watch shows, in the order of their coming."""
+        return list(self._found.get((kind, key), {}).values())
+
+    def at(self, address: str) -> Entry | None:
+        """The entry of an address."""
+        return self._found.get((BY_ADDRESS, address), {}).get(address)
+
+    def keys(self, kind: int) -> list[str]:
+        """All names, groups or addresses that find something."""
+        return [key for found_kind, key in self._found if found_kind == kind]
+
+    def add(self, entry: Entry) -> None:
+        """Index an entry under what it answers to now; undo with `remove` before the entry changes."""
+        for watch in entry.watches():
+            self._found.setdefault(watch, {})[entry.address] = entry
+
+    def remove(self, entry: Entry) -> None:
+        """Take an entry out of all indexes."""
+        for watch in entry.watches():
+            found = self._found.get(watch)
+            if found is not None and found.get(entry.address) is entry:
+                del found[entry.address]
+                if not found:
+                    del self._found[watch]
+
+    def interested(self, entry: Entry) -> set[bytes]:
+        """The keys of the peers that watch something this entry answers to now."""
+        keys: set[bytes] = set()
+        for watch in entry.watches():
+            keys |= self._watchers.get(watch, set())
+        return keys
+
+    def watch(self, peer: bytes, watch: Watch) -> None:
+        """Let a peer see a name, group, address or the registry."""
+        self._watchers.setdefault(watch, set()).add(peer)
+
+    def unwatch(self, peer: bytes, watch: Watch) -> None:
+        """End a peer's watch."""
+        watchers = self._watchers.get(watch)
+        if watchers is not None:
+            watchers.discard(peer)
+            if not watchers:
+                del self._watchers[watch]

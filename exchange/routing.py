@@ -1,0 +1,530 @@
+"""The routing core: what the exchange does with each message, without a socket, a clock or a thread.
+
+Two rules. Messages to one peer leave in the order in which they were decided, so whoever has a peer's last
+message also has everything before it. And a body is never decoded: an envelope is forwarded by its head
+alone, through one table look-up once its route is known.
+
+Messages come in as frames and go out as `(key, frames)` pairs, a key being whatever the server knows its peers
+by (a routing id). The core raises nothing on what a peer sends: a peer that breaks the protocol is told why and
+cut.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from exchange.config import Limits
+from exchange.directory import Directory, Entry, Watch
+from fireflyzmq.deadlines import Deadlines
+from fireflyzmq.wire.binding import address_of
+from fireflyzmq.wire.commands import (
+    ABSENT,
+    BY_NAME,
+    BY_REGISTRY,
+    CLOSE,
+    COMMAND_NAMES,
+    CREDIT,
+    ENVELOPE,
+    ENVELOPE_COST,
+    GONE,
+    GOODBYE,
+    HELLO,
+    INTRODUCED,
+    JOIN,
+    LEAVE,
+    MAX_FRAME,
+    NO_TARGET,
+    PRESENT,
+    QUEUE_FULL,
+    REFUSED,
+    REGISTER,
+    REGISTERED,
+    REJECTED,
+    STATE,
+    TARGET_GONE,
+    UNWATCH,
+    VERSION,
+    WATCH,
+    WELCOME,
+    WITHDRAW,
+)
+from fireflyzmq.wire.frames import (
+    ProtocolError,
+    describe,
+    encode_control,
+    envelope_head,
+    parse_control,
+    parse_head,
+    returned_head,
+)
+from fireflyzmq.wire.names import EXCHANGE_NAME, name_problem
+
+logger = logging.getLogger(__name__)
+
+_STATE_ENTRIES = 100
+"""Entries in one STATE message, so that its frame stays under the limit whatever groups they are in."""
+
+Frames = tuple[bytes, ...]
+Send = tuple[bytes, Frames]
+
+
+class Route:
+    """Where the envelopes under one head of one peer go, and the head they go on under."""
+
+    __slots__ = ("head", "out_head", "peer", "source", "target")
+
+    def __init__(self, peer: Peer, head: bytes, source: Entry, target: Entry) -> None:
+        self.peer = peer
+        self.head = head
+        self.source = source
+        self.target = target
+        self.out_head = envelope_head(peer.id, target.number, source.number)
+
+
+class Peer:
+    """One connection: its services, its routes, and the flow of bytes in both directions.
+
+    `credit` is how many bytes of envelopes the peer still takes, `allowance` how many it may still send.
+    """
+
+    __slots__ = (
+        "allowance",
+        "credit",
+        "forwarded",
+        "id",
+        "key",
+        "process",
+        "queue",
+        "queued",
+        "routes",
+        "services",
+        "since",
+        "watches",
+        "window",
+    )
+
+    def __init__(self, key: bytes, peer_id: bytes, process: str, window: int, allowance: int, since: float) -> None:
+        self.key = key
+        self.id = peer_id
+        self.process = process
+        self.since = since
+        self.window = window
+        self.credit = window
+        self.allowance = allowance
+        self.services: dict[int, Entry] = {}
+        self.routes: dict[bytes, Route] = {}
+        self.watches: set[Watch] = set()
+        self.queue: deque[tuple[Frames, int, Route | None]] = deque()
+        self.queued = 0
+        self.forwarded = 0
+
+    def __repr__(self) -> str:
+        return f"<peer {self.id.hex()} {self.process}>"
+
+
+class RoutingCore:
+    """The exchange's state and its reactions.
+
+    `identity` (4 random bytes) makes peer ids differ between one life of the exchange and the next; `operator`
+    is the key of the peer that may register the name `exchange`.
+    """
+
+    def __init__(self, identity: bytes, limits: Limits | None = None, operator: bytes = b"") -> None:
+        self.identity = identity
+        self.limits = limits or Limits()
+        self.directory = Directory()
+        self.peers: dict[bytes, Peer] = {}
+        self.refusals = 0
+        self.returned = 0
+        self._operator = operator
+        self._by_id: dict[bytes, Peer] = {}
+        self._serial = 0
+        self._sends: list[Send] = []
+        self._overfull: set[bytes] = set()
+        self._strangers: Deadlines[bytes] = Deadlines()
+        self._stranger_due: dict[bytes, float] = {}
+        self._commands: dict[int, Callable[..., None]] = {
+            GOODBYE: self._receive_goodbye,
+            REGISTER: self._receive_register,
+            WITHDRAW: self._receive_withdraw,
+            CLOSE: self._receive_close,
+            JOIN: self._receive_join,
+            LEAVE: self._receive_leave,
+            WATCH: self._receive_watch,
+            UNWATCH: self._receive_unwatch,
+            CREDIT: self._receive_credit,
+        }
+
+    # What the server calls.
+
+    def receive(self, key: bytes, frames: list[bytes], now: float) -> list[Send]:
+        """React to a message: `frames` behind the routing id. Returns what to send, in order."""
+        peer = self.peers.get(key)
+        if peer is None:
+            self._receive_from_stranger(key, frames, now)
+        else:
+            try:
+                route = peer.routes.get(frames[0])
+                if route is not None and len(frames) == 2:
+                    self._forward(peer, route, frames[1])
+                else:
+                    self._receive_slow(peer, frames)
+            except ProtocolError as error:
+                self._refuse(key, "protocol", str(error))
+        return self._take()
+
+    def gone(self, key: bytes, reason: str) -> list[Send]:
+        """React to the loss of a peer's connection."""
+        peer = self.peers.get(key)
+        if peer is not None:
+            logger.info("%r gone: %s", peer, reason)
+            self._remove(peer, reason)
+        return self._take()
+
+    def connected(self, key: bytes, now: float) -> None:
+        """Give a connection that has not yet said anything its time to say hello."""
+        if key not in self.peers and key not in self._stranger_due:
+            due = now + self.limits.hello_seconds
+            self._stranger_due[key] = due
+            self._strangers.add(key, due)
+
+    def expire(self, now: float) -> list[Send]:
+        """React to the time: connections that never said hello are refused."""
+        for key in self._strangers.expired(now):
+            if self._stranger_due.pop(key, None) is not None:
+                self._refuse(key, "hello", f"no hello within {self.limits.hello_seconds} s")
+        return self._take()
+
+    def next_deadline(self) -> float | None:
+        """When `expire` has something to do next."""
+        return self._strangers.next()
+
+    # Envelopes: the hot path.
+
+    def _forward(self, peer: Peer, route: Route, body: bytes) -> None:
+        cost = len(body) + ENVELOPE_COST
+        self._charge(peer, cost)
+        target = route.target.peer
+        if target.credit > 0 and not target.queue:
+            target.credit -= cost
+            target.forwarded += 1
+            self._sends.append((target.key, (route.out_head, body)))
+        else:
+            self._enqueue(target, route, body, cost)
+
+    def _charge(self, peer: Peer, cost: int) -> None:
+        """Count what a peer sent against its allowance, and give it back when half of it is used."""
+        if cost > MAX_FRAME + ENVELOPE_COST:
+            raise ProtocolError(f"a frame of {cost - ENVELOPE_COST} bytes is over the limit of {MAX_FRAME}")
+        peer.allowance -= cost
+        window = self.limits.window
+        if peer.allowance < window // 2:
+            granted = window - peer.allowance
+            peer.allowance = window
+            self._control(peer, CREDIT, granted)
+
+    def _enqueue(self, target: Peer, route: Route, body: bytes, cost: int) -> None:
+        if target.queued + cost > self.limits.queue:
+            self._return(route.peer, route.head, body, QUEUE_FULL)
+            return
+        target.queue.append(((route.out_head, body), cost, route))
+        target.queued += cost
+
+    def _return(self, sender: Peer, head: bytes, body: bytes, reason: int) -> None:
+        """Send an envelope that was not delivered back to its sender."""
+        self.returned += 1
+        self._deliver(sender, (returned_head(head, reason), body), len(body) + ENVELOPE_COST)
+
+    def _deliver(self, peer: Peer, frames: Frames, cost: int) -> None:
+        """Send now, or behind what waits already. Nothing overtakes; a peer that lets too much wait is cut."""
+        if not peer.queue and (cost == 0 or peer.credit > 0):
+            peer.credit -= cost
+            self._sends.append((peer.key, frames))
+            return
+        size = sum(map(len, frames)) + ENVELOPE_COST
+        peer.queue.append((frames, cost, None))
+        peer.queued += size if cost == 0 else cost
+        if peer.queued > 2 * self.limits.queue:
+            self._overfull.add(peer.key)
+
+    def _receive_slow(self, peer: Peer, frames: list[bytes]) -> None:
+        """Everything but an envelope on a known route."""
+        head = frames[0]
+        if not head:
+            return
+        if head[0] == ENVELOPE:
+            if len(frames) != 2:
+                raise ProtocolError(f"an envelope has two frames: {describe(frames)}")
+            self._route(peer, head, frames[1])
+            return
+        handler = self._commands.get(head[0])
+        if handler is None:
+            raise ProtocolError(f"{COMMAND_NAMES.get(head[0], head[0])} is not for a peer to send")
+        handler(peer, *parse_control(head))
+
+    def _route(self, peer: Peer, head: bytes, body: bytes) -> None:
+        """Forward the first envelope under a head: check both ends, introduce the sender, remember the route."""
+        target_id, to, sender = parse_head(head)
+        source = peer.services.get(sender)
+        if source is None:
+            raise ProtocolError(f"an envelope from service number {sender}, which this peer has not")
+        target_peer = self._by_id.get(target_id)
+        target = target_peer.services.get(to) if target_peer is not None else None
+        if target is None:
+            self._charge(peer, len(body) + ENVELOPE_COST)
+            self._return(peer, head, body, NO_TARGET)
+            return
+        if target.peer.key not in source.introduced:
+            source.introduced.add(target.peer.key)
+            self._control(target.peer, INTRODUCED, source.to_fields())
+        route = Route(peer, head, source, target)
+        peer.routes[head] = route
+        source.routes.add(route)
+        target.routes.add(route)
+        self._forward(peer, route, body)
+
+    def _receive_credit(self, peer: Peer, granted: int) -> None:
+        peer.credit = min(peer.credit + granted, peer.window)
+        queue = peer.queue
+        while queue and (queue[0][1] == 0 or peer.credit > 0):
+            frames, cost, _ = queue.popleft()
+            peer.credit -= cost
+            peer.queued -= cost or sum(map(len, frames)) + ENVELOPE_COST
+            self._sends.append((peer.key, frames))
+
+    # Coming and going.
+
+    def _receive_from_stranger(self, key: bytes, frames: list[bytes], now: float) -> None:
+        if not frames or not frames[0]:
+            return
+        try:
+            if frames[0][0] != HELLO:
+                raise ProtocolError(f"hello comes first, not {describe(frames)}")
+            (hello,) = parse_control(frames[0])
+            self._receive_hello(key, hello, now)
+        except ProtocolError as error:
+            self._refuse(key, "protocol", str(error))
+        due = self._stranger_due.pop(key, None)
+        if due is not None:
+            self._strangers.discard(key, due)
+
+    def _receive_hello(self, key: bytes, hello: dict[str, Any], now: float) -> None:
+        versions, window = hello.get("versions"), hello.get("window")
+        if not isinstance(versions, list) or not isinstance(window, int) or window <= 0:
+            raise ProtocolError("a hello says which versions it speaks and how large its window is")
+        process = str(hello.get("process", ""))[:200]
+        if VERSION not in versions:
+            reason = f"this exchange speaks wire version {VERSION}, the peer {versions[:8]}"
+            self._refuse(key, "version", reason, process)
+            return
+        if len(self.peers) >= self.limits.peers:
+            self._refuse(key, "limit", f"there are {len(self.peers)} peers already", process)
+            return
+        self._serial += 1
+        peer_id = self.identity + self._serial.to_bytes(4, "big")
+        peer = Peer(key, peer_id, process, min(window, self.limits.queue), self.limits.window, now)
+        self.peers[key] = self._by_id[peer_id] = peer
+        welcome = {
+            "version": VERSION,
+            "peer": peer_id,
+            "exchange": self.identity.hex(),
+            "now": now,
+            "window": self.limits.window,
+            "message": self.limits.message,
+        }
+        self._control(peer, WELCOME, welcome)
+        logger.debug("%r is welcome", peer)
+
+    def _receive_goodbye(self, peer: Peer, reason: str) -> None:
+        logger.debug("%r says goodbye: %s", peer, reason)
+        self._remove(peer, "goodbye")
+
+    def _refuse(self, key: bytes, code: str, reason: str, process: str = "") -> None:
+        """Tell a peer why it is cut, and forget it."""
+        self.refusals += 1
+        peer = self.peers.get(key)
+        logger.warning("refused %s: %s", peer or process or key.hex(), reason)
+        if peer is not None:
+            self._remove(peer, "kicked")
+        details = {"versions": [VERSION]}
+        self._sends.append((key, (encode_control(REFUSED, code, reason[:500], details),)))
+
+    def _remove(self, peer: Peer, reason: str) -> None:
+        """Forget a peer: its services are withdrawn, what waits for it goes back, its partners are told."""
+        del self.peers[peer.key]
+        del self._by_id[peer.id]
+        for watch in peer.watches:
+            self.directory.unwatch(peer.key, watch)
+        partners: set[bytes] = set()
+        for entry in list(peer.services.values()):
+            self._unlist(entry, reason)
+            partners |= self._drop_entry(entry)
+        waiting, peer.queue = peer.queue, deque()
+        for frames, _, route in waiting:
+            if route is not None and route.peer.key in self.peers:
+                self._return(route.peer, route.head, frames[1], TARGET_GONE)
+        for key in partners:
+            self._control_to(key, GONE, peer.id, 0, reason)
+
+    # Services.
+
+    def _receive_register(
+        self, peer: Peer, number: int, secret: bytes, name: str, groups: dict[str, str], options: dict[str, Any]
+    ) -> None:
+        problem = self._registration_problem(peer, number, secret, name, groups)
+        if problem is not None:
+            self._control(peer, REJECTED, number, "illegal", problem)
+            return
+        address = address_of(secret)
+        former = self.directory.at(address)
+        if former is not None:
+            self._close(former, "moved")
+        entry = Entry(peer, number, address, name, groups)
+        entry.unique = bool(options.get("unique"))
+        peer.services[number] = entry
+        taken = self._name_taken(entry)
+        if taken is None:
+            entry.listed = bool(options.get("visible", True))
+        self.directory.add(entry)
+        if taken is not None:
+            self._control(peer, REJECTED, number, "taken", taken)
+            return
+        self._control(peer, REGISTERED, number, address)
+        self._announce(entry, self.directory.interested(entry))
+
+    def _registration_problem(
+        self, peer: Peer, number: int, secret: bytes, name: str, groups: dict[str, str]
+    ) -> str | None:
+        if not 0 < number < 1 << 32 or number in peer.services:
+            return f"service number {number} is in use or out of range"
+        if len(secret) < 16:
+            return "a secret has at least 16 bytes"
+        if len(peer.services) >= self.limits.services_per_peer:
+            return f"this peer has {len(peer.services)} services already"
+        if len(groups) > self.limits.groups_per_service:
+            return f"a service is in at most {self.limits.groups_per_service} groups"
+        if name == EXCHANGE_NAME and peer.key != self._operator:
+            return f"the name {EXCHANGE_NAME!r} is the exchange's own"
+        problem = name_problem(name, "service name") if name else None
+        for group, role in groups.items():
+            problem = problem or name_problem(group, "group name")
+            if not isinstance(role, str) or (role and name_problem(role)):
+                problem = problem or f"the role in group {group!r} is not a name"
+        return problem
+
+    def _name_taken(self, entry: Entry) -> str | None:
+        """Why an entry may not have its name, when it or one that has the name wants to be the only one."""
+        others = self.directory.find(BY_NAME, entry.name) if entry.name else []
+        if others and (entry.unique or any(other.unique for other in others)):
+            return f"the name {entry.name!r} is taken by {others[0].peer.process or 'another process'}"
+        return None
+
+    def _receive_withdraw(self, peer: Peer, number: int, reason: str) -> None:
+        self._unlist(self._entry(peer, number), reason or "withdrawn")
+
+    def _receive_close(self, peer: Peer, number: int, reason: str) -> None:
+        self._close(self._entry(peer, number), reason or "goodbye")
+
+    def _close(self, entry: Entry, reason: str) -> None:
+        """End one service of a peer that stays: no longer found, no longer reached, partners told."""
+        self._unlist(entry, reason)
+        for key in self._drop_entry(entry):
+            self._control_to(key, GONE, entry.peer.id, entry.number, reason)
+
+    def _receive_join(self, peer: Peer, number: int, group: str, role: str) -> None:
+        check = name_problem(group, "group name") or (name_problem(role, "role") if role else None)
+        entry = self._entry(peer, number)
+        if check is not None or len(entry.groups) >= self.limits.groups_per_service:
+            raise ProtocolError(check or f"a service is in at most {self.limits.groups_per_service} groups")
+        self._regroup(entry, {**entry.groups, group: role})
+
+    def _receive_leave(self, peer: Peer, number: int, group: str) -> None:
+        entry = self._entry(peer, number)
+        self._regroup(entry, {name: role for name, role in entry.groups.items() if name != group})
+
+    def _regroup(self, entry: Entry, groups: dict[str, str]) -> None:
+        """Change an entry's groups: tell who watched it before or watches it now, and introduce it anew."""
+        keys = self.directory.interested(entry)
+        self.directory.remove(entry)
+        entry.groups = groups
+        self.directory.add(entry)
+        for route in [route for route in entry.routes if route.source is entry]:
+            self._drop_route(route)
+        entry.introduced.clear()
+        self._announce(entry, keys | self.directory.interested(entry))
+
+    def _unlist(self, entry: Entry, reason: str) -> None:
+        """Let nobody find an entry any more; who is in touch with it stays so."""
+        keys = self.directory.interested(entry)
+        self.directory.remove(entry)
+        was_listed, entry.listed = entry.listed, False
+        self.directory.add(entry)
+        if was_listed:
+            for key in keys:
+                self._control_to(key, ABSENT, entry.address, reason)
+
+    def _announce(self, entry: Entry, keys: set[bytes]) -> None:
+        for key in keys:
+            self._control_to(key, PRESENT, entry.to_fields())
+
+    def _drop_entry(self, entry: Entry) -> set[bytes]:
+        """Remove an entry and its routes; returns the keys of the peers at their other ends."""
+        self.directory.remove(entry)
+        entry.peer.services.pop(entry.number, None)
+        partners = set()
+        for route in list(entry.routes):
+            other = route.target if route.source is entry else route.source
+            partners.add(other.peer.key)
+            self._drop_route(route)
+        partners.discard(entry.peer.key)
+        return partners
+
+    def _drop_route(self, route: Route) -> None:
+        route.peer.routes.pop(route.head, None)
+        route.source.routes.discard(route)
+        route.target.routes.discard(route)
+        route.source.introduced.discard(route.target.peer.key)
+
+    # Watching.
+
+    def _receive_watch(self, peer: Peer, kind: int, key: str) -> None:
+        if kind > BY_REGISTRY or kind < BY_NAME or len(peer.watches) >= self.limits.watches_per_peer:
+            raise ProtocolError(f"watch {kind} {key[:50]!r} is unknown, or one too many")
+        peer.watches.add((kind, key))
+        self.directory.watch(peer.key, (kind, key))
+        entries = [entry.to_fields() for entry in self.directory.find(kind, key)]
+        for start in range(0, max(len(entries), 1), _STATE_ENTRIES):
+            last = start + _STATE_ENTRIES >= len(entries)
+            self._control(peer, STATE, kind, key, entries[start : start + _STATE_ENTRIES], last)
+
+    def _receive_unwatch(self, peer: Peer, kind: int, key: str) -> None:
+        peer.watches.discard((kind, key))
+        self.directory.unwatch(peer.key, (kind, key))
+
+    # Helpers.
+
+    def _entry(self, peer: Peer, number: int) -> Entry:
+        entry = peer.services.get(number)
+        if entry is None:
+            raise ProtocolError(f"this peer has no service number {number}")
+        return entry
+
+    def _control(self, peer: Peer, command: int, *fields: Any) -> None:
+        self._deliver(peer, (encode_control(command, *fields),), 0)
+
+    def _control_to(self, key: bytes, command: int, *fields: Any) -> None:
+        peer = self.peers.get(key)
+        if peer is not None:
+            self._control(peer, command, *fields)
+
+    def _take(self) -> list[Send]:
+        """The sends of this reaction, after cutting the peers for which it made too much wait."""
+        while self._overfull:
+            key = self._overfull.pop()
+            if key in self.peers:
+                self._refuse(key, "overload", f"{self.peers[key].queued} bytes wait for a peer that does not read")
+        sends, self._sends = self._sends, []
+        return sends

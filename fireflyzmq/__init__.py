@@ -1,0 +1,1 @@
+"""The library: services, endpoints and the dispatcher."""

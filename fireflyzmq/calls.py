@@ -1,0 +1,448 @@
+"""Calls: the calling half of a session. Each call is started here, ends here exactly once, and is found by its
+number in between.
+
+A call goes to an instance that the caller chooses among those the mirror shows; when none is there yet that it may
+wait for, it is parked with its target. One function, `_settle_where`, decides where a call that is not under way goes:
+when it is made, when its target or the connection changes, when its patience ends, and when it comes back undelivered.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import struct
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from fireflyzmq.balance import POLICIES, sticky
+from fireflyzmq.deadlines import Deadlines
+from fireflyzmq.errors import (
+    ExchangeLost,
+    Failure,
+    MessageTooLarge,
+    Overloaded,
+    RequestCancelled,
+    RequestEncoding,
+    RequestTimeout,
+    ServiceUnavailable,
+    ServiceWithdrawn,
+    failure_from_fields,
+)
+from fireflyzmq.request import current_request
+from fireflyzmq.wire.codec import Pack, new_pack
+from fireflyzmq.wire.commands import (
+    CANCEL,
+    FAILURE,
+    LOAD,
+    MAX_MESSAGE,
+    NO_TARGET,
+    NOT_ACCEPTED,
+    QUEUE_FULL,
+    REQUEST,
+)
+from fireflyzmq.wire.frames import NOBODY, ProtocolError
+
+if TYPE_CHECKING:
+    from fireflyzmq.channels import Channel, Channels
+    from fireflyzmq.mirror import Instance, Target
+    from fireflyzmq.serving import LocalService
+
+logger = logging.getLogger(__name__)
+
+PENDING, VALUE, FAILED = 0, 1, 2
+
+BATCH = 32
+"""Requests that may leave before the turn ends, when they are half of what is in flight on their channel."""
+
+_numbers = itertools.count(1)
+_float64 = struct.Struct(">d")
+
+
+class CallOptions:
+    """How the calls of an endpoint are made; times in seconds."""
+
+    __slots__ = ("balance", "key", "oneway", "timeout", "wait")
+
+    def __init__(
+        self,
+        timeout: float = 30.0,
+        wait: float = 0.0,
+        balance: str = "least-pending",
+        key: str | None = None,
+        oneway: bool = False,
+    ) -> None:
+        if not timeout > 0:
+            raise ValueError(f"a timeout is more than 0 seconds, not {timeout!r}")
+        if not wait >= 0:
+            raise ValueError(f"a wait is 0 seconds or more, not {wait!r}")
+        if balance not in POLICIES:
+            raise ValueError(f"balance is one of {', '.join(POLICIES)}, not {balance!r}")
+        if key is not None and not isinstance(key, str):
+            raise TypeError(f"a key is a str, not {type(key).__name__}")
+        self.timeout = timeout
+        self.wait = wait
+        self.balance = balance
+        self.key = key
+        self.oneway = oneway
+
+
+class Call(int):
+    """One call: its number, where it is, and its outcome once it has one.
+
+    `channel` is None while the call is parked or has ended. Subclasses tell whoever waits in `finished`.
+    """
+
+    caller: LocalService
+    target: Target
+    options: CallOptions
+    method: str
+    deadline: float
+    calls: Calls
+    item: bytes = b""
+    channel: Channel | None = None
+    wait_until: float = 0.0
+    tried: tuple[Instance, ...] = ()
+    state: int = PENDING
+    value: Any = None
+
+    def finished(self) -> None:
+        """Tell whoever waits that `state` and `value` are set."""
+
+
+class Calls:
+    """A session's calls in flight and parked.
+
+    `connected` and `attached` say whether there is a connection now, and whether there is to be one at all.
+    """
+
+    def __init__(self, channels: Channels, clock: Callable[[], float], make: Callable[[int], Call]) -> None:
+        self.connected = False
+        self.attached = False
+        self.message_limit = MAX_MESSAGE
+        self.queue_limit = 2 * MAX_MESSAGE
+        self.started = 0
+        self.late = 0
+        self._channels = channels
+        self._clock = clock
+        self._make = make
+        self._pack = new_pack()
+        self._pending: dict[int, Call] = {}
+        self._deadlines: Deadlines[int] = Deadlines()
+
+    def __len__(self) -> int:
+        return len(self._pending)
+
+    # Starting.
+
+    def start(
+        self,
+        caller: LocalService,
+        target: Target,
+        options: CallOptions,
+        method: str,
+        args: Sequence[Any],
+        kwargs: dict[str, Any],
+    ) -> Call:
+        """Start a call and return it; whatever is wrong becomes its failure."""
+        now = self._clock()
+        ready = target.ready
+        if len(ready) != 1 or options.oneway:
+            return self._start_slow(caller, target, options, method, args, kwargs, now)
+        number = next(_numbers)
+        call = self._new(number, caller, target, options, method, now)
+        channel = ready[0].channels.get(caller.number)
+        if channel is None:
+            channel = self._channels.open(caller, ready[0])
+        item = self._encode(call, self._pack, args, kwargs, channel.offset)
+        if item:
+            self._pending[number] = call
+            self._deadlines.add(number, call.deadline)
+            self._send(call, channel, item)
+        return call
+
+    def _start_slow(
+        self,
+        caller: LocalService,
+        target: Target,
+        options: CallOptions,
+        method: str,
+        args: Sequence[Any],
+        kwargs: dict[str, Any],
+        now: float,
+    ) -> Call:
+        call = self.prepare(caller, target, options, method, args, kwargs, self._pack, now)
+        if call.state == PENDING:
+            self.launch(call)
+        return call
+
+    def prepare(
+        self,
+        caller: LocalService,
+        target: Target,
+        options: CallOptions,
+        method: str,
+        args: Sequence[Any],
+        kwargs: dict[str, Any],
+        pack: Pack,
+        now: float,
+    ) -> Call:
+        """Make a call without starting it: safe in any thread, with a pack function of its own."""
+        call = self._new(next(_numbers), caller, target, options, method, now)
+        item = self._encode(call, pack, args, kwargs, 0.0)
+        call.item = item
+        return call
+
+    def launch(self, call: Call) -> None:
+        """Start a prepared call."""
+        number = int(call)
+        self._pending[number] = call
+        self._deadlines.add(number, call.deadline)
+        now = self._clock()
+        call.wait_until = now + call.options.wait
+        self._settle_where(call, now)
+
+    def _new(
+        self, number: int, caller: LocalService, target: Target, options: CallOptions, method: str, now: float
+    ) -> Call:
+        call = self._make(number)
+        call.calls = self
+        call.caller = caller
+        call.target = target
+        call.options = options
+        call.method = method
+        deadline = now + options.timeout
+        request = current_request.get()
+        call.deadline = deadline if request is None or request.deadline > deadline else request.deadline
+        self.started += 1
+        return call
+
+    def _encode(self, call: Call, pack: Pack, args: Sequence[Any], kwargs: dict[str, Any], offset: float) -> bytes:
+        """The request's item, or b"" after failing the call. The deadline stands last, to be written again."""
+        number = 0 if call.options.oneway else int(call)
+        try:
+            if kwargs:
+                item = pack([REQUEST, number, call.method, list(args), kwargs, call.deadline + offset])
+            else:
+                item = pack([REQUEST, number, call.method, list(args), call.deadline + offset])
+        except Exception as error:  # msgpack's own errors, or whatever a user's encoder raises
+            self._fail(call, RequestEncoding(f"the arguments do not travel: {error}"))
+            return b""
+        if len(item) > self.message_limit:
+            problem = f"a request of {len(item)} bytes is over the limit of {self.message_limit}"
+            self._fail(call, MessageTooLarge(problem))
+            return b""
+        return item
+
+    def _send(self, call: Call, channel: Channel, item: bytes) -> None:
+        """Put a call under way on a channel."""
+        if self._channels.queued > self.queue_limit:
+            self._fail(call, Overloaded("too many bytes wait for the exchange", {"retry_after": 0.1}))
+            return
+        call.channel = channel
+        call.item = item
+        channel.inflight += 1
+        self._channels.append(channel, item, int(call))
+        waiting = len(channel.items)
+        if waiting >= BATCH and 2 * waiting >= channel.inflight:
+            self._channels.flush_channel(channel)
+
+    # Where a call goes that is not under way.
+
+    def _settle_where(self, call: Call, now: float) -> None:
+        """Send a call to an instance, park it while there is something to wait for, or fail it."""
+        target = call.target
+        candidates = target.ready
+        if call.tried:
+            candidates = [instance for instance in candidates if instance not in call.tried]
+        if candidates:
+            self._dispatch(call, self._choose(target, candidates, call.options, now))
+        elif now < call.wait_until:
+            self._park(call)
+        elif self.attached and not self.connected:
+            self._fail(call, ExchangeLost("there is no connection to the exchange"))
+        elif target.unconfirmed or not target.known:
+            self._park(call)
+        else:
+            self._fail(call, self._why_nobody(call))
+
+    def _park(self, call: Call) -> None:
+        call.target.parked[int(call)] = call
+        if call.wait_until < call.deadline:
+            self._deadlines.add(int(call), call.wait_until)
+
+    def _why_nobody(self, call: Call) -> Failure:
+        if isinstance(call.value, Failure):
+            return call.value
+        return ServiceUnavailable(f"nobody offers {call.target.key!r}")
+
+    def _choose(self, target: Target, candidates: Sequence[Instance], options: CallOptions, now: float) -> Instance:
+        if len(candidates) == 1:
+            return candidates[0]
+        if options.key is not None:
+            return sticky(options.key, candidates)
+        return POLICIES[options.balance](target, candidates, now)
+
+    def _dispatch(self, call: Call, instance: Instance) -> None:
+        call.target.parked.pop(int(call), None)
+        call.value = None
+        channel = instance.channels.get(call.caller.number) or self._channels.open(call.caller, instance)
+        item = call.item[:-8] + _float64.pack(call.deadline + channel.offset)
+        call.tried = (*call.tried, instance)
+        self._send(call, channel, item)
+        if call.options.oneway and call.state == PENDING:
+            self._end(call, VALUE, None)
+
+    def release(self, target: Target) -> None:
+        """A target changed: its parked calls go, or wait on, or fail."""
+        if target.parked:
+            now = self._clock()
+            for call in list(target.parked.values()):
+                if call.state == PENDING:
+                    self._settle_where(call, now)
+
+    # Ending.
+
+    def receive_response(self, channel: Channel, number: int, value: Any) -> None:
+        """An answer: the call ends with its value, when it is the one that this channel's service was asked."""
+        call = self._pending.get(number)
+        if call is None or call.channel is not channel:
+            self.late += 1
+            return
+        del self._pending[number]
+        self._deadlines.discard(number, call.deadline)
+        channel.inflight -= 1
+        call.channel = None
+        call.state = VALUE
+        call.value = value
+        call.finished()
+
+    def receive_other(self, channel: Channel, item: list[Any]) -> None:
+        """A failure, a refusal to take a request, or news of a service's load."""
+        kind, number = item[0], item[1]
+        if kind == LOAD:
+            self._note_load(channel, number)
+            return
+        call = self._pending.get(number)
+        if call is None or call.channel is not channel:
+            self.late += 1
+        elif kind == FAILURE:
+            _, _, name, code, description, origin, details = item[:7]
+            self._fail(call, failure_from_fields(name, code, description, origin, details))
+        elif kind == NOT_ACCEPTED:
+            self._try_elsewhere(call, _not_accepted(item))
+        else:
+            raise ProtocolError(f"item of unknown kind {kind}")
+
+    def receive_returned(self, channel: Channel, number: int, reason: int) -> None:
+        """A request of ours comes back from the exchange, undelivered."""
+        call = self._pending.get(number)
+        if call is None or call.channel is not channel:
+            return
+        name = call.target.key
+        if reason == QUEUE_FULL:
+            failure: Failure = Overloaded(f"the exchange's queue for {name!r} is full", {"retry_after": 0.1})
+        elif reason == NO_TARGET:
+            failure = ServiceUnavailable(f"{name!r} has just gone")
+        else:
+            failure = ServiceWithdrawn(f"{name!r} went before the request was delivered")
+        self._try_elsewhere(call, failure)
+
+    def _try_elsewhere(self, call: Call, failure: Failure) -> None:
+        """A call that certainly did not run goes to an instance not tried yet; without one it fails."""
+        channel = call.channel
+        if channel is not None:
+            channel.inflight -= 1
+            call.channel = None
+            if channel.instance is not None and channel.instance not in call.tried:
+                call.tried = (*call.tried, channel.instance)
+        call.value = failure
+        self._settle_where(call, self._clock())
+
+    def fail_channel(self, channel: Channel, reason: str) -> None:
+        """A channel ended: its calls in flight end with it, and may have run."""
+        if not channel.inflight:
+            return
+        for call in [call for call in self._pending.values() if call.channel is channel]:
+            if self.connected or channel.local.closed or channel.peer == NOBODY:
+                failure: Failure = ServiceWithdrawn(
+                    f"{channel.binding.name or 'the service'!r} went while the call was in flight ({reason})"
+                )
+            else:
+                failure = ExchangeLost(f"the connection was lost while the call was in flight ({reason})")
+            self._fail(call, failure)
+
+    def lost(self) -> None:
+        """The connection is gone: parked calls whose patience is over fail."""
+        now = self._clock()
+        for call in [call for call in self._pending.values() if call.channel is None]:
+            self._settle_where(call, now)
+
+    def cancel(self, call: Call) -> bool:
+        """End a call by its caller's wish, and tell whoever works for it; False when it had ended already."""
+        if call.state != PENDING:
+            return False
+        self._tell_cancelled(call)
+        self._fail(call, RequestCancelled("the caller cancelled the call"))
+        return True
+
+    def _tell_cancelled(self, call: Call) -> None:
+        if call.channel is not None:
+            self._channels.append(call.channel, self._pack([CANCEL, int(call)]))
+
+    def expire(self, now: float) -> None:
+        """End the calls whose deadline has come, and those whose patience has."""
+        for number in self._deadlines.expired(now):
+            call = self._pending.get(number)
+            if call is None:
+                continue
+            if call.deadline <= now:
+                self._tell_cancelled(call)
+                seconds = call.options.timeout
+                self._fail(call, RequestTimeout(f"no answer by the deadline (timeout {seconds:g} s)"))
+            elif call.channel is None:
+                self._settle_where(call, now)
+
+    def next_deadline(self) -> float | None:
+        """When `expire` has something to do next."""
+        return self._deadlines.next()
+
+    def fail_caller(self, caller: LocalService) -> None:
+        """A local service is closed: its calls end."""
+        for call in [call for call in self._pending.values() if call.caller is caller]:
+            self.cancel(call)
+
+    def _fail(self, call: Call, failure: Failure) -> None:
+        failure.service = call.target.key
+        failure.method = call.method
+        failure.id = int(call)
+        self._end(call, FAILED, failure)
+
+    def _end(self, call: Call, state: int, value: Any) -> None:
+        """The one way out for all calls but those that `receive_response` ends."""
+        if call.state != PENDING:
+            return
+        number = int(call)
+        self._pending.pop(number, None)
+        self._deadlines.discard(number, call.deadline)
+        call.target.parked.pop(number, None)
+        if call.channel is not None:
+            call.channel.inflight -= 1
+            call.channel = None
+        call.state = state
+        call.value = value
+        call.finished()
+
+    def _note_load(self, channel: Channel, load: Any) -> None:
+        instance = channel.instance
+        if instance is not None and isinstance(load, int):
+            instance.load = load
+            instance.load_at = self._clock()
+            instance.own_at_load = sum(each.inflight for each in instance.channels.values())
+
+
+def _not_accepted(item: list[Any]) -> Failure:
+    """The failure that a refused request ends with when nobody else takes it: why, and when to retry."""
+    why, retry_after = item[2], item[3]
+    if why == "draining":
+        return ServiceUnavailable("the service is stopping")
+    return Overloaded(f"the service does not take more requests ({why})", {"retry_after": retry_after})

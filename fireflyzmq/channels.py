@@ -1,0 +1,467 @@
+"""Channels: the envelopes between this session's services and others, in both directions.
+
+A channel is one local service in touch with one service of a peer (or of this session). What is said on it in one
+turn of the loop leaves together; what is too large for a frame leaves in parts; what the exchange has given no
+credit for waits here, each channel getting its turn. It knows nothing of what the items mean.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from fireflyzmq.wire.codec import new_pack, unpack, unpack_raw
+from fireflyzmq.wire.commands import (
+    CANCEL,
+    CREDIT,
+    ENVELOPE,
+    ENVELOPE_COST,
+    FAILURE,
+    MAX_FRAME,
+    MAX_MESSAGE,
+    PART,
+    REQUEST,
+    RESPONSE,
+    WINDOW,
+)
+from fireflyzmq.wire.frames import (
+    HEAD_SIZE,
+    NOBODY,
+    ProtocolError,
+    encode_control,
+    envelope_head,
+    item_slices,
+    join_items,
+    parse_head,
+)
+
+if TYPE_CHECKING:
+    from fireflyzmq.mirror import Instance
+    from fireflyzmq.request import Request
+    from fireflyzmq.serving import LocalService
+    from fireflyzmq.wire.binding import Binding
+
+logger = logging.getLogger(__name__)
+
+MAX_BODY = MAX_FRAME - 1024
+"""Bytes of items in one body; the rest of a frame is for the array's header."""
+
+ANSWERS_AT_ONCE = 32
+"""Answers that leave before the turn ends, so that the caller can go on meanwhile."""
+
+ANSWERS_WITHIN = 0.002
+"""Seconds after which answers leave before the turn ends."""
+
+Frames = tuple[bytes, ...]
+
+
+class Channel:
+    """One local service in touch with one other service.
+
+    `inflight` counts the local service's calls that have not ended, `serving` holds the requests being served by
+    their numbers at the other side. `offset` is what turns a deadline here into the exchange's time.
+    """
+
+    __slots__ = (
+        "answers",
+        "binding",
+        "in_head",
+        "inflight",
+        "instance",
+        "items",
+        "local",
+        "number",
+        "offset",
+        "out_head",
+        "parts",
+        "peer",
+        "serving",
+        "size",
+        "waiting",
+    )
+
+    def __init__(self, local: LocalService, peer: bytes, number: int, binding: Binding, offset: float) -> None:
+        self.local = local
+        self.peer = peer
+        self.number = number
+        self.binding = binding
+        self.offset = offset
+        self.out_head = envelope_head(peer, number, local.number)
+        self.in_head = envelope_head(peer, local.number, number)
+        self.instance: Instance | None = None
+        self.items: list[bytes] = []
+        self.size = 0
+        self.answers = 0
+        self.inflight = 0
+        self.serving: dict[int, Request] = {}
+        self.parts: list[bytes] = []
+        self.waiting: deque[Frames] = deque()
+
+    def __repr__(self) -> str:
+        return f"<Channel {self.local.name or self.local.number} - {self.binding!r}>"
+
+
+class CallSide(Protocol):
+    """What reacts to items that answer our calls."""
+
+    def receive_response(self, channel: Channel, number: int, value: Any) -> None: ...
+    def receive_other(self, channel: Channel, item: list[Any]) -> None: ...
+    def receive_returned(self, channel: Channel, number: int, reason: int) -> None: ...
+    def fail_channel(self, channel: Channel, reason: str) -> None: ...
+
+
+class ServingSide(Protocol):
+    """What reacts to items that ask something of us."""
+
+    def receive_request(self, channel: Channel, item: list[Any]) -> None: ...
+    def receive_cancel(self, channel: Channel, number: int) -> None: ...
+    def refuse_undecodable(self, channel: Channel, number: int, problem: str) -> None: ...
+    def cancel_channel(self, channel: Channel) -> None: ...
+    def load_item(self, service: LocalService) -> bytes | None: ...
+
+
+class Channels:
+    """All channels of a session, and the credit they share.
+
+    `send` takes the frames of one message; `wake` asks for a call of `flush` at the end of the loop's turn.
+    """
+
+    calls: CallSide
+    serving: ServingSide
+
+    def __init__(
+        self,
+        send: Callable[[Frames], None],
+        wake: Callable[[], None],
+        clock: Callable[[], float],
+        control: Callable[[list[bytes]], None],
+    ) -> None:
+        self.credit = 0
+        self.queued = 0
+        self.bad_items = 0
+        self._send = send
+        self._wake = wake
+        self._clock = clock
+        self._control = control
+        self._awake = False
+        self._pack = new_pack()
+        self._by_head: dict[bytes, Channel] = {}
+        self._by_peer: dict[bytes, set[Channel]] = {}
+        self._dirty: list[Channel] = []
+        self._blocked: deque[Channel] = deque()
+        self._looped: deque[tuple[Channel, bytes]] = deque()
+        self._introduced: dict[bytes, dict[int, Binding]] = {}
+        self._locals: dict[int, LocalService] = {}
+        self._used = 0
+        self._offset = 0.0
+        self._backlog = 0
+
+    # Outgoing.
+
+    def append(self, channel: Channel, item: bytes, number: int = 0) -> None:
+        """Say an item on a channel; it leaves at the end of the turn, or when a frame is full.
+
+        `number` is the call's for a request, which is told when a part of it comes back.
+        """
+        size = len(item)
+        if channel.size + size > MAX_BODY:
+            self.flush_channel(channel)
+            if size > MAX_BODY:
+                self._append_parts(channel, item, number)
+                return
+        if not channel.items:
+            self._dirty.append(channel)
+            if not self._awake:
+                self._awake = True
+                self._wake()
+        channel.items.append(item)
+        channel.size += size
+
+    def _append_parts(self, channel: Channel, item: bytes, number: int) -> None:
+        """Send an item that no frame holds as parts, each an envelope of its own."""
+        step = MAX_BODY - 64
+        for index, start in enumerate(range(0, len(item), step)):
+            last = start + step >= len(item)
+            channel.items.append(self._pack([PART, number, index, last, item[start : start + step]]))
+            self.flush_channel(channel)
+
+    def flush_channel(self, channel: Channel) -> None:
+        """Let what was said on a channel leave now."""
+        items = channel.items
+        if not items:
+            return
+        if channel.answers:
+            load = self.serving.load_item(channel.local)
+            if load is not None:
+                items.append(load)
+            channel.answers = 0
+        body = join_items(items)
+        channel.items = []
+        channel.size = 0
+        if channel.peer == NOBODY:
+            self._looped.append((channel, body))
+            self._ask_to_wake()
+        elif self.credit > 0 and not channel.waiting:
+            self.credit -= len(body) + ENVELOPE_COST
+            self._send((channel.out_head, body))
+        else:
+            if not channel.waiting:
+                self._blocked.append(channel)
+            channel.waiting.append((channel.out_head, body))
+            self.queued += len(body) + ENVELOPE_COST
+
+    def flush(self) -> None:
+        """End of the turn: everything said leaves, and what local services said to each other arrives."""
+        self._awake = False
+        dirty, self._dirty = self._dirty, []
+        for channel in dirty:
+            if channel.items:
+                self.flush_channel(channel)
+        for _ in range(len(self._looped)):
+            channel, body = self._looped.popleft()
+            arrived = self._by_head.get(envelope_head(NOBODY, channel.number, channel.local.number))
+            if arrived is None:
+                arrived = self._open_incoming(NOBODY, channel.number, channel.local.number)
+            if arrived is not None:
+                self._receive_body(arrived, body)
+        if self._looped or self._dirty:
+            self._ask_to_wake()
+
+    def grant(self, credit: int) -> None:
+        """The exchange takes `credit` more bytes: what waits leaves, the channels taking turns."""
+        self.credit += credit
+        while self._blocked and self.credit > 0:
+            channel = self._blocked.popleft()
+            frames = channel.waiting.popleft()
+            cost = len(frames[1]) + ENVELOPE_COST
+            self.credit -= cost
+            self.queued -= cost
+            self._send(frames)
+            if channel.waiting:
+                self._blocked.append(channel)
+
+    def _ask_to_wake(self) -> None:
+        if not self._awake:
+            self._awake = True
+            self._wake()
+
+    # Incoming.
+
+    def receive(self, frames: list[bytes], backlog: int = 0) -> None:
+        """Take a message; `backlog` says how many more have already been read behind it."""
+        channel = self._by_head.get(frames[0])
+        self._backlog = backlog
+        if channel is not None:
+            self._receive_envelope(channel, frames[1])
+        elif frames[0][:1] == _ENVELOPE_BYTE:
+            self._receive_first(frames)
+        else:
+            self._control(frames)
+
+    def _receive_envelope(self, channel: Channel, body: bytes) -> None:
+        """Take a body from the exchange; the credit for it goes back when it is worked off."""
+        self._receive_body(channel, body)
+        self._used += len(body) + ENVELOPE_COST
+        if self._used >= WINDOW // 2:
+            self._send((encode_control(CREDIT, self._used),))
+            self._used = 0
+
+    def _receive_body(self, channel: Channel, body: bytes) -> None:
+        started = self._clock()
+        try:
+            items = unpack(body)
+        except Exception:  # any decoder's fault; find out which item's
+            items = self._decode_each(channel, body)
+        receive_response, receive_request = self.calls.receive_response, self.serving.receive_request
+        for item in items:
+            try:
+                kind = item[0]
+                if kind == REQUEST:
+                    receive_request(channel, item)
+                elif kind == RESPONSE:
+                    receive_response(channel, item[1], item[2])
+                else:
+                    self._receive_other(channel, item)
+            except Exception:
+                self._count_bad_item(channel)
+            if channel.answers >= ANSWERS_AT_ONCE or (channel.answers and self._clock() - started > ANSWERS_WITHIN):
+                self.flush_channel(channel)
+                started = self._clock()
+
+    def _receive_other(self, channel: Channel, item: list[Any]) -> None:
+        if item[0] == CANCEL:
+            self.serving.receive_cancel(channel, item[1])
+        elif item[0] == PART:
+            self._receive_part(channel, *item[2:5])
+        else:
+            self.calls.receive_other(channel, item)
+
+    def _receive_part(self, channel: Channel, index: int, last: bool, data: bytes) -> None:
+        """Join the parts of an item that no frame holds, and take it when it is whole.
+
+        Parts of one item come in order and unmixed. When one is missing (it went back to its sender), the rest is
+        dropped: the sender knows.
+        """
+        parts = channel.parts
+        if index == 0:
+            parts.clear()
+        if index != len(parts):
+            return
+        parts.append(data)
+        if len(parts) * MAX_BODY > MAX_MESSAGE + 2 * MAX_FRAME:
+            parts.clear()
+            raise ProtocolError(f"an item of more than {MAX_MESSAGE} bytes in parts")
+        if last:
+            whole = join_items([b"".join(parts)])
+            parts.clear()
+            self._receive_body(channel, whole)
+
+    def _decode_each(self, channel: Channel, body: bytes) -> list[Any]:
+        """The items of a body that does not decode as a whole: broken requests are answered, the others taken."""
+        items = []
+        try:
+            slices = item_slices(body)
+        except ProtocolError:
+            self._count_bad_item(channel)
+            return []
+        for packed in slices:
+            try:
+                items.append(unpack(packed))
+            except Exception as error:
+                items.extend(self._broken_item(channel, packed, error))
+        return items
+
+    def _broken_item(self, channel: Channel, packed: bytes, error: Exception) -> list[Any]:
+        """What to do with an item whose value does not decode: its call still has to end."""
+        problem = f"{type(error).__name__}: {error}"
+        try:
+            item = unpack_raw(packed)
+            if item[0] == REQUEST:
+                self.serving.refuse_undecodable(channel, item[1], problem)
+            elif item[0] == RESPONSE:
+                return [[FAILURE, item[1], "ResponseEncoding", 52, f"the answer does not decode: {problem}", "", None]]
+        except Exception:
+            self._count_bad_item(channel)
+        return []
+
+    def _receive_first(self, frames: list[bytes]) -> None:
+        """Take the first envelope under a head: from a service that the exchange has introduced."""
+        peer, to, sender = parse_head(frames[0])
+        channel = self._open_incoming(peer, to, sender)
+        if channel is None or len(frames) != 2:
+            logger.warning("an envelope for service number %d, which is not here", to)
+            return
+        self._receive_envelope(channel, frames[1])
+
+    def receive_returned(self, frames: list[bytes]) -> None:
+        """Take an envelope of ours that was not delivered: its requests may go elsewhere."""
+        peer, to, sender = parse_head(frames[0])
+        channel = self._by_head.get(envelope_head(peer, sender, to))
+        if channel is None:
+            return
+        reason = frames[0][HEAD_SIZE] if len(frames[0]) > HEAD_SIZE else 0
+        for packed in item_slices(frames[1]):
+            kind, number = unpack_raw(packed)[:2]
+            if kind in (REQUEST, PART):
+                self.calls.receive_returned(channel, number, reason)
+
+    def backlog(self) -> int:
+        """How many messages have been read and not yet worked off."""
+        return self._backlog
+
+    def _count_bad_item(self, channel: Channel) -> None:
+        self.bad_items += 1
+        logger.warning("a bad item from %r", channel.binding, exc_info=logger.isEnabledFor(logging.DEBUG))
+
+    # Opening and closing.
+
+    def add_local(self, service: LocalService) -> None:
+        """Let a local service be in touch with others."""
+        self._locals[service.number] = service
+
+    def open(self, local: LocalService, instance: Instance) -> Channel:
+        """The channel on which a local service calls an instance."""
+        head = envelope_head(instance.peer, local.number, instance.number)
+        channel = self._by_head.get(head)
+        if channel is None:
+            channel = self._add(local, instance.peer, instance.number, instance.binding)
+        channel.instance = instance
+        instance.channels[local.number] = channel
+        return channel
+
+    def introduce(self, peer: bytes, number: int, binding: Binding) -> None:
+        """The exchange says who a service of a peer is, before its first envelope and after a change."""
+        self._introduced.setdefault(peer, {})[number] = binding
+        for channel in self._by_peer.get(peer, ()):
+            if channel.number == number:
+                channel.binding = binding
+
+    def _open_incoming(self, peer: bytes, to: int, sender: int) -> Channel | None:
+        local = self._locals.get(to)
+        if peer == NOBODY:
+            source = self._locals.get(sender)
+            binding = source.binding if source is not None else None
+        else:
+            binding = self._introduced.get(peer, {}).get(sender)
+        if local is None or binding is None:
+            return None
+        return self._add(local, peer, sender, binding)
+
+    def _add(self, local: LocalService, peer: bytes, number: int, binding: Binding) -> Channel:
+        channel = Channel(local, peer, number, binding, 0.0 if peer == NOBODY else self._offset)
+        self._by_head[channel.in_head] = channel
+        self._by_peer.setdefault(peer, set()).add(channel)
+        return channel
+
+    def gone(self, peer: bytes, number: int, reason: str) -> None:
+        """A peer has left (`number` 0), or one service of it: what is in flight with it ends."""
+        for channel in list(self._by_peer.get(peer, ())):
+            if number in (0, channel.number):
+                self._close(channel, reason)
+        if number:
+            self._introduced.get(peer, {}).pop(number, None)
+        else:
+            self._introduced.pop(peer, None)
+
+    def remove_local(self, service: LocalService, reason: str) -> None:
+        """A local service is closed: its channels end, at both ends for those of this session."""
+        self._locals.pop(service.number, None)
+        self.gone(NOBODY, service.number, reason)
+        for channel in [channel for channel in self._by_head.values() if channel.local is service]:
+            self._close(channel, reason)
+
+    def opened(self, credit: int, offset: float) -> None:
+        """The connection is there: so much credit, and so far ahead of our clock is the exchange's."""
+        self._offset = offset
+        self._used = 0
+        self.credit = 0
+        self.grant(credit)
+
+    def lost(self, reason: str) -> None:
+        """The connection is gone, and with it every channel that went through it."""
+        self.credit = 0
+        for peer in [peer for peer in self._by_peer if peer != NOBODY]:
+            for channel in list(self._by_peer[peer]):
+                self._close(channel, reason)
+        self._introduced.clear()
+
+    def _close(self, channel: Channel, reason: str) -> None:
+        self._by_head.pop(channel.in_head, None)
+        channels = self._by_peer[channel.peer]
+        channels.discard(channel)
+        if not channels:
+            del self._by_peer[channel.peer]
+        if channel.instance is not None:
+            channel.instance.channels.pop(channel.local.number, None)
+        if channel.waiting:
+            self._blocked.remove(channel)
+            self.queued -= sum(len(frames[1]) + ENVELOPE_COST for frames in channel.waiting)
+        channel.items = []
+        channel.waiting.clear()
+        self.calls.fail_channel(channel, reason)
+        self.serving.cancel_channel(channel)
+
+
+_ENVELOPE_BYTE = bytes((ENVELOPE,))

@@ -1,0 +1,65 @@
+"""Deadlines: keys that fall due at a time, added and taken back in constant time.
+
+A hashed timing wheel (Varghese and Lauck, 1987) without its fixed size: keys whose time falls into the same
+tick share a set, and a heap holds the ticks. A key taken back leaves nothing behind, unlike an entry in a
+plain heap, which would hold each finished call until its deadline. Pure: time comes in as an argument.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Hashable
+from typing import Generic, TypeVar
+
+Key = TypeVar("Key", bound=Hashable)
+
+TICK = 0.005
+"""Seconds by which a deadline may be late; it is never early."""
+
+_PER_SECOND = 1 / TICK
+
+
+class Deadlines(Generic[Key]):
+    """A set of (key, when) pairs, each pair in it at most once; `when` in seconds of the owner's clock."""
+
+    __slots__ = ("_buckets", "_ticks")
+
+    def __init__(self) -> None:
+        self._buckets: dict[int, set[Key]] = {}
+        self._ticks: list[int] = []
+
+    def __len__(self) -> int:
+        return sum(map(len, self._buckets.values()))
+
+    def add(self, key: Key, when: float) -> None:
+        """Let `key` fall due at `when`."""
+        tick = int(when * _PER_SECOND) + 1
+        bucket = self._buckets.get(tick)
+        if bucket is None:
+            self._buckets[tick] = {key}
+            heapq.heappush(self._ticks, tick)
+        else:
+            bucket.add(key)
+
+    def discard(self, key: Key, when: float) -> None:
+        """Take back what `add(key, when)` put in; nothing happens when it is not there any more."""
+        bucket = self._buckets.get(int(when * _PER_SECOND) + 1)
+        if bucket is not None:
+            bucket.discard(key)
+
+    def next(self) -> float | None:
+        """The earliest time at which `expired` may return something, or None when nothing is due ever."""
+        while self._ticks:
+            tick = self._ticks[0]
+            if self._buckets[tick]:
+                return tick * TICK
+            heapq.heappop(self._ticks)
+            del self._buckets[tick]
+        return None
+
+    def expired(self, now: float) -> list[Key]:
+        """Take out and return the keys whose time has come, the earliest tick's first."""
+        due: list[Key] = []
+        while self._ticks and self._ticks[0] * TICK <= now:
+            due.extend(self._buckets.pop(heapq.heappop(self._ticks)))
+        return due

@@ -1,0 +1,268 @@
+"""The mirror: what this session knows of the exchange's directory, and of its own services.
+
+It holds the names, groups and addresses that are watched (targets) with the instances behind each. Local services
+are always in it; remote ones as the exchange says. It sends nothing: the session asks it what to watch.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from fireflyzmq.wire.binding import Binding
+from fireflyzmq.wire.commands import BY_ADDRESS, BY_GROUP, BY_NAME, BY_REGISTRY
+from fireflyzmq.wire.frames import NOBODY
+
+if TYPE_CHECKING:
+    from fireflyzmq.calls import Call
+    from fireflyzmq.channels import Channel
+
+Key = tuple[int, str]
+
+IDLE_WATCH = 60.0
+"""Seconds for which a watch outlives the last endpoint that used it."""
+
+
+class Instance:
+    """One service instance that can be called: who it is, where its envelopes go, and how busy it says it is.
+
+    `load` is the number of requests it reported with its last answers, `own_at_load` how many of this session's
+    were in flight there at that moment (they are in the load already).
+    """
+
+    __slots__ = (
+        "binding",
+        "channels",
+        "groups",
+        "listed",
+        "load",
+        "load_at",
+        "number",
+        "own_at_load",
+        "peer",
+        "placed",
+    )
+
+    def __init__(
+        self, peer: bytes, number: int, binding: Binding, groups: dict[str, str], listed: bool = True
+    ) -> None:
+        self.peer = peer
+        self.number = number
+        self.binding = binding
+        self.groups = groups
+        self.listed = listed
+        self.channels: dict[int, Channel] = {}
+        self.load = 0
+        self.load_at = 0.0
+        self.own_at_load = 0
+        self.placed: set[Key] = set()
+
+    @property
+    def local(self) -> bool:
+        """Whether the service is one of this session's own."""
+        return self.peer == NOBODY
+
+    def answers_to(self) -> list[Key]:
+        """What finds this instance now."""
+        keys: list[Key] = [(BY_ADDRESS, self.binding.address)]
+        if self.listed:
+            keys.append((BY_REGISTRY, ""))
+            if self.binding.name:
+                keys.append((BY_NAME, self.binding.name))
+            keys.extend((BY_GROUP, group) for group in self.groups)
+        return keys
+
+    @classmethod
+    def from_fields(cls, fields: list[Any]) -> Instance:
+        """Make an instance of a directory entry on the wire; ValueError when it is not one."""
+        peer, number, name, address, groups, user, listed = fields[:7]
+        if not (isinstance(peer, bytes) and isinstance(number, int) and isinstance(groups, dict)):
+            raise ValueError("a directory entry's fields have the wrong types")
+        binding = Binding.from_fields([name, address, sorted(groups), user])
+        return cls(peer, number, binding, groups, bool(listed))
+
+
+class Target:
+    """A watched name, group or address: its instances, and the calls that wait for one.
+
+    `known` says whether the exchange has answered for it (always, without an exchange); `unconfirmed` are the
+    instances from before a lost connection that have not come back yet.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "holders",
+        "idle",
+        "key",
+        "kind",
+        "known",
+        "listeners",
+        "parked",
+        "ready",
+        "snapshot",
+        "turn",
+        "unconfirmed",
+        "version",
+    )
+
+    def __init__(self, kind: int, key: str, known: bool) -> None:
+        self.kind = kind
+        self.key = key
+        self.known = known
+        self.ready: list[Instance] = []
+        self.unconfirmed: dict[str, Instance] = {}
+        self.snapshot: dict[str, Instance] = {}
+        self.parked: dict[int, Call] = {}
+        self.listeners: list[Callable[[Target], None]] = []
+        self.holders: weakref.WeakSet[Any] = weakref.WeakSet()
+        self.turn = 0
+        self.idle = False
+        self.version = 0
+
+    def __repr__(self) -> str:
+        return f"<Target {self.key} with {len(self.ready)} instances>"
+
+
+class Mirror:
+    """Targets by what they watch, and the instances found through them by address."""
+
+    def __init__(self, changed: Callable[[Target], None]) -> None:
+        self._changed = changed
+        self._targets: dict[Key, Target] = {}
+        self._instances: dict[str, Instance] = {}
+        self._local: dict[str, Instance] = {}
+
+    def targets(self) -> list[Target]:
+        """All that is watched."""
+        return list(self._targets.values())
+
+    def target(self, kind: int, key: str) -> Target | None:
+        """The target of a name, group or address when it is watched."""
+        return self._targets.get((kind, key))
+
+    def add(self, kind: int, key: str, known: bool) -> Target:
+        """Begin to watch; local instances are there at once."""
+        target = Target(kind, key, known)
+        self._targets[kind, key] = target
+        for instance in (*self._local.values(), *self._instances.values()):
+            if (kind, key) in instance.answers_to():
+                self._place(instance)
+        return target
+
+    def drop(self, target: Target) -> None:
+        """Cease to watch, and forget the instances that nothing else watches."""
+        self._targets.pop((target.kind, target.key), None)
+        for instance in target.ready:
+            instance.placed.discard((target.kind, target.key))
+            if not instance.placed and not instance.local:
+                self._instances.pop(instance.binding.address, None)
+
+    def instance(self, address: str) -> Instance | None:
+        """The instance of an address, local or watched."""
+        return self._local.get(address) or self._instances.get(address)
+
+    # Local services.
+
+    def set_local(self, instance: Instance) -> None:
+        """Show a local service, or its new groups."""
+        self.remove_local(instance.binding.address)
+        self._local[instance.binding.address] = instance
+        self._place(instance)
+
+    def remove_local(self, address: str) -> None:
+        """Show a local service no more."""
+        instance = self._local.pop(address, None)
+        if instance is not None:
+            self._displace(instance, [])
+
+    # What the exchange says.
+
+    def state(self, kind: int, key: str, instances: list[Instance], last: bool, keep_missing: bool) -> None:
+        """Take (a part of) the answer to a watch. With `keep_missing` who is not in it stays unconfirmed."""
+        target = self._targets.get((kind, key))
+        if target is None:
+            return
+        for instance in instances:
+            target.snapshot[instance.binding.address] = instance
+        if not last:
+            return
+        snapshot, target.snapshot = target.snapshot, {}
+        missing = [
+            instance for instance in target.ready if not instance.local and instance.binding.address not in snapshot
+        ]
+        for instance in missing:
+            self._remove_from(target, instance)
+        if not keep_missing:
+            target.unconfirmed.clear()
+        target.known = True
+        for instance in snapshot.values():
+            self.present(instance)
+        self._changed(target)
+
+    def present(self, instance: Instance) -> None:
+        """Take an instance that came or changed; its targets follow."""
+        address = instance.binding.address
+        if address in self._local:
+            return
+        known = self._instances.get(address)
+        if known is not None and (known.peer, known.number) == (instance.peer, instance.number):
+            known.binding, known.groups, known.listed = instance.binding, instance.groups, instance.listed
+            instance = known
+        elif known is not None:
+            self._displace(known, [])
+        self._place(instance)
+
+    def absent(self, address: str) -> None:
+        """Take it that an instance is to be called no more."""
+        instance = self._instances.pop(address, None)
+        if instance is not None:
+            self._displace(instance, [])
+
+    def lost(self) -> None:
+        """The connection is gone: remote instances stay unconfirmed until the exchange speaks of them again."""
+        for target in self._targets.values():
+            remote = [instance for instance in target.ready if not instance.local]
+            target.unconfirmed.update((instance.binding.address, instance) for instance in remote)
+            target.ready = [instance for instance in target.ready if instance.local]
+            target.snapshot = {}
+            target.version += 1
+            target.known = False
+        for instance in self._instances.values():
+            instance.placed.clear()
+        self._instances.clear()
+
+    def confirm(self) -> None:
+        """The time to come back is over: who is still unconfirmed is lost."""
+        for target in list(self._targets.values()):
+            if target.unconfirmed:
+                target.unconfirmed.clear()
+                self._changed(target)
+
+    def _place(self, instance: Instance) -> None:
+        keys = instance.answers_to()
+        self._displace(instance, keys)
+        for key in keys:
+            target = self._targets.get(key)
+            if target is not None and key not in instance.placed:
+                instance.placed.add(key)
+                target.unconfirmed.pop(instance.binding.address, None)
+                target.ready.append(instance)
+                target.version += 1
+                self._changed(target)
+        if instance.placed and not instance.local:
+            self._instances[instance.binding.address] = instance
+
+    def _displace(self, instance: Instance, keep: list[Key]) -> None:
+        for key in instance.placed.difference(keep):
+            target = self._targets.get(key)
+            if target is not None:
+                self._remove_from(target, instance)
+
+    def _remove_from(self, target: Target, instance: Instance) -> None:
+        target.unconfirmed.pop(instance.binding.address, None)
+        if (target.kind, target.key) in instance.placed:
+            instance.placed.discard((target.kind, target.key))
+            target.ready = [other for other in target.ready if other is not instance]
+            target.version += 1
+            self._changed(target)

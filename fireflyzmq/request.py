@@ -1,0 +1,69 @@
+"""Request: one call as the service that answers it sees it, and the request that is being served right now."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fireflyzmq.channels import Channel
+    from fireflyzmq.serving import LocalService
+    from fireflyzmq.wire.binding import Binding
+
+
+class Request:
+    """A call that a service is serving: `method`, `deadline` (the loop's time, s) and who sent it.
+
+    `properties` is a dictionary that travelled with the call beside its arguments (gateways put the remote
+    user and address there).
+    """
+
+    __slots__ = ("_clock", "channel", "deadline", "method", "number", "properties", "service", "suspended", "work")
+
+    def __init__(
+        self,
+        channel: Channel,
+        service: LocalService,
+        number: int,
+        method: str,
+        deadline: float,
+        clock: Callable[[], float],
+    ) -> None:
+        self.channel = channel
+        self.service = service
+        self.number = number
+        self.method = method
+        self.deadline = deadline
+        self.properties: dict[str, Any] = {}
+        self.work: Any = None
+        self.suspended: Any = None
+        self._clock = clock
+
+    @property
+    def sender(self) -> Binding:
+        """The calling service, as the exchange knows it; a caller cannot claim to be somebody else."""
+        return self.channel.binding
+
+    @property
+    def user(self) -> str | None:
+        """The user whom the exchange authenticated for the sender, None when it asks nobody."""
+        return self.channel.binding.user
+
+    @property
+    def id(self) -> str:
+        """A text that names this call in this process and in its caller's log."""
+        return f"{self.channel.binding.address[:8]}:{self.number}"
+
+    @property
+    def remaining(self) -> float:
+        """Seconds until the caller's deadline, 0.0 when it has passed."""
+        return max(0.0, self.deadline - self._clock())
+
+    def __repr__(self) -> str:
+        return f"<Request {self.id} {self.method}>"
+
+
+current_request: ContextVar[Request | None] = ContextVar("fireflyzmq_request", default=None)
+"""The request that the running method serves; calls made under it inherit its deadline."""

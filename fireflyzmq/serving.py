@@ -1,0 +1,347 @@
+"""Serving: the answering half of a session. It runs the methods that requests ask for, and answers each once.
+
+How a coroutine or a pool thread is run is the shell's business (`Runner`); everything else about a request, from
+its checks to the encoding of its answer, is here. Also here: what a session knows of its own services.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import traceback
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from fireflyzmq.deadlines import Deadlines
+from fireflyzmq.errors import (
+    ORIGIN,
+    ApplicationFailure,
+    Failure,
+    InvalidArguments,
+    MessageTooLarge,
+    MethodUnavailable,
+    RequestDecoding,
+    RequestTimeout,
+    ResponseEncoding,
+    failure_to_fields,
+)
+from fireflyzmq.methods import Method, MethodTable
+from fireflyzmq.request import Request, current_request
+from fireflyzmq.wire.binding import Binding, address_of
+from fireflyzmq.wire.codec import EncodingError, new_pack
+from fireflyzmq.wire.commands import FAILURE, LOAD, MAX_MESSAGE, NOT_ACCEPTED, RESPONSE
+from fireflyzmq.wire.frames import ProtocolError
+
+if TYPE_CHECKING:
+    from fireflyzmq.channels import Channel, Channels
+
+logger = logging.getLogger(__name__)
+
+
+class Owner(Protocol):
+    """What a session tells whoever a local service belongs to."""
+
+    def registered(self) -> None: ...
+    def registration_failed(self, code: str, problem: str) -> None: ...
+    def unexpected_failure(self, failure: Failure) -> None: ...
+    def stray_method(self, name: str) -> Callable[..., Any] | None: ...
+    def middleware(self) -> Callable[[str, Method, list[Any], dict[str, Any]], Any] | None: ...
+
+
+class LocalService:
+    """What a session knows of one of its services: its identity, its methods, and how busy it is.
+
+    The secret proves the address, to the exchange alone. `listed` says whether its name and groups find it.
+    """
+
+    __slots__ = (
+        "accepting",
+        "binding",
+        "closed",
+        "groups",
+        "listed",
+        "methods",
+        "middleware",
+        "name",
+        "number",
+        "owner",
+        "registered",
+        "reported",
+        "running",
+        "secret",
+        "unique",
+        "visible",
+    )
+
+    def __init__(self, number: int, name: str, owner: Owner, unique: bool = False, visible: bool = True) -> None:
+        self.number = number
+        self.name = name
+        self.owner = owner
+        self.unique = unique
+        self.visible = visible
+        self.secret = os.urandom(16)
+        self.groups: dict[str, str] = {}
+        self.binding = Binding(name, address_of(self.secret))
+        self.methods = MethodTable()
+        self.middleware = owner.middleware()
+        self.listed = visible
+        self.registered = False
+        self.accepting = True
+        self.closed = False
+        self.running = 0
+        self.reported = 0
+
+    def regroup(self, groups: dict[str, str]) -> None:
+        """Set the groups (name to role); the binding is a new one, as the old may be under way."""
+        self.groups = groups
+        self.binding = Binding(self.name, self.binding.address, tuple(sorted(groups)))
+
+
+class Runner(Protocol):
+    """How the shell runs what does not end at once. It reports with `Serving.finish`."""
+
+    def is_awaitable(self, value: object) -> bool: ...
+    def start_task(self, request: Request, awaitable: Any) -> Any: ...
+    def start_thread(self, request: Request, method: Method, call: Callable[[], Any]) -> Any: ...
+    def cancel(self, work: Any) -> None: ...
+
+
+class Suspended(BaseException):
+    """Raised by `suspendResponse`: the method has ended, and its answer comes later."""
+
+
+class Serving:
+    """The requests that a session's services are serving, and their answers."""
+
+    def __init__(self, channels: Channels, clock: Callable[[], float], runner: Runner) -> None:
+        self.debug = False
+        self.message_limit = MAX_MESSAGE
+        self.served = 0
+        self.expired = 0
+        self._channels = channels
+        self._clock = clock
+        self._runner = runner
+        self._pack = new_pack()
+        self._deadlines: Deadlines[Request] = Deadlines()
+
+    # Requests.
+
+    def receive_request(self, channel: Channel, item: list[Any]) -> None:
+        """Serve a request: check it, run its method, answer.
+
+        `item` is [REQUEST, number, method, args, deadline]; a dictionary of keywords may stand behind the arguments,
+        and one of properties behind that.
+        """
+        number, name, args = item[1], item[2], item[3]
+        kwargs: dict[str, Any] = item[4] if len(item) > 5 else _NO_KEYWORDS
+        deadline = item[-1] - channel.offset
+        if type(number) is not int or type(name) is not str or type(args) is not list or type(kwargs) is not dict:
+            raise ProtocolError("a request's fields have the wrong types")
+        if deadline <= self._clock():
+            self.expired += 1
+            return
+        service = channel.local
+        request = Request(channel, service, number, name, deadline, self._clock)
+        if len(item) > 6:
+            request.properties = item[5]
+        if not service.accepting:
+            self._refuse(request, "draining")
+            return
+        self.served += 1
+        method = service.methods.get(name)
+        if method is None:
+            method = self._stray_method(service, name)
+        if method is None:
+            self._answer_failure(request, MethodUnavailable(f"{service.name!r} exports no method {name!r}"))
+        elif kwargs or not method.least <= len(args) <= method.most:
+            self._serve_checked(request, method, args, kwargs)
+        elif method.threads or service.middleware is not None:
+            self._serve(request, method, args, kwargs)
+        else:
+            self._run(request, method.function, args, kwargs)
+
+    def _stray_method(self, service: LocalService, name: str) -> Method | None:
+        """What answers to a name that is not exported: the reserved methods, or the owner's catch-all."""
+        function = service.owner.stray_method(name)
+        return None if function is None else Method(name, function)
+
+    def _serve_checked(self, request: Request, method: Method, args: list[Any], kwargs: dict[str, Any]) -> None:
+        problem = method.problem(args, kwargs) if _all_texts(kwargs) else "keywords must be texts"
+        if problem is not None:
+            self._answer_failure(request, InvalidArguments(problem))
+        else:
+            self._serve(request, method, args, kwargs)
+
+    def _serve(self, request: Request, method: Method, args: list[Any], kwargs: dict[str, Any]) -> None:
+        """Run a method the general way: through the service's middleware, in a pool where it asks for one."""
+        middleware = request.service.middleware
+        if middleware is None:
+            function, arguments, keywords = method.function, args, kwargs
+        else:
+            function, arguments, keywords = middleware, [method.name, method, args, kwargs], _NO_KEYWORDS
+        if method.threads:
+            self._track(request)
+            request.work = self._runner.start_thread(request, method, lambda: function(*arguments, **keywords))
+        else:
+            self._run(request, function, arguments, keywords)
+
+    def _run(self, request: Request, function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> None:
+        """Call a function in the loop, under its request, and answer with what it returns or raises."""
+        token = current_request.set(request)
+        try:
+            value = function(*args, **kwargs)
+        except Suspended:
+            self._track(request)
+            return
+        except (Exception, GeneratorExit) as error:
+            self._answer_error(request, error)
+            return
+        finally:
+            current_request.reset(token)
+        try:
+            item = self._pack([RESPONSE, request.number, value])
+        except Exception as error:
+            self._answer_unusual(request, value, error)
+            return
+        self._answer(request, item)
+
+    def _answer_unusual(self, request: Request, value: Any, error: Exception) -> None:
+        """A result that does not encode is awaited when it can be, and is a failure when it cannot."""
+        if self._runner.is_awaitable(value):
+            self._track(request)
+            request.work = self._runner.start_task(request, value)
+        else:
+            self._answer_failure(request, ResponseEncoding(f"the result does not travel: {error}"))
+
+    def _track(self, request: Request) -> None:
+        """Remember a request that is answered later."""
+        channel = request.channel
+        channel.serving[request.number or id(request)] = request
+        request.service.running += 1
+        self._deadlines.add(request, request.deadline)
+
+    # Answers that come later.
+
+    def finish(self, request: Request, value: Any, error: BaseException | None) -> None:
+        """A task, a thread or a resumed request has ended; when its request has too, the outcome is dropped."""
+        if not self._untrack(request):
+            return
+        if error is not None:
+            self._answer_error(request, error)
+            return
+        try:
+            item = self._pack([RESPONSE, request.number, value])
+        except Exception as problem:
+            self._answer_failure(request, ResponseEncoding(f"the result does not travel: {problem}"))
+            return
+        self._answer(request, item)
+
+    def suspended(self, request: Request) -> bool:
+        """Whether a request still waits for its answer."""
+        return request.channel.serving.get(request.number or id(request)) is request
+
+    def receive_cancel(self, channel: Channel, number: int) -> None:
+        """The caller gave up: the coroutine that works for it is cancelled."""
+        request = channel.serving.get(number)
+        if request is not None:
+            self._abandon(request)
+
+    def cancel_channel(self, channel: Channel) -> None:
+        """The caller is gone: whatever works for it is cancelled."""
+        for request in list(channel.serving.values()):
+            self._abandon(request)
+
+    def expire(self, now: float) -> None:
+        """Cancel what works for callers whose deadline has passed; they know by their own clock."""
+        for request in self._deadlines.expired(now):
+            if self.suspended(request):
+                self.expired += 1
+                self._abandon(request)
+
+    def next_deadline(self) -> float | None:
+        """When `expire` has something to do next."""
+        return self._deadlines.next()
+
+    def _abandon(self, request: Request) -> None:
+        if self._untrack(request) and request.work is not None:
+            self._runner.cancel(request.work)
+
+    def _untrack(self, request: Request) -> bool:
+        if not self.suspended(request):
+            return False
+        del request.channel.serving[request.number or id(request)]
+        request.service.running -= 1
+        self._deadlines.discard(request, request.deadline)
+        return True
+
+    # Answering.
+
+    def _answer(self, request: Request, item: bytes) -> None:
+        if len(item) > self.message_limit:
+            problem = f"an answer of {len(item)} bytes is over the limit of {self.message_limit}"
+            self._answer_failure(request, MessageTooLarge(problem))
+        elif request.number:
+            request.channel.answers += 1
+            self._channels.append(request.channel, item)
+
+    def _answer_error(self, request: Request, error: BaseException) -> None:
+        """Turn what a method raised into its caller's failure; the traceback stays in this process's log."""
+        if isinstance(error, Failure):
+            failure = error
+            failure.origin = failure.origin or request.service.name or ORIGIN
+        elif self._runner_cancelled(error):
+            failure = RequestTimeout("the method was cancelled")
+        else:
+            where = f"{request.service.name or 'a nameless service'}.{request.method}"
+            logger.error("%s failed for %r", where, request.sender, exc_info=error)
+            details = {"type": type(error).__name__, "message": str(error)}
+            if self.debug:
+                details["traceback"] = "".join(traceback.format_exception(error))
+            failure = ApplicationFailure(f"{details['type']}: {details['message']}", details, request.service.name)
+        self._answer_failure(request, failure)
+
+    def _runner_cancelled(self, error: BaseException) -> bool:
+        return not isinstance(error, Exception) and type(error).__name__ == "CancelledError"
+
+    def _answer_failure(self, request: Request, failure: Failure) -> None:
+        if not request.number:
+            logger.warning("a one-way call of %s failed: %s", request.method, failure)
+            return
+        try:
+            item = self._pack([FAILURE, request.number, *failure_to_fields(failure)])
+        except EncodingError:
+            fields = [failure.kind, failure.code, failure.description, failure.origin, repr(failure.details)]
+            item = self._pack([FAILURE, request.number, *fields])
+        if len(item) > self.message_limit:
+            fields = [failure.kind, failure.code, failure.description[:1000], failure.origin, None]
+            item = self._pack([FAILURE, request.number, *fields])
+        request.channel.answers += 1
+        self._channels.append(request.channel, item)
+
+    def refuse_undecodable(self, channel: Channel, number: int, problem: str) -> None:
+        """Answer a request whose arguments did not decode here."""
+        failure = RequestDecoding(f"the arguments do not decode: {problem}")
+        request = Request(channel, channel.local, number, "", 0.0, self._clock)
+        self._answer_failure(request, failure)
+
+    def _refuse(self, request: Request, why: str) -> None:
+        """Do not take a request: it certainly has not run, so its caller may ask another instance."""
+        if request.number:
+            item = self._pack([NOT_ACCEPTED, request.number, why, 0.1])
+            request.channel.answers += 1
+            self._channels.append(request.channel, item)
+
+    def load_item(self, service: LocalService) -> bytes | None:
+        """News of a service's load for whoever gets answers now, None when nothing changed."""
+        load = service.running + self._channels.backlog()
+        if load == service.reported == 0:
+            return None
+        service.reported = load
+        return self._pack([LOAD, load])
+
+
+_NO_KEYWORDS: dict[str, Any] = {}
+
+
+def _all_texts(kwargs: dict[Any, Any]) -> bool:
+    return all(type(key) is str for key in kwargs)

@@ -1,0 +1,348 @@
+"""Session: one peer's side of its connection to the exchange, without a socket, a loop or a thread.
+
+It composes the calling half, the serving half, their channels and the mirror of the directory, and owns what is
+about the connection itself: the greeting, the registration of services, what is watched, and what a loss means. It
+works without a connection too: then only its own services are there.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from fireflyzmq._version import VERSION as LIBRARY_VERSION
+from fireflyzmq.calls import Call, Calls
+from fireflyzmq.channels import Channels
+from fireflyzmq.mirror import IDLE_WATCH, Instance, Mirror, Target
+from fireflyzmq.serving import LocalService, Owner, Runner, Serving
+from fireflyzmq.wire.binding import Binding
+from fireflyzmq.wire.commands import (
+    ABSENT,
+    BY_NAME,
+    CLOSE,
+    COMMAND_NAMES,
+    CREDIT,
+    GONE,
+    GOODBYE,
+    HELLO,
+    INTRODUCED,
+    JOIN,
+    LEAVE,
+    PRESENT,
+    REFUSED,
+    REGISTER,
+    REGISTERED,
+    REJECTED,
+    RETURNED,
+    STATE,
+    UNWATCH,
+    VERSION,
+    WATCH,
+    WELCOME,
+    WINDOW,
+    WITHDRAW,
+)
+from fireflyzmq.wire.frames import NOBODY, ProtocolError, describe, encode_control, parse_control
+
+logger = logging.getLogger(__name__)
+
+GRACE = 3.0
+"""Seconds after a new connection in which what was watched before may come back."""
+
+OFFLINE, GREETING, CONNECTED = "offline", "greeting", "connected"
+
+_MAX_CONTROL = 1 << 20
+
+Frames = tuple[bytes, ...]
+Changed = Callable[[str, str], None]
+
+
+class Session:
+    """A peer's state. `send` takes the frames of one message; `wake` asks for `turn` at the end of the loop's turn.
+
+    `changed(state, reason)` hears of the connection: "connected", "lost" or "refused".
+    """
+
+    def __init__(
+        self,
+        send: Callable[[Frames], None],
+        wake: Callable[[], None],
+        clock: Callable[[], float],
+        runner: Runner,
+        make_call: Callable[[int], Call] = Call,
+        changed: Changed = lambda state, reason: None,
+        process: str = "",
+    ) -> None:
+        self.state = OFFLINE
+        self.peer_id = NOBODY
+        self.process = process
+        self.channels = Channels(send, wake, clock, self._receive_control)
+        self.calls = Calls(self.channels, clock, make_call)
+        self.serving = Serving(self.channels, clock, runner)
+        self.channels.calls = self.calls
+        self.channels.serving = self.serving
+        self.mirror = Mirror(self._target_changed)
+        self.services: dict[int, LocalService] = {}
+        self._send = send
+        self._clock = clock
+        self._changed = changed
+        self._numbers = itertools.count(1)
+        self._greeted_at = 0.0
+        self._was_connected = False
+        self._grace_until: float | None = None
+        self._sweep_at: float | None = None
+        self._commands: dict[int, Callable[..., None]] = {
+            WELCOME: self._receive_welcome,
+            REFUSED: self._receive_refused,
+            REGISTERED: self._receive_registered,
+            REJECTED: self._receive_rejected,
+            STATE: self._receive_state,
+            PRESENT: self._receive_present,
+            ABSENT: self._receive_absent,
+            INTRODUCED: self._receive_introduced,
+            GONE: self._receive_gone,
+            CREDIT: self.channels.grant,
+        }
+
+    # The connection, as the shell sees it.
+
+    def attach(self) -> None:
+        """There is to be a connection: what is not local is not known until the exchange has answered."""
+        if not self.calls.attached:
+            self.calls.attached = True
+            for target in self.mirror.targets():
+                target.known = False
+
+    def connected(self) -> None:
+        """The socket is connected: say hello, and nothing else before the welcome."""
+        self.state = GREETING
+        self._greeted_at = self._clock()
+        hello = {"versions": [VERSION], "window": WINDOW, "process": self.process, "library": LIBRARY_VERSION}
+        self._send((encode_control(HELLO, hello),))
+
+    def receive(self, frames: list[bytes], backlog: int = 0) -> None:
+        """Take a message; `backlog` says how many more have been read behind it. Raises nothing."""
+        try:
+            self.channels.receive(frames, backlog)
+        except ProtocolError as error:
+            logger.warning("the exchange sent %s: %s", describe(frames), error)
+
+    def disconnected(self, reason: str) -> None:
+        """The connection is gone: what was in flight through it ends, what is watched is not known any more."""
+        was_connected = self.state == CONNECTED
+        self.state = OFFLINE
+        self.calls.connected = False
+        self._grace_until = None
+        self.mirror.lost()
+        self.channels.lost(reason)
+        self.calls.lost()
+        for service in self.services.values():
+            service.registered = False
+        if was_connected:
+            self._changed("lost", reason)
+
+    def turn(self) -> None:
+        """End of the loop's turn: everything said leaves."""
+        self.channels.flush()
+
+    def expire(self) -> None:
+        """React to the time: deadlines, patience, grace, watches that nobody uses any more."""
+        now = self._clock()
+        self.calls.expire(now)
+        self.serving.expire(now)
+        if self._grace_until is not None and self._grace_until <= now:
+            self._grace_until = None
+            self.mirror.confirm()
+        if self._sweep_at is not None and self._sweep_at <= now:
+            self._sweep_watches(now)
+
+    def next_deadline(self) -> float | None:
+        """When `expire` has something to do next."""
+        due = (self.calls.next_deadline(), self.serving.next_deadline(), self._grace_until, self._sweep_at)
+        return min((when for when in due if when is not None), default=None)
+
+    def goodbye(self, reason: str = "goodbye") -> None:
+        """Say that this peer leaves; the socket may be closed after it."""
+        if self.state == CONNECTED:
+            self.channels.flush()
+            self._send((encode_control(GOODBYE, reason),))
+
+    # Services.
+
+    def add_service(self, name: str, owner: Owner, unique: bool = False, visible: bool = True) -> LocalService:
+        """Make a local service known here and, when connected, to the exchange."""
+        service = LocalService(next(self._numbers), name, owner, unique, visible)
+        self.services[service.number] = service
+        self.channels.add_local(service)
+        taken = self._taken_here(service)
+        if taken is not None:
+            service.listed = False
+        self._show(service)
+        if taken is not None:
+            owner.registration_failed("taken", taken)
+        elif self.state == CONNECTED:
+            self._register(service)
+        elif not self.calls.attached:
+            service.registered = True
+            owner.registered()
+        return service
+
+    def _taken_here(self, service: LocalService) -> str | None:
+        for other in self.services.values():
+            if other is not service and other.name == service.name != "" and (other.unique or service.unique):
+                return f"the name {service.name!r} is taken by another service of this process"
+        return None
+
+    def join(self, service: LocalService, group: str, role: str = "") -> None:
+        """Put a service into a group."""
+        self._regroup(service, {**service.groups, group: role}, JOIN, group, role)
+
+    def leave(self, service: LocalService, group: str) -> None:
+        """Take a service out of a group."""
+        groups = {name: role for name, role in service.groups.items() if name != group}
+        self._regroup(service, groups, LEAVE, group)
+
+    def _regroup(self, service: LocalService, groups: dict[str, str], command: int, *fields: str) -> None:
+        if groups != service.groups:
+            service.regroup(groups)
+            self._show(service)
+            if self.state == CONNECTED:
+                self._send((encode_control(command, service.number, *fields),))
+
+    def withdraw(self, service: LocalService, reason: str) -> None:
+        """Take no more requests: nobody finds the service any more, and what comes yet is refused."""
+        if service.accepting:
+            service.accepting = False
+            service.listed = False
+            self.mirror.remove_local(service.binding.address)
+            if self.state == CONNECTED:
+                self._send((encode_control(WITHDRAW, service.number, reason),))
+
+    def close_service(self, service: LocalService, reason: str = "goodbye") -> None:
+        """End a service: its calls end, what works for its callers is cancelled."""
+        if service.closed:
+            return
+        service.closed = True
+        self.withdraw(service, reason)
+        self.calls.fail_caller(service)
+        self.channels.flush()
+        self.services.pop(service.number, None)
+        self.channels.remove_local(service, reason)
+        if self.state == CONNECTED:
+            self._send((encode_control(CLOSE, service.number, reason),))
+
+    def _show(self, service: LocalService) -> None:
+        """Let the mirror show a local service as it is now."""
+        known = self.mirror.instance(service.binding.address)
+        if known is not None:
+            self.mirror.remove_local(service.binding.address)
+            known.binding, known.groups, known.listed = service.binding, service.groups, service.listed
+        else:
+            known = Instance(NOBODY, service.number, service.binding, service.groups, service.listed)
+        self.mirror.set_local(known)
+
+    def _register(self, service: LocalService) -> None:
+        options = {"visible": service.visible, "unique": service.unique}
+        self._send((encode_control(REGISTER, service.number, service.secret, service.name, service.groups, options),))
+
+    # Watching.
+
+    def watch(self, kind: int, key: str) -> Target:
+        """The target of a name, group or address; from the first call on it is watched."""
+        target = self.mirror.target(kind, key)
+        if target is None:
+            target = self.mirror.add(kind, key, known=not self.calls.attached)
+            if self.state == CONNECTED:
+                self._send((encode_control(WATCH, kind, key),))
+            if self._sweep_at is None:
+                self._sweep_at = self._clock() + IDLE_WATCH
+        return target
+
+    def _sweep_watches(self, now: float) -> None:
+        """Cease to watch what no endpoint has used for a whole sweep."""
+        for target in self.mirror.targets():
+            if target.holders or target.parked or target.listeners:
+                target.idle = False
+            elif target.idle:
+                self.mirror.drop(target)
+                if self.state == CONNECTED:
+                    self._send((encode_control(UNWATCH, target.kind, target.key),))
+            else:
+                target.idle = True
+        self._sweep_at = now + IDLE_WATCH if self.mirror.targets() else None
+
+    def _target_changed(self, target: Target) -> None:
+        self.calls.release(target)
+        for listener in list(target.listeners):
+            listener(target)
+
+    # What the exchange sends.
+
+    def _receive_control(self, frames: list[bytes]) -> None:
+        command = frames[0][0] if frames[0] else 0
+        handler = self._commands.get(command)
+        if handler is not None:
+            handler(*parse_control(frames[0], _MAX_CONTROL))
+        elif command == RETURNED and len(frames) == 2:
+            self.channels.receive_returned(frames)
+        elif command:
+            raise ProtocolError(f"{COMMAND_NAMES.get(command, command)} is not for the exchange to send")
+
+    def _receive_welcome(self, welcome: dict[str, Any]) -> None:
+        now = self._clock()
+        self.peer_id = welcome["peer"]
+        round_trip = now - self._greeted_at
+        offset = welcome["now"] + round_trip / 2 - now
+        self.calls.message_limit = self.serving.message_limit = welcome.get("message", self.calls.message_limit)
+        self.state = CONNECTED
+        self.calls.connected = True
+        for service in self.services.values():
+            self._register(service)
+        for target in self.mirror.targets():
+            self._send((encode_control(WATCH, target.kind, target.key),))
+        if self._was_connected:
+            self._grace_until = now + GRACE
+        self._was_connected = True
+        self.channels.opened(welcome["window"], offset)
+        self._changed("connected", "")
+
+    def _receive_refused(self, code: str, reason: str, details: dict[str, Any]) -> None:
+        logger.error("the exchange refused this peer: %s (%s)", reason, code)
+        self._changed("refused", reason)
+
+    def _receive_registered(self, number: int, address: str) -> None:
+        service = self.services.get(number)
+        if service is not None:
+            service.registered = True
+            service.owner.registered()
+
+    def _receive_rejected(self, number: int, code: str, problem: str) -> None:
+        service = self.services.get(number)
+        if service is not None:
+            service.listed = False
+            self._show(service)
+            service.owner.registration_failed(code, problem)
+
+    def _receive_state(self, kind: int, key: str, entries: list[Any], last: bool) -> None:
+        instances = [Instance.from_fields(fields) for fields in entries]
+        self.mirror.state(kind, key, instances, last, keep_missing=self._grace_until is not None)
+
+    def _receive_present(self, fields: list[Any]) -> None:
+        self.mirror.present(Instance.from_fields(fields))
+
+    def _receive_absent(self, address: str, reason: str) -> None:
+        self.mirror.absent(address)
+
+    def _receive_introduced(self, fields: list[Any]) -> None:
+        peer, number, name, address, groups, user = fields[:6]
+        self.channels.introduce(peer, number, Binding.from_fields([name, address, sorted(groups), user]))
+
+    def _receive_gone(self, peer: bytes, number: int, reason: str) -> None:
+        self.channels.gone(peer, number, reason)
+
+    def find_name(self, name: str) -> list[Binding]:
+        """The bindings of a watched name that are there now."""
+        target = self.mirror.target(BY_NAME, name)
+        return [instance.binding for instance in target.ready] if target is not None else []

@@ -1,0 +1,91 @@
+"""The numbers of wire version 1: commands between a peer and the exchange, items between two services.
+
+Plain integers, not an enum: they are compared for every message. docs/protocol.md says who sends each
+and what answers it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+VERSION: Final = 1
+"""The wire version this library speaks."""
+
+# Commands: the first byte of a message's first frame.
+# From a peer to the exchange:
+HELLO: Final = 1
+GOODBYE: Final = 2
+REGISTER: Final = 3
+WITHDRAW: Final = 4
+CLOSE: Final = 5
+JOIN: Final = 6
+LEAVE: Final = 7
+WATCH: Final = 8
+UNWATCH: Final = 9
+# In both directions:
+CREDIT: Final = 10
+ENVELOPE: Final = 16
+# From the exchange to a peer:
+WELCOME: Final = 32
+REFUSED: Final = 33
+REGISTERED: Final = 34
+REJECTED: Final = 35
+STATE: Final = 36
+PRESENT: Final = 37
+ABSENT: Final = 38
+INTRODUCED: Final = 39
+GONE: Final = 40
+RETURNED: Final = 41
+
+COMMAND_NAMES: Final = {
+    HELLO: "HELLO",
+    GOODBYE: "GOODBYE",
+    REGISTER: "REGISTER",
+    WITHDRAW: "WITHDRAW",
+    CLOSE: "CLOSE",
+    JOIN: "JOIN",
+    LEAVE: "LEAVE",
+    WATCH: "WATCH",
+    UNWATCH: "UNWATCH",
+    CREDIT: "CREDIT",
+    ENVELOPE: "ENVELOPE",
+    WELCOME: "WELCOME",
+    REFUSED: "REFUSED",
+    REGISTERED: "REGISTERED",
+    REJECTED: "REJECTED",
+    STATE: "STATE",
+    PRESENT: "PRESENT",
+    ABSENT: "ABSENT",
+    INTRODUCED: "INTRODUCED",
+    GONE: "GONE",
+    RETURNED: "RETURNED",
+}
+
+# Items: the first element of each array in an envelope's body.
+REQUEST: Final = 1
+RESPONSE: Final = 2
+FAILURE: Final = 3
+CANCEL: Final = 4
+NOT_ACCEPTED: Final = 5
+LOAD: Final = 6
+PART: Final = 7
+
+# What a WATCH asks for.
+BY_NAME: Final = 1
+BY_GROUP: Final = 2
+BY_ADDRESS: Final = 3
+BY_REGISTRY: Final = 4
+
+# Why an envelope comes back (RETURNED).
+NO_TARGET: Final = 1
+TARGET_GONE: Final = 2
+QUEUE_FULL: Final = 3
+
+# Limits. Bytes unless the name says otherwise.
+MAX_FRAME: Final = 256 * 1024
+MAX_MESSAGE: Final = 64 * 1024 * 1024
+MAX_NAME: Final = 200
+MAX_CONTROL: Final = 64 * 1024
+WINDOW: Final = 4 * 1024 * 1024
+ENVELOPE_COST: Final = 128
+"""What an envelope costs in credit beside its body: the memory of its frames and queue entries."""

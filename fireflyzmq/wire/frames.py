@@ -1,0 +1,155 @@
+"""Messages as frames: control messages (one frame) and envelopes (a head and a body).
+
+A control message is its command's byte and one msgpack array behind it. An envelope's head is
+
+    byte  0      command (ENVELOPE, or RETURNED with a reason in byte 17)
+    bytes 1-8    the other peer: the target on the way in, the source on the way out
+    bytes 9-12   the number, at the target, of the service addressed (big-endian)
+    bytes 13-16  the number, at the source, of the service that sends
+    bytes 17-    reserved
+
+and its body one msgpack array of items. Knows layouts and types, not what the messages do.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any, Final
+
+import msgpack
+
+from fireflyzmq.wire.commands import (
+    ABSENT,
+    CLOSE,
+    COMMAND_NAMES,
+    CREDIT,
+    ENVELOPE,
+    GONE,
+    GOODBYE,
+    HELLO,
+    INTRODUCED,
+    JOIN,
+    LEAVE,
+    MAX_CONTROL,
+    PRESENT,
+    REFUSED,
+    REGISTER,
+    REGISTERED,
+    REJECTED,
+    RETURNED,
+    STATE,
+    UNWATCH,
+    WATCH,
+    WELCOME,
+    WITHDRAW,
+)
+
+HEAD_SIZE: Final = 17
+NOBODY: Final = bytes(8)
+"""The peer id that is never given: services of one process reach each other under it."""
+
+_head = struct.Struct(">B8sII")
+_count = struct.Struct(">BI")
+_ARRAY32: Final = 0xDD
+
+FIELDS: Final[dict[int, tuple[type, ...]]] = {
+    HELLO: (dict,),
+    GOODBYE: (str,),
+    REGISTER: (int, bytes, str, dict, dict),
+    WITHDRAW: (int, str),
+    CLOSE: (int, str),
+    JOIN: (int, str, str),
+    LEAVE: (int, str),
+    WATCH: (int, str),
+    UNWATCH: (int, str),
+    CREDIT: (int,),
+    WELCOME: (dict,),
+    REFUSED: (str, str, dict),
+    REGISTERED: (int, str),
+    REJECTED: (int, str, str),
+    STATE: (int, str, list, bool),
+    PRESENT: (list,),
+    ABSENT: (str, str),
+    INTRODUCED: (list,),
+    GONE: (bytes, int, str),
+}
+"""The fields of each control message; a receiver ignores further ones."""
+
+
+class ProtocolError(Exception):
+    """The other side sent what wire version 1 does not allow."""
+
+
+def encode_control(command: int, *fields: Any) -> bytes:
+    """Write a control message as its one frame."""
+    packed: bytes = msgpack.packb(fields)
+    return bytes((command,)) + packed
+
+
+def parse_control(frame: bytes, limit: int = MAX_CONTROL) -> list[Any]:
+    """Read a control frame's fields, of the types that FIELDS says; ProtocolError when they are not."""
+    name = COMMAND_NAMES.get(frame[0], str(frame[0]))
+    expected = FIELDS.get(frame[0])
+    if expected is None:
+        raise ProtocolError(f"{name} is no control message")
+    if len(frame) > limit:
+        raise ProtocolError(f"{name} of {len(frame)} bytes is over the limit of {limit}")
+    try:
+        fields = msgpack.unpackb(frame[1:], strict_map_key=False)
+    except Exception as error:
+        raise ProtocolError(f"{name} does not decode: {type(error).__name__}: {error}") from error
+    if not isinstance(fields, list) or len(fields) < len(expected):
+        raise ProtocolError(f"{name} needs an array of {len(expected)} fields")
+    for position, (field, kind) in enumerate(zip(fields, expected, strict=False)):
+        if type(field) is not kind or (type(field) is int and field < 0):
+            raise ProtocolError(f"field {position} of {name} is of the wrong type: {type(field).__name__}")
+    return fields[: len(expected)]
+
+
+def envelope_head(peer: bytes, to: int, sender: int, command: int = ENVELOPE) -> bytes:
+    """The 17 bytes in front of a body."""
+    return _head.pack(command, peer, to, sender)
+
+
+def parse_head(head: bytes) -> tuple[bytes, int, int]:
+    """Peer, addressed service and sending service of an envelope's head; ProtocolError when it is too short."""
+    if len(head) < HEAD_SIZE:
+        raise ProtocolError(f"an envelope's head has {HEAD_SIZE} bytes, not {len(head)}")
+    _, peer, to, sender = _head.unpack_from(head)
+    return peer, to, sender
+
+
+def returned_head(head: bytes, reason: int) -> bytes:
+    """Turn the head of an envelope that cannot go on into the one it comes back under."""
+    return bytes((RETURNED,)) + head[1:HEAD_SIZE] + bytes((reason,))
+
+
+def join_items(items: list[bytes]) -> bytes:
+    """One body of items that were packed each by itself."""
+    return _count.pack(_ARRAY32, len(items)) + b"".join(items)
+
+
+def item_slices(body: bytes) -> list[bytes]:
+    """The items of a body, still packed: the slow way, for a body that does not decode as a whole."""
+    unpacker = msgpack.Unpacker(max_buffer_size=len(body), strict_map_key=False)
+    unpacker.feed(body)
+    slices = []
+    try:
+        count = unpacker.read_array_header()
+        start = unpacker.tell()
+        for _ in range(count):
+            unpacker.skip()
+            end = unpacker.tell()
+            slices.append(body[start:end])
+            start = end
+    except Exception as error:
+        raise ProtocolError(f"a body is not an array of items: {type(error).__name__}: {error}") from error
+    return slices
+
+
+def describe(frames: list[bytes]) -> str:
+    """A message as a log shows it: command and sizes, never content."""
+    if not frames or not frames[0]:
+        return "empty message"
+    name = COMMAND_NAMES.get(frames[0][0], f"command {frames[0][0]}")
+    return f"{name} of {' + '.join(str(len(frame)) for frame in frames)} bytes"
