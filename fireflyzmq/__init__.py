@@ -1,1 +1,123 @@
-"""The library: services, endpoints and the dispatcher."""
+"""Named services that call each other through an exchange.
+
+    import fireflyzmq as netsvc
+
+Names are loaded when they are first used (PEP 562), so that the exchange, which needs the pure modules alone, does not
+pay for the rest.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from fireflyzmq import _version
+
+if TYPE_CHECKING:
+    from fireflyzmq.client import Client, connect
+    from fireflyzmq.dispatcher import SHUTDOWN_ARRIVED, SHUTDOWN_PENDING, Dispatcher
+    from fireflyzmq.errors import (
+        ApplicationFailure,
+        ExchangeLost,
+        Failure,
+        InvalidArguments,
+        MessageTooLarge,
+        MethodUnavailable,
+        NotAuthorised,
+        Overloaded,
+        RegistrationRefused,
+        RequestCancelled,
+        RequestDecoding,
+        RequestEncoding,
+        RequestTimeout,
+        ResponseEncoding,
+        ServiceUnavailable,
+        ServiceWithdrawn,
+    )
+    from fireflyzmq.exchange import EXCHANGE_CLIENT, EXCHANGE_SERVER, Exchange
+    from fireflyzmq.response import ResponseId
+    from fireflyzmq.service import SERVICE_HIDDEN, SERVICE_VISIBLE, Service, detached, serviceEndPoint
+    from fireflyzmq.wire.binding import Binding
+    from fireflyzmq.wire.codec import Opaque, decoder, encoder
+
+__version__ = _version.VERSION
+
+_HOMES = {
+    "client": ("Client", "connect"),
+    "dispatcher": ("SHUTDOWN_ARRIVED", "SHUTDOWN_PENDING", "Dispatcher"),
+    "errors": (
+        "ApplicationFailure",
+        "ExchangeLost",
+        "Failure",
+        "InvalidArguments",
+        "MessageTooLarge",
+        "MethodUnavailable",
+        "NotAuthorised",
+        "Overloaded",
+        "RegistrationRefused",
+        "RequestCancelled",
+        "RequestDecoding",
+        "RequestEncoding",
+        "RequestTimeout",
+        "ResponseEncoding",
+        "ServiceUnavailable",
+        "ServiceWithdrawn",
+    ),
+    "exchange": ("EXCHANGE_CLIENT", "EXCHANGE_SERVER", "Exchange"),
+    "response": ("ResponseId",),
+    "service": ("SERVICE_HIDDEN", "SERVICE_VISIBLE", "Service", "detached", "serviceEndPoint"),
+    "wire.binding": ("Binding",),
+    "wire.codec": ("Opaque", "decoder", "encoder"),
+}
+_MODULES = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "EXCHANGE_CLIENT",
+    "EXCHANGE_SERVER",
+    "SERVICE_HIDDEN",
+    "SERVICE_VISIBLE",
+    "SHUTDOWN_ARRIVED",
+    "SHUTDOWN_PENDING",
+    "ApplicationFailure",
+    "Binding",
+    "Client",
+    "Dispatcher",
+    "Exchange",
+    "ExchangeLost",
+    "Failure",
+    "InvalidArguments",
+    "MessageTooLarge",
+    "MethodUnavailable",
+    "NotAuthorised",
+    "Opaque",
+    "Overloaded",
+    "RegistrationRefused",
+    "RequestCancelled",
+    "RequestDecoding",
+    "RequestEncoding",
+    "RequestTimeout",
+    "ResponseEncoding",
+    "ResponseId",
+    "Service",
+    "ServiceUnavailable",
+    "ServiceWithdrawn",
+    "__version__",
+    "connect",
+    "decoder",
+    "detached",
+    "encoder",
+    "serviceEndPoint",
+]
+
+
+def __getattr__(name: str) -> Any:
+    module = _MODULES.get(name)
+    if module is None:
+        raise AttributeError(f"module 'fireflyzmq' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"fireflyzmq.{module}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -385,6 +385,13 @@ class Calls:
         self._fail(call, RequestCancelled("the caller cancelled the call"))
         return True
 
+    def shorten(self, call: Call, deadline: float) -> None:
+        """Bring a call's deadline forward; a later one changes nothing."""
+        if call.state == PENDING and deadline < call.deadline:
+            self._deadlines.discard(int(call), call.deadline)
+            call.deadline = deadline
+            self._deadlines.add(int(call), deadline)
+
     def _tell_cancelled(self, call: Call) -> None:
         if call.channel is not None:
             self._channels.append(call.channel, self._pack([CANCEL, int(call)]))

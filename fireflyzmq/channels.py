@@ -145,7 +145,6 @@ class Channels:
         self._wake = wake
         self._clock = clock
         self._control = control
-        self._awake = False
         self._pack = new_pack()
         self._by_head: dict[bytes, Channel] = {}
         self._by_peer: dict[bytes, set[Channel]] = {}
@@ -173,9 +172,7 @@ class Channels:
                 return
         if not channel.items:
             self._dirty.append(channel)
-            if not self._awake:
-                self._awake = True
-                self._wake()
+            self._wake()
         channel.items.append(item)
         channel.size += size
 
@@ -202,7 +199,7 @@ class Channels:
         channel.size = 0
         if channel.peer == NOBODY:
             self._looped.append((channel, body))
-            self._ask_to_wake()
+            self._wake()
         elif self.credit > 0 and not channel.waiting:
             self.credit -= len(body) + ENVELOPE_COST
             self._send((channel.out_head, body))
@@ -214,7 +211,6 @@ class Channels:
 
     def flush(self) -> None:
         """End of the turn: everything said leaves, and what local services said to each other arrives."""
-        self._awake = False
         dirty, self._dirty = self._dirty, []
         for channel in dirty:
             if channel.items:
@@ -226,8 +222,10 @@ class Channels:
                 arrived = self._open_incoming(NOBODY, channel.number, channel.local.number)
             if arrived is not None:
                 self._receive_body(arrived, body)
-        if self._looped or self._dirty:
-            self._ask_to_wake()
+
+    def unfinished(self) -> bool:
+        """Whether something was said while `flush` worked, and waits for another turn."""
+        return bool(self._looped or self._dirty)
 
     def grant(self, credit: int) -> None:
         """The exchange takes `credit` more bytes: what waits leaves, the channels taking turns."""
@@ -241,11 +239,6 @@ class Channels:
             self._send(frames)
             if channel.waiting:
                 self._blocked.append(channel)
-
-    def _ask_to_wake(self) -> None:
-        if not self._awake:
-            self._awake = True
-            self._wake()
 
     # Incoming.
 

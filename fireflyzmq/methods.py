@@ -91,6 +91,8 @@ class MethodTable:
         problem = method_problem(name)
         if problem is not None or name is None:
             raise ValueError(problem)
+        if name.startswith("system."):
+            raise ValueError(f"names that begin with 'system.' are reserved: {name!r}")
         if threads < 0:
             raise ValueError(f"a method has 0 or more threads, not {threads}")
         if threads and inspect.iscoroutinefunction(function):

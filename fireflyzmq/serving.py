@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+RESERVED = "system."
+"""The beginning of the names of methods that every service answers to."""
+
 
 class Owner(Protocol):
     """What a session tells whoever a local service belongs to."""
@@ -46,6 +49,7 @@ class Owner(Protocol):
     def unexpected_failure(self, failure: Failure) -> None: ...
     def stray_method(self, name: str) -> Callable[..., Any] | None: ...
     def middleware(self) -> Callable[[str, Method, list[Any], dict[str, Any]], Any] | None: ...
+    def idle(self) -> None: ...
 
 
 class LocalService:
@@ -58,6 +62,7 @@ class LocalService:
         "accepting",
         "binding",
         "closed",
+        "failed",
         "groups",
         "listed",
         "methods",
@@ -69,6 +74,7 @@ class LocalService:
         "reported",
         "running",
         "secret",
+        "served",
         "unique",
         "visible",
     )
@@ -90,6 +96,22 @@ class LocalService:
         self.closed = False
         self.running = 0
         self.reported = 0
+        self.served = 0
+        self.failed = 0
+
+    def describe(self) -> dict[str, Any]:
+        """What `system.describe` answers: the service's name, address, groups, and methods with their signatures."""
+        methods = [self.methods.get(name) for name in self.methods.names()]
+        return {
+            "name": self.name,
+            "address": self.binding.address,
+            "groups": dict(self.groups),
+            "methods": [method.describe() for method in methods if method is not None],
+        }
+
+    def statistics(self) -> dict[str, Any]:
+        """What `system.statistics` answers: how many requests were served, failed, and are being served."""
+        return {"served": self.served, "failed": self.failed, "running": self.running}
 
     def regroup(self, groups: dict[str, str]) -> None:
         """Set the groups (name to role); the binding is a new one, as the old may be under way."""
@@ -116,7 +138,6 @@ class Serving:
     def __init__(self, channels: Channels, clock: Callable[[], float], runner: Runner) -> None:
         self.debug = False
         self.message_limit = MAX_MESSAGE
-        self.served = 0
         self.expired = 0
         self._channels = channels
         self._clock = clock
@@ -147,7 +168,7 @@ class Serving:
         if not service.accepting:
             self._refuse(request, "draining")
             return
-        self.served += 1
+        service.served += 1
         method = service.methods.get(name)
         if method is None:
             method = self._stray_method(service, name)
@@ -162,7 +183,10 @@ class Serving:
 
     def _stray_method(self, service: LocalService, name: str) -> Method | None:
         """What answers to a name that is not exported: the reserved methods, or the owner's catch-all."""
-        function = service.owner.stray_method(name)
+        if name.startswith(RESERVED):
+            function = {"system.describe": service.describe, "system.statistics": service.statistics}.get(name)
+        else:
+            function = service.owner.stray_method(name)
         return None if function is None else Method(name, function)
 
     def _serve_checked(self, request: Request, method: Method, args: list[Any], kwargs: dict[str, Any]) -> None:
@@ -270,8 +294,11 @@ class Serving:
         if not self.suspended(request):
             return False
         del request.channel.serving[request.number or id(request)]
-        request.service.running -= 1
         self._deadlines.discard(request, request.deadline)
+        service = request.service
+        service.running -= 1
+        if not service.running and not service.accepting:
+            service.owner.idle()
         return True
 
     # Answering.
@@ -304,6 +331,7 @@ class Serving:
         return not isinstance(error, Exception) and type(error).__name__ == "CancelledError"
 
     def _answer_failure(self, request: Request, failure: Failure) -> None:
+        request.service.failed += 1
         if not request.number:
             logger.warning("a one-way call of %s failed: %s", request.method, failure)
             return

@@ -123,11 +123,16 @@ class Session:
         self._send((encode_control(HELLO, hello),))
 
     def receive(self, frames: list[bytes], backlog: int = 0) -> None:
-        """Take a message; `backlog` says how many more have been read behind it. Raises nothing."""
+        """Take a message; `backlog` says how many more have been read behind it.
+
+        Raises nothing: one message that cannot be made sense of must not cost the ones behind it.
+        """
         try:
             self.channels.receive(frames, backlog)
         except ProtocolError as error:
             logger.warning("the exchange sent %s: %s", describe(frames), error)
+        except Exception:
+            logger.exception("%s from the exchange", describe(frames))
 
     def disconnected(self, reason: str) -> None:
         """The connection is gone: what was in flight through it ends, what is watched is not known any more."""
@@ -143,9 +148,10 @@ class Session:
         if was_connected:
             self._changed("lost", reason)
 
-    def turn(self) -> None:
-        """End of the loop's turn: everything said leaves."""
+    def turn(self) -> bool:
+        """End of the loop's turn: everything said leaves. Returns whether another turn is wanted."""
         self.channels.flush()
+        return self.channels.unfinished()
 
     def expire(self) -> None:
         """React to the time: deadlines, patience, grace, watches that nobody uses any more."""

@@ -1,0 +1,109 @@
+"""The exchange as a daemon: `python -m exchange --listen tcp://127.0.0.1:11111`."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import logging
+import os
+import select
+import signal
+import socket
+import sys
+from types import FrameType
+
+from exchange.config import Limits
+from exchange.operator import Operator
+from exchange.server import Server
+from fireflyzmq._version import VERSION
+
+logger = logging.getLogger("exchange")
+
+DEFAULT_LISTEN = "tcp://127.0.0.1:11111"
+
+
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line; prints and exits on --help, --version and what is wrong."""
+    parser = argparse.ArgumentParser(
+        prog="python -m exchange",
+        description="The exchange of fireflyzmq: services register with it, and calls go through it.",
+    )
+    parser.add_argument(
+        "--listen",
+        action="append",
+        metavar="ADDRESS",
+        help=f"where to listen: tcp://host:port (port 0 picks a free one and prints it) or ipc:///path; "
+        f"may be given several times (default {DEFAULT_LISTEN})",
+    )
+    parser.add_argument(
+        "--max-peers", type=int, default=Limits.peers, metavar="N", help="connections taken (default %(default)s)"
+    )
+    parser.add_argument(
+        "--log-level",
+        default="info",
+        choices=("debug", "info", "warning", "error"),
+        help="how much is logged to standard error (default %(default)s)",
+    )
+    parser.add_argument("--version", action="version", version=f"fireflyzmq exchange {VERSION}")
+    return parser.parse_args(arguments)
+
+
+class StopFlag:
+    """Set by SIGINT and SIGTERM; its descriptor wakes whoever polls it."""
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+        self._reader, self._writer = socket.socketpair()
+        self._writer.setblocking(False)
+        signal.set_wakeup_fd(self._writer.fileno())
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._handle)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        self.signal = number
+
+    def fileno(self) -> int:
+        """The descriptor that becomes readable when a signal has come."""
+        return self._reader.fileno()
+
+
+def serve(server: Server, stop: StopFlag) -> None:
+    """Run a server until a signal comes. Polls rather than running an event loop: it saves 20 µs a wake-up."""
+    poller = select.poll()
+    for descriptor in (*server.descriptors, stop.fileno()):
+        poller.register(descriptor, select.POLLIN)
+    while stop.signal is None:
+        if server.process():
+            continue
+        due = server.next_deadline()
+        timeout = None if due is None else max(0, int((due - server.clock()) * 1000) + 1)
+        poller.poll(timeout)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the daemon; returns its exit status."""
+    options = parse_arguments(arguments)
+    logging.basicConfig(
+        level=options.log_level.upper(),
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    stop = StopFlag()
+    try:
+        server = Server(options.listen or [DEFAULT_LISTEN], Limits(peers=options.max_peers))
+    except (OSError, ValueError) as error:
+        print(f"exchange: {error}", file=sys.stderr)
+        return 1
+    Operator(server)
+    gc.freeze()
+    for address in server.addresses:
+        print(f"exchange listens at {address}", flush=True)
+    logger.info("fireflyzmq exchange %s, process %d", VERSION, os.getpid())
+    serve(server, stop)
+    logger.info("stopped by %s", signal.Signals(stop.signal or 0).name)
+    server.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,142 @@
+"""The exchange's own service: it answers to the name `exchange` like any other peer, joined without a socket."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+from exchange.server import Server
+from fireflyzmq._version import VERSION
+from fireflyzmq.errors import Failure, ServiceUnavailable
+from fireflyzmq.methods import Method
+from fireflyzmq.request import Request
+from fireflyzmq.session import Session
+from fireflyzmq.wire.commands import BY_ADDRESS, BY_GROUP, BY_NAME
+from fireflyzmq.wire.names import EXCHANGE_NAME
+
+
+class Operator:
+    """The service `exchange`: what is registered, who is connected, and how much has gone through."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._started = time.monotonic()
+        self._session = Session(
+            send=server.join(self._receive, operator=True),
+            wake=lambda: None,
+            clock=server.clock,
+            runner=_NothingLater(),
+            process=f"exchange:{os.getpid()}",
+        )
+        self._session.attach()
+        self._session.connected()
+        self._service = self._session.add_service(EXCHANGE_NAME, self)
+        for function in (self.ping, self.services, self.groups, self.peers, self.stats):
+            self._service.methods.export(function)
+
+    def _receive(self, frames: list[bytes]) -> None:
+        self._session.receive(frames)
+        self._session.turn()
+
+    # What the service offers.
+
+    def ping(self) -> str:
+        """Answer "pong"."""
+        return "pong"
+
+    def services(self, name: str | None = None, group: str | None = None) -> list[dict[str, Any]]:
+        """List the listed services: name, address, groups, user, peer; all, those of a name, or of a group."""
+        directory = self._server.core.directory
+        if name is not None:
+            entries = directory.find(BY_NAME, name)
+        elif group is not None:
+            entries = directory.find(BY_GROUP, group)
+        else:
+            entries = [entry for known in directory.keys(BY_NAME) for entry in directory.find(BY_NAME, known)]
+        return [
+            {
+                "name": entry.name,
+                "address": entry.address,
+                "groups": sorted(entry.groups),
+                "user": entry.user,
+                "peer": entry.peer.id.hex(),
+                "process": entry.peer.process,
+            }
+            for entry in entries
+            if group is None or group in entry.groups
+        ]
+
+    def groups(self) -> dict[str, int]:
+        """Map each group's name to the number of its members."""
+        directory = self._server.core.directory
+        return {group: len(directory.find(BY_GROUP, group)) for group in sorted(directory.keys(BY_GROUP))}
+
+    def peers(self) -> list[dict[str, Any]]:
+        """List the connections: id, process, services, seconds connected, and the bytes that wait for each."""
+        now = self._server.clock()
+        return [
+            {
+                "id": peer.id.hex(),
+                "process": peer.process,
+                "services": len(peer.services),
+                "seconds": now - peer.since,
+                "queued": peer.queued,
+                "credit": peer.credit,
+                "envelopes": peer.forwarded,
+            }
+            for peer in self._server.core.peers.values()
+        ]
+
+    def stats(self) -> dict[str, Any]:
+        """Count peers, services, queued bytes, refused peers and envelopes that came back."""
+        core = self._server.core
+        return {
+            "version": VERSION,
+            "uptime": time.monotonic() - self._started,
+            "addresses": list(self._server.addresses),
+            "peers": len(core.peers),
+            "services": len(core.directory.keys(BY_ADDRESS)),
+            "queued": sum(peer.queued for peer in core.peers.values()),
+            "refusals": core.refusals,
+            "returned": core.returned,
+        }
+
+    # What its session asks of a service's owner.
+
+    def registered(self) -> None:
+        """Nothing is to be done."""
+
+    def registration_failed(self, code: str, problem: str) -> None:
+        """Cannot be: the name is kept for this service."""
+        raise ServiceUnavailable(f"the exchange's own service was refused: {problem}")
+
+    def unexpected_failure(self, failure: Failure) -> None:
+        """Nothing is to be done: this service calls nobody."""
+
+    def stray_method(self, name: str) -> Callable[..., Any] | None:
+        """No catch-all."""
+        return None
+
+    def middleware(self) -> None:
+        """No middleware."""
+
+    def idle(self) -> None:
+        """Nothing is to be done: this service does not drain."""
+
+
+class _NothingLater:
+    """All of the exchange's methods end at once."""
+
+    def is_awaitable(self, value: object) -> bool:
+        return False
+
+    def start_task(self, request: Request, awaitable: Any) -> None:
+        raise NotImplementedError("the exchange runs no coroutines")
+
+    def start_thread(self, request: Request, method: Method, call: Callable[[], Any]) -> None:
+        raise NotImplementedError("the exchange runs no threads")
+
+    def cancel(self, work: Any) -> None:
+        """Nothing ever runs that could be cancelled."""

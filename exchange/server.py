@@ -1,0 +1,196 @@
+"""The server: the one owner of the exchange's ROUTER socket.
+
+It turns messages and the loss of connections into calls of the routing core, and the core's answers into messages.
+Peers in the same process (the exchange's own service, an embedding program's) are joined to the core without a socket.
+A server belongs to one thread. Somebody else runs the loop: the daemon's `serve`, or a process's dispatcher.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable
+from typing import Final
+
+import zmq
+from zmq.utils.monitor import parse_monitor_message
+
+from exchange.config import Limits
+from exchange.routing import RoutingCore, Send
+
+logger = logging.getLogger(__name__)
+
+HEARTBEAT_INTERVAL_MS: Final = 500
+HEARTBEAT_TIMEOUT_MS: Final = 1500
+"""libzmq's I/O thread beats, so a process that is only busy lives; a frozen one is dropped within 2 s or so."""
+
+PROBE_AFTER: Final = (0.0, 0.002, 0.01, 0.05, 0.25)
+"""Seconds after a disconnection at which peers are probed: the event comes before the pipe's end is seen."""
+
+MESSAGES_AT_ONCE: Final = 1000
+"""Messages read before the time and other work get their turn."""
+
+Receive = Callable[[list[bytes]], None]
+_FLAGS = int(zmq.NOBLOCK)
+_POLLIN = int(zmq.POLLIN)
+_UNREACHABLE = int(zmq.EHOSTUNREACH)
+
+
+class Server:
+    """A ROUTER socket joined to a routing core. ValueError for an illegal address, OSError for one that is taken."""
+
+    def __init__(self, addresses: Iterable[str] = (), limits: Limits | None = None) -> None:
+        self.clock = time.monotonic
+        self.core = RoutingCore(os.urandom(4), limits, operator=_OPERATOR)
+        self.addresses: list[str] = []
+        self._local: dict[bytes, Receive] = {}
+        self._locals = 0
+        self._probes: list[float] = []
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
+        self._socket = self._open_socket()
+        self._monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        try:
+            for address in addresses:
+                self.bind(address)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open_socket(self) -> zmq.Socket[bytes]:
+        socket: zmq.Socket[bytes] = self._context.socket(zmq.ROUTER)
+        options = {
+            zmq.ROUTER_MANDATORY: 1,
+            zmq.SNDHWM: 0,
+            zmq.RCVHWM: 0,
+            zmq.LINGER: 1000,
+            zmq.MAXMSGSIZE: 2 * self.core.limits.window,
+            zmq.HEARTBEAT_IVL: HEARTBEAT_INTERVAL_MS,
+            zmq.HEARTBEAT_TIMEOUT: HEARTBEAT_TIMEOUT_MS,
+            zmq.HANDSHAKE_IVL: int(self.core.limits.hello_seconds * 1000),
+            zmq.BACKLOG: 1024,
+        }
+        for option, value in options.items():
+            socket.setsockopt(option, value)
+        return socket
+
+    def bind(self, address: str) -> str:
+        """Listen at a ZeroMQ address; returns it with the port that `:0` became."""
+        self._socket.setsockopt(zmq.IPV6, int("[" in address))
+        try:
+            self._socket.bind(address)
+        except zmq.ZMQError as error:
+            if error.errno == zmq.EADDRINUSE:
+                raise OSError(error.errno, f"{address} is in use by another program") from error
+            raise ValueError(f"cannot listen at {address!r}: {error}") from error
+        bound = self._socket.getsockopt(zmq.LAST_ENDPOINT)
+        text = bound.rstrip(b"\0").decode() if isinstance(bound, bytes) else str(bound)
+        self.addresses.append(text)
+        return text
+
+    @property
+    def descriptors(self) -> tuple[int, int]:
+        """The file descriptors that become readable when `process` has something to do."""
+        return int(self._socket.getsockopt(zmq.FD)), int(self._monitor.getsockopt(zmq.FD))
+
+    # Peers of this process.
+
+    def join(self, receive: Receive, operator: bool = False) -> Callable[[Iterable[bytes]], None]:
+        """Join a peer of this process: `receive` gets its messages; returns the function that takes its own."""
+        self._locals += 1
+        key = _OPERATOR if operator else b"\0local%d" % self._locals
+        self._local[key] = receive
+        return lambda frames: self._transmit(self.core.receive(key, list(frames), self.clock()))
+
+    # The loop's work.
+
+    def process(self) -> bool:
+        """Work off what has arrived and what is due; returns whether more may be waiting."""
+        more = self._drain()
+        if _readable(self._monitor):
+            self._read_monitor()
+        now = self.clock()
+        if self._probes and self._probes[0] <= now:
+            self._probes = [when for when in self._probes if when > now]
+            more = self._drain() or more
+            self._probe()
+        due = self.core.next_deadline()
+        if due is not None and due <= now:
+            self._transmit(self.core.expire(now))
+        return more or _readable(self._socket)
+
+    def next_deadline(self) -> float | None:
+        """When `process` has something to do though nothing arrives; seconds of `time.monotonic`."""
+        due = [when for when in (self.core.next_deadline(), *self._probes[:1]) if when is not None]
+        return min(due, default=None)
+
+    def _drain(self) -> bool:
+        """Read until nothing is left, or for long enough; returns whether more may be waiting."""
+        receive, core_receive, transmit = self._socket.recv_multipart, self.core.receive, self._transmit
+        now = self.clock()
+        try:
+            for _ in range(MESSAGES_AT_ONCE):
+                key, *frames = receive(_FLAGS)
+                if frames:
+                    transmit(core_receive(key, frames, now))
+        except zmq.Again:
+            return False
+        return True
+
+    def _transmit(self, sends: list[Send]) -> None:
+        """Send what the core decided. Nothing blocks: queues are the core's, and sockets have no high-water mark."""
+        send = self._socket.send_multipart
+        for key, frames in sends:
+            try:
+                local = self._local.get(key)
+                if local is None:
+                    send((key, *frames), _FLAGS)
+                else:
+                    local(list(frames))
+            except zmq.ZMQError as error:
+                if error.errno != _UNREACHABLE:
+                    logger.warning("cannot send to %s: %s", key.hex(), error)
+                self._transmit(self.core.gone(key, "lost"))
+
+    # Death.
+
+    def _read_monitor(self) -> None:
+        """A connection went, though the event does not say whose: probe the peers, now and a little later."""
+        events = 0
+        try:
+            while True:
+                parse_monitor_message(self._monitor.recv_multipart(_FLAGS))
+                events += 1
+        except zmq.Again:
+            pass
+        if events:
+            now = self.clock()
+            self._probes = [now + delay for delay in PROBE_AFTER]
+
+    def _probe(self) -> None:
+        """Send each peer an empty message, which means nothing: who cannot be reached is gone."""
+        for key in list(self.core.peers):
+            if key not in self._local:
+                try:
+                    self._socket.send_multipart((key, b""), _FLAGS)
+                except zmq.ZMQError:
+                    self._transmit(self.core.gone(key, "lost"))
+
+    @property
+    def closed(self) -> bool:
+        """Whether the socket is closed."""
+        return self._socket.closed
+
+    def close(self) -> None:
+        """Close the socket; peers see the connection go."""
+        self._socket.disable_monitor()
+        self._monitor.close(0)
+        self._socket.close()
+
+
+_OPERATOR = b"\0exchange"
+
+
+def _readable(socket: zmq.Socket[bytes]) -> bool:
+    events = socket.getsockopt(zmq.EVENTS)
+    return isinstance(events, int) and bool(events & _POLLIN)

@@ -1,0 +1,185 @@
+"""Client and connect: the exchange for scripts and threads, and for programs that run asyncio themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Generator
+from types import TracebackType
+from typing import Any
+
+from fireflyzmq.dispatcher import new_event_loop
+from fireflyzmq.endpoint import Endpoint, RemoteMethod
+from fireflyzmq.errors import ExchangeLost
+from fireflyzmq.exchange import EXCHANGE_CLIENT, Exchange, exchange_address
+from fireflyzmq.service import Service
+from fireflyzmq.wire.binding import Binding
+
+
+class Peer(Service):
+    """A nameless service with a connection of its own, in the running loop."""
+
+    def __init__(self, address: str | None = None) -> None:
+        self._exchange = Exchange(EXCHANGE_CLIENT)
+        super().__init__("", exchange=self._exchange)
+        self._exchange.connect(exchange_address(address))
+
+    async def connected(self, timeout: float) -> None:
+        """Wait until connected; ExchangeLost after `timeout` seconds."""
+        await self._exchange.connected(timeout)
+
+    def close(self) -> None:
+        """Say goodbye and close the connection, with all services that belong to it."""
+        super().close()
+        self._exchange.close()
+
+
+class connect:  # noqa: N801
+    """Connect inside a running asyncio program: `async with connect(address) as peer`, or `await connect(address)`.
+
+    The running loop is adopted, signals are left alone. Waits up to `timeout` seconds for the exchange, then raises
+    ExchangeLost. Without an address, FIREFLYZMQ_EXCHANGE says where, otherwise it is this host's port 11111.
+    """
+
+    def __init__(self, address: str | None = None, timeout: float = 5.0) -> None:
+        self._address = address
+        self._timeout = timeout
+        self._peer: Peer | None = None
+
+    async def _open(self) -> Peer:
+        peer = Peer(self._address)
+        try:
+            await peer.connected(self._timeout)
+        except BaseException:
+            peer.close()
+            raise
+        return peer
+
+    def __await__(self) -> Generator[Any, None, Peer]:
+        return self._open().__await__()
+
+    async def __aenter__(self) -> Peer:
+        self._peer = await self._open()
+        return self._peer
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._peer is not None:
+            self._peer.close()
+
+
+class Client:
+    """A blocking connection, for scripts, notebooks and threads; usable from any thread.
+
+    It has an event loop in a thread of its own. Raises ExchangeLost when there is no exchange within `timeout`
+    seconds, ValueError for an illegal address. Close it, or use it in a `with` statement.
+    """
+
+    def __init__(self, address: str | None = None, timeout: float = 5.0) -> None:
+        self._closed = False
+        self._loop = new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="fireflyzmq-client", daemon=True)
+        self._thread.start()
+        try:
+            self._peer: Peer = self._run(connect(address, timeout)._open(), timeout + 5)
+        except BaseException:
+            self._stop()
+            raise
+
+    def _run(self, coroutine: Any, timeout: float) -> Any:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout)
+
+    def _stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)
+        self._loop.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def serviceEndPoint(self, nameOrBinding: str | Binding | Service, **options: Any) -> BlockingEndpoint:
+        """An endpoint whose calls block and return the result or raise; options as for `Service.serviceEndPoint`."""
+        self._check()
+        return BlockingEndpoint(self._peer.serviceEndPoint(nameOrBinding, **options))
+
+    def lookup(self, name: str, timeout: float = 0.0) -> list[Binding]:
+        """Ask for the instances of a name, and wait up to `timeout` seconds for a first: [] when none came."""
+        self._check()
+        bindings: list[Binding] = self._run(self._peer.lookup(name, timeout), timeout + 10)
+        return bindings
+
+    def serviceBinding(self) -> Binding:
+        """The binding of this client's nameless service."""
+        self._check()
+        return self._peer.serviceBinding()
+
+    def close(self) -> None:
+        """Say goodbye and end the thread. Again is harmless."""
+        if not self._closed and not self._peer._connection.forked:
+            self._closed = True
+            self._run(self._close_peer(), 5)
+            self._stop()
+
+    async def _close_peer(self) -> None:
+        self._peer.close()
+
+    def _check(self) -> None:
+        if self._closed:
+            raise RuntimeError("this client is closed")
+        if self._peer._connection.forked:
+            raise RuntimeError("this process was forked after the client was made; make a new one in the child")
+
+
+class BlockingEndpoint:
+    """A proxy whose calls block: they return the result or raise the call's Failure."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+
+    def __getattr__(self, name: str) -> BlockingMethod:
+        return BlockingMethod(getattr(self._endpoint, name))
+
+    def __bool__(self) -> bool:
+        return bool(self._endpoint)
+
+    def __eq__(self, other: object) -> bool:
+        return not self if other is None else self is other
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __repr__(self) -> str:
+        return f"<Blocking{repr(self._endpoint)[1:]}"
+
+
+class BlockingMethod:
+    """A remote method that blocks."""
+
+    def __init__(self, method: RemoteMethod) -> None:
+        self._method = method
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Call, wait for the answer, and return or raise it."""
+        id = self._method(*args, **kwargs)
+        if id is None:
+            return None
+        try:
+            return id.wait()
+        except KeyboardInterrupt:
+            id.cancel()
+            raise
+
+    def __getattr__(self, name: str) -> BlockingMethod:
+        return BlockingMethod(getattr(self._method, name))
+
+    def __repr__(self) -> str:
+        return f"<blocking {repr(self._method)[1:]}"
+
+
+__all__ = ["BlockingEndpoint", "BlockingMethod", "Client", "ExchangeLost", "Peer", "connect"]

@@ -1,0 +1,425 @@
+"""Connection: the shell around a session. It gives the session a loop, a clock, a socket and threads.
+
+Everything here runs in the thread of its event loop, but for `call`, which any thread may use, and
+`call_from_anywhere`, through which other threads reach the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+import logging
+import os
+import random
+import socket as sockets
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar, cast
+
+import zmq
+
+from fireflyzmq.calls import Call, CallOptions
+from fireflyzmq.dealer import GOODBYE_LINGER_MS, Dealer
+from fireflyzmq.methods import Method
+from fireflyzmq.mirror import Target
+from fireflyzmq.request import Request, current_request
+from fireflyzmq.response import ResponseId
+from fireflyzmq.serving import LocalService
+from fireflyzmq.session import Session
+from fireflyzmq.wire.codec import new_pack
+
+logger = logging.getLogger(__name__)
+
+FIRST_BACKOFF = 0.05
+"""Seconds before the first attempt to connect again; it doubles, with jitter, up to the connection's longest."""
+
+LOOP_SECONDS = 30.0
+"""How long another thread waits for the loop to do something for it."""
+
+Result = TypeVar("Result")
+
+_NOBLOCK = int(zmq.NOBLOCK)
+_POLLIN = int(zmq.POLLIN)
+_EVENTS = int(zmq.EVENTS)
+
+Join = Callable[[Callable[[list[bytes]], None]], Callable[[Iterable[bytes]], None]]
+
+
+class Connection:
+    """A session in an event loop, connected to an exchange, to none, or (`join`) to one in this process."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.closed = False
+        self.state = "offline"
+        self.reason = "not connected yet"
+        self.on_change: Callable[[str, str], None] = lambda state, reason: None
+        self.forked = False
+        self._turn_due = False
+        self._thread = threading.get_ident()
+        self._local_pack = threading.local()
+        self._address: str | None = None
+        self._longest_backoff = 1.0
+        self._backoff = FIRST_BACKOFF
+        self._dealer: Dealer | None = None
+        self._socket_send: Callable[[Sequence[bytes]], Any] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = float("inf")
+        self._retry: asyncio.TimerHandle | None = None
+        self._pools: dict[Method, ThreadPoolExecutor] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self.session = Session(
+            send=self._send,
+            wake=self._wake,
+            clock=loop.time,
+            runner=self,
+            make_call=self._make_call,
+            changed=self._changed,
+            process=f"{sockets.gethostname()}:{os.getpid()}:{os.path.basename(sys.argv[0] or 'python')}",  # noqa: PTH119
+        )
+        _all_connections.add(self)
+
+    # Calling.
+
+    def call(
+        self, caller: LocalService, target: Target, options: CallOptions, method: str, args: Any, kwargs: Any
+    ) -> ResponseId | None:
+        """Start a call, in any thread; None for a one-way call. What goes wrong is the id's failure.
+
+        RuntimeError after close and in a process forked since.
+        """
+        if self.forked or caller.closed:
+            raise RuntimeError(self._unusable(caller))
+        if threading.get_ident() != self._thread:
+            return self._call_from_thread(caller, target, options, method, args, kwargs)
+        call = self.session.calls.start(caller, target, options, method, args, kwargs)
+        if call.deadline < self._timer_at:
+            self._arm()
+        return None if options.oneway else cast(ResponseId, call)
+
+    def _call_from_thread(
+        self, caller: LocalService, target: Target, options: CallOptions, method: str, args: Any, kwargs: Any
+    ) -> ResponseId | None:
+        """Encode here, so that the arguments are those of this moment; the rest is the loop's."""
+        pack = getattr(self._local_pack, "pack", None)
+        if pack is None:
+            pack = self._local_pack.pack = new_pack()
+        calls = self.session.calls
+        call = calls.prepare(caller, target, options, method, args, kwargs, pack, self.loop.time())
+        if not call.state:
+            self.call_from_anywhere(self._launch, call)
+        return None if options.oneway else cast(ResponseId, call)
+
+    def _launch(self, call: Call) -> None:
+        self.session.calls.launch(call)
+        self._arm()
+
+    def cancel_call(self, call: Call) -> bool:
+        """Cancel a call, in any thread; False when it had ended."""
+        if threading.get_ident() != self._thread:
+            self.call_from_anywhere(self.session.calls.cancel, call)
+            return True
+        return self.session.calls.cancel(call)
+
+    def shorten(self, call: Call, timeout: float) -> None:
+        """Bring a call's deadline forward to `timeout` seconds from now, in any thread; never put it off."""
+        self.run_in_loop(self.session.calls.shorten, call, self.loop.time() + timeout)
+        if self.in_loop_thread():
+            self._arm()
+
+    def _make_call(self, number: int) -> ResponseId:
+        call = ResponseId(number)
+        call.connection = self
+        return call
+
+    def _unusable(self, caller: LocalService) -> str:
+        if self.forked:
+            return "this process was forked after the connection was made; make a new one in the child"
+        return f"service {caller.name!r} is closed"
+
+    def watch(self, kind: int, key: str) -> Target:
+        """The target of a name, group or address, in any thread; it is watched from now on."""
+        target = self.session.mirror.target(kind, key)
+        if target is None:
+            target = self.run_in_loop(self.session.watch, kind, key)
+        return target
+
+    def run_in_loop(self, function: Callable[..., Result], *args: Any) -> Result:
+        """Run a function in the loop and give its result: at once in the loop's thread, otherwise by waiting."""
+        if threading.get_ident() == self._thread:
+            return function(*args)
+        outcome: Future[Result] = Future()
+
+        def run() -> None:
+            try:
+                outcome.set_result(function(*args))
+            except BaseException as error:
+                outcome.set_exception(error)
+
+        self.call_from_anywhere(run)
+        return outcome.result(LOOP_SECONDS)
+
+    # The loop.
+
+    def in_loop_thread(self) -> bool:
+        """Whether this is the thread in which the loop runs."""
+        return threading.get_ident() == self._thread
+
+    def adopt_thread(self) -> None:
+        """The loop runs in this thread from now on."""
+        self._thread = threading.get_ident()
+
+    def call_from_anywhere(self, function: Callable[..., Any], *args: Any) -> None:
+        """Run a function in the loop, whatever thread this is."""
+        try:
+            self.loop.call_soon_threadsafe(function, *args)
+        except RuntimeError:  # the loop is closed, and nobody is left to tell
+            logger.debug("%r came after the loop had closed", function)
+
+    def _wake(self) -> None:
+        if not self._turn_due:
+            self._turn_due = True
+            self.loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        """End of the loop's turn: what was said leaves, and the timer is set to what is due next.
+
+        Sending may swallow the descriptor's only sign that something has come, so the socket is looked at again.
+        """
+        self._turn_due = True
+        try:
+            more = self.session.turn()
+        finally:
+            self._turn_due = False
+        if more:
+            self._wake()
+        if self._has_come():
+            self.loop.call_soon(self._readable)
+        self._arm()
+
+    def _arm(self) -> None:
+        due = self.session.next_deadline()
+        if due is not None and due < self._timer_at:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer_at = due
+            self._timer = self.loop.call_at(due, self._expire)
+
+    def _expire(self) -> None:
+        self._timer = None
+        self._timer_at = float("inf")
+        self.session.expire()
+        self._arm()
+
+    def _changed(self, state: str, reason: str) -> None:
+        self.state, self.reason = state, reason
+        if state == "connected":
+            self._backoff = FIRST_BACKOFF
+            logger.info("connected to the exchange at %s", self._address or "this process")
+        elif state == "refused":
+            self._lose(f"refused: {reason}")
+        self.on_change(state, reason)
+
+    # The socket.
+
+    def connect(self, address: str, longest_backoff: float = 1.0) -> None:
+        """Connect to an exchange and stay connected; ValueError for an address that cannot be one."""
+        if self._address is not None:
+            raise RuntimeError(f"already connected to {self._address}")
+        if not longest_backoff > 0:
+            raise ValueError(f"the longest back-off is more than 0 seconds, not {longest_backoff!r}")
+        self._longest_backoff = longest_backoff
+        self.session.attach()
+        self._open(address)
+        self._address = address
+
+    def join(self, join: Join) -> None:
+        """Join an exchange of this process, without a socket.
+
+        `join` takes the function that gets this peer's messages, and returns the one that takes them.
+        """
+        self._address = "this process"
+        self.session.attach()
+        send = join(self._receive_joined)
+        self._socket_send = lambda frames: self.loop.call_soon(send, frames)
+        self.session.connected()
+
+    def _receive_joined(self, frames: list[bytes]) -> None:
+        self.loop.call_soon(self._receive_one, frames)
+
+    def _receive_one(self, frames: list[bytes]) -> None:
+        if not self.closed:
+            self.session.receive(frames)
+            self._arm()
+
+    def _open(self, address: str) -> None:
+        self._dealer = dealer = Dealer(address)
+        self._socket_send = dealer.socket.send_multipart
+        descriptor, monitor = dealer.descriptors
+        self.loop.add_reader(descriptor, self._readable)
+        self.loop.add_reader(monitor, self._monitor_readable)
+        self.loop.call_soon(self._monitor_readable)
+
+    def _monitor_readable(self) -> None:
+        if self._dealer is not None:
+            self._dealer.read_events(self._connected, self._lose)
+
+    def _connected(self) -> None:
+        self.session.connected()
+        self._readable()
+
+    def _lose(self, reason: str) -> None:
+        """The connection is gone, or was never made: drop the socket, and try again after a while."""
+        if self._dealer is None or self.closed:
+            return
+        if self.state != "connected" and reason != self.reason:
+            logger.warning("no exchange at %s (%s); trying again", self._address, reason)
+        self._readable()
+        self._close_socket(0)
+        self.reason = reason
+        self.session.disconnected(reason)
+        delay = self._backoff * random.uniform(0.5, 1.0)
+        self._backoff = min(self._backoff * 2, self._longest_backoff)
+        self._retry = self.loop.call_later(delay, self._reopen)
+
+    def _reopen(self) -> None:
+        if self._dealer is None and not self.closed and self._address is not None:
+            self._open(self._address)
+
+    def _close_socket(self, linger_ms: int) -> None:
+        dealer, self._dealer = self._dealer, None
+        self._socket_send = None
+        if dealer is not None:
+            for descriptor in dealer.descriptors:
+                self.loop.remove_reader(descriptor)
+            dealer.close(linger_ms)
+
+    def _send(self, frames: Sequence[bytes]) -> None:
+        """Send one message. Without a high-water mark this never blocks; what cannot be sent was lost already."""
+        if self._socket_send is None:
+            return
+        self._wake()
+        try:
+            self._socket_send(frames)
+        except zmq.ZMQError as error:
+            logger.debug("cannot send: %s", error)
+            self.loop.call_soon(self._lose, str(error))
+
+    def _has_come(self) -> bool:
+        if self._dealer is None:
+            return False
+        events = self._dealer.socket.getsockopt(_EVENTS)
+        return isinstance(events, int) and bool(events & _POLLIN)
+
+    def _readable(self) -> None:
+        """Read all that has come, then work it off: so each message knows how many wait behind it."""
+        if self._dealer is None:
+            return
+        receive, messages = self._dealer.socket.recv_multipart, []
+        try:
+            while True:
+                messages.append(receive(_NOBLOCK))
+        except zmq.Again:
+            pass
+        if not messages:
+            return
+        self._turn_due = True  # what is sent meanwhile needs no turn of its own: one follows
+        behind = len(messages)
+        session_receive = self.session.receive
+        for frames in messages:
+            behind -= 1
+            session_receive(frames, behind)
+        self._turn()
+
+    # What the serving half asks for.
+
+    def is_awaitable(self, value: object) -> bool:
+        """Whether a method's result is to be awaited."""
+        return inspect.isawaitable(value)
+
+    def start_task(self, request: Request, awaitable: Any) -> asyncio.Task[Any]:
+        """Await a method's result in a task of its own, under its request."""
+        context = contextvars.copy_context()
+        context.run(current_request.set, request)
+        task = self.loop.create_task(self._finish(request, awaitable), context=context)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _finish(self, request: Request, awaitable: Any) -> None:
+        try:
+            value = await awaitable
+        except BaseException as error:
+            self.session.serving.finish(request, None, error)
+            if not isinstance(error, (Exception, asyncio.CancelledError)):
+                raise
+        else:
+            self.session.serving.finish(request, value, None)
+
+    def start_thread(self, request: Request, method: Method, call: Callable[[], Any]) -> Any:
+        """Run a method in its pool, under its request."""
+        pool = self._pools.get(method)
+        if pool is None:
+            pool = self._pools[method] = ThreadPoolExecutor(method.threads, f"fireflyzmq-{method.name}")
+        context = contextvars.copy_context()
+        context.run(current_request.set, request)
+        return pool.submit(context.run, self._run_in_thread, request, call)
+
+    def _run_in_thread(self, request: Request, call: Callable[[], Any]) -> None:
+        try:
+            value, error = call(), None
+        except BaseException as raised:
+            value, error = None, raised
+        self.call_from_anywhere(self._finish_thread, request, value, error)
+
+    def _finish_thread(self, request: Request, value: Any, error: BaseException | None) -> None:
+        if error is None and inspect.isawaitable(value):
+            request.work = self.start_task(request, value)
+        else:
+            self.session.serving.finish(request, value, error)
+
+    def cancel(self, work: Any) -> None:
+        """Cancel a task, or a thread's work that has not begun."""
+        work.cancel()
+
+    def drop_pool(self, method: Method) -> None:
+        """A method is exported no more: its pool ends with its last call."""
+        pool = self._pools.pop(method, None)
+        if pool is not None:
+            pool.shutdown(wait=False)
+
+    # The end.
+
+    def close(self, reason: str = "goodbye") -> None:
+        """Say goodbye and close the socket; calls in flight fail with ExchangeLost."""
+        if self.closed or self.forked:
+            return
+        for service in list(self.session.services.values()):
+            self.session.close_service(service, reason)
+        self.session.goodbye(reason)
+        self.closed = True
+        self._close_socket(GOODBYE_LINGER_MS)
+        self.session.disconnected(reason)
+        for timer in (self._timer, self._retry):
+            if timer is not None:
+                timer.cancel()
+        for pool in self._pools.values():
+            pool.shutdown(wait=False, cancel_futures=True)
+        for task in list(self._tasks):
+            task.cancel()
+
+
+_all_connections: weakref.WeakSet[Connection] = weakref.WeakSet()
+
+
+def _mark_forked() -> None:
+    for connection in _all_connections:
+        connection.forked = True
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_mark_forked)

@@ -1,0 +1,90 @@
+"""Dealer: opening and closing the DEALER socket of a connection, and hearing of what happens to it.
+
+One socket for one connection: a DEALER that reconnected by itself would deliver what it queued during the outage
+before any hello. It knows nothing of messages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import zmq
+from zmq.utils.monitor import parse_monitor_message
+
+HEARTBEAT_INTERVAL_MS: Final = 500
+HEARTBEAT_TIMEOUT_MS: Final = 1500
+CONNECT_TIMEOUT_MS: Final = 3000
+GOODBYE_LINGER_MS: Final = 1000
+"""How long the last messages may take to leave after a goodbye."""
+
+_NOBLOCK = int(zmq.NOBLOCK)
+_LOST: Final = {
+    int(zmq.EVENT_CLOSED): "nobody listens there",
+    int(zmq.EVENT_DISCONNECTED): "the connection was cut",
+    int(zmq.EVENT_CONNECT_RETRIED): "nobody answers there",
+    int(zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL): "the handshake failed",
+    int(zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL): "no ZeroMQ listens there",
+    int(zmq.EVENT_HANDSHAKE_FAILED_AUTH): "not authorised",
+}
+_CONNECTED: Final = int(zmq.EVENT_HANDSHAKE_SUCCEEDED)
+
+
+class Dealer:
+    """A DEALER socket on its way to, or connected to, one address. ValueError when the address is illegal."""
+
+    def __init__(self, address: str) -> None:
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
+        self.socket = context.socket(zmq.DEALER)
+        options = {
+            zmq.LINGER: 0,
+            zmq.IMMEDIATE: 1,
+            zmq.SNDHWM: 0,
+            zmq.RCVHWM: 0,
+            zmq.RECONNECT_IVL: -1,
+            zmq.CONNECT_TIMEOUT: CONNECT_TIMEOUT_MS,
+            zmq.HANDSHAKE_IVL: CONNECT_TIMEOUT_MS,
+            zmq.HEARTBEAT_IVL: HEARTBEAT_INTERVAL_MS,
+            zmq.HEARTBEAT_TIMEOUT: HEARTBEAT_TIMEOUT_MS,
+            zmq.IPV6: int("[" in address),  # otherwise "localhost" may be ::1, where few listen
+        }
+        for option, value in options.items():
+            self.socket.setsockopt(option, value)
+        self._monitor = self.socket.get_monitor_socket()
+        try:
+            self.socket.connect(address)
+        except zmq.ZMQError as error:
+            self.close(0)
+            raise ValueError(f"cannot connect to {address!r}: {error}") from error
+
+    @property
+    def descriptors(self) -> tuple[int, int]:
+        """The file descriptors of the socket and of its monitor."""
+        return _descriptor(self.socket), _descriptor(self._monitor)
+
+    def read_events(self, connected: Callable[[], None], lost: Callable[[str], None]) -> None:
+        """Report what has happened: `connected()`, or `lost(reason)`, after which nothing more is reported."""
+        while not self._monitor.closed:
+            try:
+                event = parse_monitor_message(self._monitor.recv_multipart(_NOBLOCK))["event"]
+            except zmq.Again:
+                return
+            if event == _CONNECTED:
+                connected()
+            elif event in _LOST:
+                lost(_LOST[event])
+                return
+
+    def close(self, linger_ms: int) -> None:
+        """Close the socket; what was sent has `linger_ms` to leave."""
+        if not self.socket.closed:
+            self.socket.disable_monitor()
+            self._monitor.close(0)
+            self.socket.close(linger_ms)
+
+
+def _descriptor(socket: zmq.Socket[bytes]) -> int:
+    descriptor = socket.getsockopt(zmq.FD)
+    if not isinstance(descriptor, int):
+        raise TypeError("a socket's descriptor is an int")
+    return descriptor

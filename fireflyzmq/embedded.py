@@ -1,0 +1,63 @@
+"""An exchange inside a process's event loop. The one place in which the library reaches the exchange's code."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from exchange.operator import Operator
+from exchange.server import Server
+
+
+class EmbeddedExchange:
+    """A server driven by an asyncio loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._server = Server()
+        self._operator = Operator(self._server)
+        self._timer: asyncio.TimerHandle | None = None
+        self._poked = False
+        for descriptor in self._server.descriptors:
+            loop.add_reader(descriptor, self._drive)
+
+    def bind(self, address: str) -> str:
+        """Listen at a ZeroMQ address; returns it with its port. OSError when it is taken, ValueError if illegal."""
+        bound = self._server.bind(address)
+        self._poke()
+        return bound
+
+    def join(self, receive: Callable[[list[bytes]], None]) -> Callable[[Iterable[bytes]], None]:
+        """Join a peer of this process, see `Server.join`."""
+        send = self._server.join(receive)
+
+        def send_and_poke(frames: Iterable[bytes]) -> None:
+            send(frames)
+            self._poke()
+
+        return send_and_poke
+
+    def _poke(self) -> None:
+        if not self._poked:
+            self._poked = True
+            self._loop.call_soon(self._drive)
+
+    def _drive(self) -> None:
+        """Let the server work; again in the next turn while there is more, so that others get theirs."""
+        self._poked = False
+        if self._server.closed:
+            return
+        if self._server.process():
+            self._poke()
+        if self._timer is not None:
+            self._timer.cancel()
+        due = self._server.next_deadline()
+        self._timer = None if due is None else self._loop.call_later(max(0.0, due - self._server.clock()), self._drive)
+
+    def close(self) -> None:
+        """Stop listening; the peers see their connections go."""
+        for descriptor in self._server.descriptors:
+            self._loop.remove_reader(descriptor)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._server.close()

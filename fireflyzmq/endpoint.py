@@ -1,0 +1,102 @@
+"""Endpoints: the proxies that calls go through.
+
+Every attribute of an endpoint is a remote method, so options are given when it is made, and everything that is not
+remote is reached by functions of other objects.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fireflyzmq.wire.binding import Binding
+from fireflyzmq.wire.commands import BY_ADDRESS, BY_NAME
+from fireflyzmq.wire.names import check_name, method_problem
+
+if TYPE_CHECKING:
+    from fireflyzmq.calls import CallOptions
+    from fireflyzmq.connection import Connection
+    from fireflyzmq.mirror import Target
+    from fireflyzmq.response import ResponseId
+    from fireflyzmq.serving import LocalService
+
+
+class RemoteMethod:
+    """A remote method: calling it starts a call, an attribute of it is the method of a dotted name."""
+
+    __slots__ = ("__weakref__", "_call", "_caller", "_endpoint", "_name", "_options", "_target")
+
+    def __init__(self, endpoint: Endpoint, name: str) -> None:
+        self._endpoint = endpoint
+        self._name = name
+        self._call = endpoint._connection.call
+        self._caller = endpoint._caller
+        self._target = endpoint._target
+        self._options = endpoint._options
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> ResponseId | None:
+        """Start the call; returns its ResponseId at once, None for a one-way call."""
+        return self._call(self._caller, self._target, self._options, self._name, args, kwargs)
+
+    def __getattr__(self, name: str) -> RemoteMethod:
+        return self._endpoint._method(f"{self._name}.{name}", name)
+
+    def __repr__(self) -> str:
+        return f"<remote method {self._name} of {self._endpoint!r}>"
+
+
+class Endpoint:
+    """A proxy for a service's name, or for one instance: `endpoint.method(args)` calls.
+
+    It never freezes on one instance of a name. True, and unequal to None, while an instance is known to be there.
+    """
+
+    def __init__(self, connection: Connection, caller: LocalService, target: Target, options: CallOptions) -> None:
+        self._connection = connection
+        self._caller = caller
+        self._target = target
+        self._options = options
+        target.holders.add(self)
+
+    def __getattr__(self, name: str) -> RemoteMethod:
+        method = self._method(name, name)
+        self.__dict__[name] = method  # the next access finds it without coming here
+        return method
+
+    def _method(self, name: str, last: str) -> RemoteMethod:
+        if last.startswith("_") or method_problem(name) is not None:
+            raise AttributeError(f"{name!r} is not the name of a remote method")
+        return RemoteMethod(self, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not name.startswith("_"):
+            raise AttributeError(f"cannot set {name!r}: an endpoint's attributes are remote methods")
+        self.__dict__[name] = value
+
+    def __bool__(self) -> bool:
+        return bool(self._target.ready)
+
+    def __eq__(self, other: object) -> bool:
+        return not self if other is None else self is other
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __repr__(self) -> str:
+        return f"<Endpoint of {self._target.key}: {len(self._target.ready)} instances known>"
+
+
+def target_of(connection: Connection, target: object) -> Target:
+    """The watched target of a name, a binding, or something that has a binding (a service).
+
+    ValueError for an illegal name, TypeError for anything else.
+    """
+    binding = target if isinstance(target, Binding) else getattr(target, "_binding", None)
+    if isinstance(binding, Binding):
+        return connection.watch(BY_ADDRESS, binding.address)
+    if isinstance(target, str):
+        check_name(target, "service name")
+        return connection.watch(BY_NAME, target)
+    raise TypeError(f"an endpoint is made of a name, a binding or a service, not of {type(target).__name__}")

@@ -1,0 +1,223 @@
+"""ResponseId: the caller's handle on one call. An int, and at once awaitable, waitable, and a future to asyncio.
+
+It speaks asyncio's protocol for foreign futures (`_asyncio_future_blocking`, as tasks, `gather` and `wait_for`
+expect it), so awaiting costs neither a future nor a task beside the call itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import threading
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any
+
+from fireflyzmq.calls import FAILED, PENDING, Call
+from fireflyzmq.errors import Failure, RequestTimeout
+from fireflyzmq.request import current_request
+
+if TYPE_CHECKING:
+    from fireflyzmq.connection import Connection
+
+logger = logging.getLogger(__name__)
+
+Callback = tuple[Callable[[Any], Any], contextvars.Context | None]
+Monitor = tuple[Callable[[Any], Any] | None, Callable[[Failure], Any] | None, contextvars.Context | None]
+
+
+class ResponseId(Call):
+    """One call, named by its number: `await id`, `id.wait()` in a thread, or `monitorResponse(callback, id)`.
+
+    All of them give the method's result or raise the call's Failure. Ids are unique in the process.
+    """
+
+    connection: Connection
+    _asyncio_future_blocking = False
+    _callbacks: list[Callback] | None = None
+    _monitors: tuple[Monitor, ...] = ()
+    _events: tuple[threading.Event, ...] = ()
+    _unseen: _Unseen | None = None
+
+    def __repr__(self) -> str:
+        where = f"{self.target.key}.{self.method}"
+        return f"<ResponseId {int(self)} {where} {('pending', 'answered', 'failed')[self.state]}>"
+
+    def finished(self) -> None:
+        """Tell everybody who waits; a failure that nobody has asked for is reported when the id is collected."""
+        callbacks, monitors, events = self._callbacks, self._monitors, self._events
+        if callbacks is not None:
+            self._callbacks = None
+            call_soon = self.connection.loop.call_soon
+            for callback, context in callbacks:
+                call_soon(callback, self, context=context)
+        if monitors:
+            self._monitors = ()
+            for result, failure, context in monitors:
+                self._tell(result, failure, context)
+        if events:
+            for event in events:
+                event.set()
+        elif self.state == FAILED and callbacks is None and not monitors:
+            self._report_when_collected()
+
+    def _report_when_collected(self) -> None:
+        self._unseen = _Unseen(self.value, self.caller.owner.unexpected_failure, self.connection)
+
+    # Asked for by callback.
+
+    def monitor(self, result: Callable[[Any], Any] | None, failure: Callable[[Failure], Any] | None) -> None:
+        """Call `result(value)` or `failure(failure)` when the call ends; soon, when it has ended already."""
+        context = contextvars.copy_context() if current_request.get() is not None else None
+        if self.state == PENDING:
+            self._monitors = (*self._monitors, (result, failure, context))
+        else:
+            if failure is not None:
+                self._seen()
+            self.connection.loop.call_soon(self._tell, result, failure, context)
+
+    def _tell(
+        self,
+        result: Callable[[Any], Any] | None,
+        failure: Callable[[Failure], Any] | None,
+        context: contextvars.Context | None,
+    ) -> None:
+        """Run the callback for the outcome; what it raises is logged, as there is nobody to raise it to."""
+        callback = failure if self.state == FAILED else result
+        try:
+            if callback is None:
+                if self.state == FAILED and self._unseen is None:
+                    self._report_when_collected()
+            elif context is None:
+                callback(self.value)
+            else:
+                context.run(callback, self.value)
+        except Exception:
+            logger.exception("the callback for %r raised", self)
+
+    def _seen(self) -> None:
+        if self._unseen is not None:
+            self._unseen.disarm()
+            self._unseen = None
+
+    def ignore(self) -> None:
+        """Let nobody be told of the outcome, not even of a failure."""
+        self._monitors = ((_nothing, _nothing, None),)
+        self._seen()
+
+    # Asked for by a thread.
+
+    def wait(self, timeout: float | None = None) -> Any:
+        """Block this thread until the call ends; returns its value or raises its Failure.
+
+        `timeout` (s) bounds the wait, not the call: RequestTimeout is raised and the call goes on. RuntimeError in
+        the thread of the loop, which would wait for itself.
+        """
+        if self.connection.in_loop_thread() and self.state == PENDING:
+            raise RuntimeError("wait() in the loop's thread would block the loop for ever; await the id instead")
+        if self.state == PENDING:
+            event = threading.Event()
+            self._events = (*self._events, event)
+            if self.state == PENDING and not event.wait(timeout) and self.state == PENDING:
+                raise RequestTimeout(f"no answer within {timeout} s of waiting")
+        return self.result()
+
+    # Asked for by asyncio.
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        if self.state == PENDING:
+            self._check_loop()
+            self._asyncio_future_blocking = True
+            yield self
+        return self.result()
+
+    def _check_loop(self) -> None:
+        if asyncio.get_running_loop() is not self.connection.loop:
+            raise RuntimeError(
+                "this id belongs to another event loop; await it there, or use id.wait() in a worker thread"
+            )
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        """The loop in which the id may be awaited."""
+        return self.connection.loop
+
+    def add_done_callback(self, callback: Callable[[Any], Any], *, context: contextvars.Context | None = None) -> None:
+        """Call `callback(id)` in the loop when the call has ended (asyncio's protocol)."""
+        if context is None:
+            context = contextvars.copy_context()
+        if self.state != PENDING:
+            self.connection.loop.call_soon(callback, self, context=context)
+        elif self._callbacks is None:
+            self._callbacks = [(callback, context)]
+        else:
+            self._callbacks.append((callback, context))
+
+    def remove_done_callback(self, callback: Callable[[Any], Any]) -> int:
+        """Take back what `add_done_callback` added; returns how many that were."""
+        if self._callbacks is None:
+            return 0
+        kept = [pair for pair in self._callbacks if pair[0] != callback]
+        removed = len(self._callbacks) - len(kept)
+        self._callbacks = kept or None
+        return removed
+
+    def done(self) -> bool:
+        """Whether the call has ended."""
+        return self.state != PENDING
+
+    def result(self) -> Any:
+        """The call's value; raises its Failure, or InvalidStateError while it has not ended."""
+        if self.state == PENDING:
+            raise asyncio.InvalidStateError("the call has not ended")
+        if self.state == FAILED:
+            self._seen()
+            if self._cancelled_by_task:
+                raise asyncio.CancelledError
+            raise self.value
+        return self.value
+
+    def exception(self) -> BaseException | None:
+        """The call's Failure, or None when it has a value; InvalidStateError while it has not ended."""
+        if self.state == PENDING:
+            raise asyncio.InvalidStateError("the call has not ended")
+        if self.state == FAILED:
+            self._seen()
+            failure: BaseException = self.value
+            return failure
+        return None
+
+    _cancelled_by_task = False
+
+    def cancel(self, msg: Any = None) -> bool:
+        """Cancel the call as asyncio does when the task that awaits it is cancelled."""
+        if self.state != PENDING:
+            return False
+        self._cancelled_by_task = True
+        return self.connection.cancel_call(self)
+
+    def cancelled(self) -> bool:
+        """Whether the call was cancelled through the task that awaited it."""
+        return self._cancelled_by_task
+
+
+class _Unseen:
+    """A failure that nobody has asked for. Collected with its id, it tells the service's hook."""
+
+    __slots__ = ("_connection", "_failure", "_hook")
+
+    def __init__(self, failure: Failure, hook: Callable[[Failure], None], connection: Connection) -> None:
+        self._failure: Failure | None = failure
+        self._hook = hook
+        self._connection = connection
+
+    def disarm(self) -> None:
+        self._failure = None
+
+    def __del__(self) -> None:
+        failure = self._failure
+        if failure is not None and not self._connection.closed:
+            self._connection.call_from_anywhere(self._hook, failure)
+
+
+def _nothing(outcome: Any) -> None:
+    """Ignore an outcome."""
