@@ -24,7 +24,7 @@ class Operator:
         self._server = server
         self._started = time.monotonic()
         self._session = Session(
-            send=server.join(self._receive, operator=True),
+            send=server.join(self._receive, operator=True).send,
             wake=lambda: None,
             clock=server.clock,
             runner=_NothingLater(),

@@ -40,8 +40,13 @@ _UNREACHABLE = int(zmq.EHOSTUNREACH)
 class Server:
     """A ROUTER socket joined to a routing core. ValueError for an illegal address, OSError for one that is taken."""
 
-    def __init__(self, addresses: Iterable[str] = (), limits: Limits | None = None) -> None:
-        self.clock = time.monotonic
+    def __init__(
+        self,
+        addresses: Iterable[str] = (),
+        limits: Limits | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.clock = clock
         self.core = RoutingCore(os.urandom(4), limits, operator=_OPERATOR)
         self.addresses: list[str] = []
         self._local: dict[bytes, Receive] = {}
@@ -95,12 +100,22 @@ class Server:
 
     # Peers of this process.
 
-    def join(self, receive: Receive, operator: bool = False) -> Callable[[Iterable[bytes]], None]:
-        """Join a peer of this process: `receive` gets its messages; returns the function that takes its own."""
+    def join(self, receive: Receive, operator: bool = False) -> Joined:
+        """Join a peer of this process: `receive` gets the frames of each of its messages."""
         self._locals += 1
         key = _OPERATOR if operator else b"\0local%d" % self._locals
         self._local[key] = receive
-        return lambda frames: self._transmit(self.core.receive(key, list(frames), self.clock()))
+        return Joined(self, key)
+
+    def receive_joined(self, key: bytes, frames: Iterable[bytes]) -> None:
+        """Take a message from a peer of this process."""
+        if key in self._local:
+            self._transmit(self.core.receive(key, list(frames), self.clock()))
+
+    def part(self, key: bytes, reason: str) -> None:
+        """Lose a peer of this process."""
+        if self._local.pop(key, None) is not None:
+            self._transmit(self.core.gone(key, reason))
 
     # The loop's work.
 
@@ -120,7 +135,7 @@ class Server:
         return more or _readable(self._socket)
 
     def next_deadline(self) -> float | None:
-        """When `process` has something to do though nothing arrives; seconds of `time.monotonic`."""
+        """When `process` has something to do though nothing arrives; seconds of `clock`."""
         due = [when for when in (self.core.next_deadline(), *self._probes[:1]) if when is not None]
         return min(due, default=None)
 
@@ -186,6 +201,22 @@ class Server:
         self._socket.disable_monitor()
         self._monitor.close(0)
         self._socket.close()
+
+
+class Joined:
+    """The link of a peer in this process to its exchange."""
+
+    def __init__(self, server: Server, key: bytes) -> None:
+        self._server = server
+        self._key = key
+
+    def send(self, frames: Iterable[bytes]) -> None:
+        """Send the exchange a message."""
+        self._server.receive_joined(self._key, frames)
+
+    def leave(self, reason: str = "lost") -> None:
+        """Be gone, as if the connection were cut."""
+        self._server.part(self._key, reason)
 
 
 _OPERATOR = b"\0exchange"

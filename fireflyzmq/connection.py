@@ -18,7 +18,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 import zmq
 
@@ -46,7 +46,14 @@ _NOBLOCK = int(zmq.NOBLOCK)
 _POLLIN = int(zmq.POLLIN)
 _EVENTS = int(zmq.EVENTS)
 
-Join = Callable[[Callable[[list[bytes]], None]], Callable[[Iterable[bytes]], None]]
+Receive = Callable[[list[bytes]], None]
+
+
+class Link(Protocol):
+    """The way to an exchange in this process."""
+
+    def send(self, frames: Iterable[bytes]) -> None: ...
+    def leave(self, reason: str) -> None: ...
 
 
 class Connection:
@@ -66,12 +73,14 @@ class Connection:
         self._longest_backoff = 1.0
         self._backoff = FIRST_BACKOFF
         self._dealer: Dealer | None = None
+        self._link: Link | None = None
         self._socket_send: Callable[[Sequence[bytes]], Any] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = float("inf")
         self._retry: asyncio.TimerHandle | None = None
         self._pools: dict[Method, ThreadPoolExecutor] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
+        self.threads_running = 0
         self.session = Session(
             send=self._send,
             wake=self._wake,
@@ -237,24 +246,33 @@ class Connection:
         self._open(address)
         self._address = address
 
-    def join(self, join: Join) -> None:
-        """Join an exchange of this process, without a socket.
-
-        `join` takes the function that gets this peer's messages, and returns the one that takes them.
-        """
+    def join(self, join: Callable[[Receive], Link]) -> None:
+        """Join an exchange of this process, without a socket: `join(receive)` gives the link to it."""
         self._address = "this process"
         self.session.attach()
-        send = join(self._receive_joined)
-        self._socket_send = lambda frames: self.loop.call_soon(send, frames)
+        link = join(lambda frames: self._receive_joined(link, frames))
+        self._link = link
+        self._socket_send = lambda frames: self.loop.call_soon(link.send, frames)
         self.session.connected()
 
-    def _receive_joined(self, frames: list[bytes]) -> None:
-        self.loop.call_soon(self._receive_one, frames)
+    def _receive_joined(self, link: Link, frames: list[bytes]) -> None:
+        """Take a message in a turn of its own, as from a socket, unless the link is lost by then."""
 
-    def _receive_one(self, frames: list[bytes]) -> None:
-        if not self.closed:
-            self.session.receive(frames)
-            self._arm()
+        def receive() -> None:
+            if self._link is link:
+                self.session.receive(frames)
+                self._turn()
+
+        self.loop.call_soon(receive)
+
+    def part(self, reason: str) -> None:
+        """Lose the link to an exchange of this process."""
+        link, self._link = self._link, None
+        self._socket_send = None
+        if link is not None:
+            self.reason = reason
+            link.leave(reason)
+            self.session.disconnected(reason)
 
     def _open(self, address: str) -> None:
         self._dealer = dealer = Dealer(address)
@@ -367,7 +385,13 @@ class Connection:
             pool = self._pools[method] = ThreadPoolExecutor(method.threads, f"fireflyzmq-{method.name}")
         context = contextvars.copy_context()
         context.run(current_request.set, request)
-        return pool.submit(context.run, self._run_in_thread, request, call)
+        self.threads_running += 1
+        work = pool.submit(context.run, self._run_in_thread, request, call)
+        work.add_done_callback(lambda _: self.call_from_anywhere(self._thread_ended))
+        return work
+
+    def _thread_ended(self) -> None:
+        self.threads_running -= 1
 
     def _run_in_thread(self, request: Request, call: Callable[[], Any]) -> None:
         try:
@@ -404,6 +428,7 @@ class Connection:
         self.closed = True
         self._close_socket(GOODBYE_LINGER_MS)
         self.session.disconnected(reason)
+        self.part(reason)
         for timer in (self._timer, self._retry):
             if timer is not None:
                 timer.cancel()

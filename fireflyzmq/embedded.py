@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 from exchange.operator import Operator
-from exchange.server import Server
+from exchange.server import Joined, Server
 
 
 class EmbeddedExchange:
@@ -14,7 +14,7 @@ class EmbeddedExchange:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._server = Server()
+        self._server = Server(clock=loop.time)
         self._operator = Operator(self._server)
         self._timer: asyncio.TimerHandle | None = None
         self._poked = False
@@ -27,15 +27,9 @@ class EmbeddedExchange:
         self._poke()
         return bound
 
-    def join(self, receive: Callable[[list[bytes]], None]) -> Callable[[Iterable[bytes]], None]:
-        """Join a peer of this process, see `Server.join`."""
-        send = self._server.join(receive)
-
-        def send_and_poke(frames: Iterable[bytes]) -> None:
-            send(frames)
-            self._poke()
-
-        return send_and_poke
+    def join(self, receive: Callable[[list[bytes]], None]) -> JoinedPeer:
+        """Join a peer of this process: `receive` gets the frames of each of its messages."""
+        return JoinedPeer(self._server.join(receive), self._poke)
 
     def _poke(self) -> None:
         if not self._poked:
@@ -61,3 +55,21 @@ class EmbeddedExchange:
         if self._timer is not None:
             self._timer.cancel()
         self._server.close()
+
+
+class JoinedPeer:
+    """The link of a peer in this process, which lets the server look for what its sending has stirred up."""
+
+    def __init__(self, joined: Joined, poke: Callable[[], None]) -> None:
+        self._joined = joined
+        self._poke = poke
+
+    def send(self, frames: Iterable[bytes]) -> None:
+        """Send the exchange a message."""
+        self._joined.send(frames)
+        self._poke()
+
+    def leave(self, reason: str = "lost") -> None:
+        """Be gone, as if the connection were cut."""
+        self._joined.leave(reason)
+        self._poke()

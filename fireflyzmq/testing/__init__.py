@@ -4,6 +4,7 @@
 that tests move. `fireflyzmq.testing.fixtures` offers both to pytest.
 """
 
+from fireflyzmq.testing.network import Network
 from fireflyzmq.testing.processes import ExchangeProcess, PythonProcess
 
-__all__ = ["ExchangeProcess", "PythonProcess"]
+__all__ = ["ExchangeProcess", "Network", "PythonProcess"]
