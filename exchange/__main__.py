@@ -69,15 +69,19 @@ class StopFlag:
 
 def serve(server: Server, stop: StopFlag) -> None:
     """Run a server until a signal comes. Polls rather than running an event loop: it saves 20 µs a wake-up."""
+    socket_descriptor, monitor_descriptor = server.descriptors
     poller = select.poll()
-    for descriptor in (*server.descriptors, stop.fileno()):
+    for descriptor in (socket_descriptor, monitor_descriptor, stop.fileno()):
         poller.register(descriptor, select.POLLIN)
+    server.process_monitor()
     while stop.signal is None:
         if server.process():
             continue
         due = server.next_deadline()
         timeout = None if due is None else max(0, int((due - server.clock()) * 1000) + 1)
-        poller.poll(timeout)
+        for descriptor, _ in poller.poll(timeout):
+            if descriptor == monitor_descriptor:
+                server.process_monitor()
 
 
 def main(arguments: list[str] | None = None) -> int:

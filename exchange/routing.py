@@ -145,7 +145,7 @@ class RoutingCore:
         self._sends: list[Send] = []
         self._overfull: set[bytes] = set()
         self._strangers: Deadlines[bytes] = Deadlines()
-        self._stranger_due: dict[bytes, float] = {}
+        self._stranger_due: dict[bytes, set[bytes]] = {}
         self._commands: dict[int, Callable[..., None]] = {
             GOODBYE: self._receive_goodbye,
             REGISTER: self._receive_register,
@@ -187,9 +187,7 @@ class RoutingCore:
     def connected(self, key: bytes, now: float) -> None:
         """Give a connection that has not yet said anything its time to say hello."""
         if key not in self.peers and key not in self._stranger_due:
-            due = now + self.limits.hello_seconds
-            self._stranger_due[key] = due
-            self._strangers.add(key, due)
+            self._stranger_due[key] = self._strangers.add(key, now + self.limits.hello_seconds)
 
     def expire(self, now: float) -> list[Send]:
         """React to the time: connections that never said hello are refused."""
@@ -309,7 +307,7 @@ class RoutingCore:
             self._refuse(key, "protocol", str(error))
         due = self._stranger_due.pop(key, None)
         if due is not None:
-            self._strangers.discard(key, due)
+            due.discard(key)
 
     def _receive_hello(self, key: bytes, hello: dict[str, Any], now: float) -> None:
         versions, window = hello.get("versions"), hello.get("window")

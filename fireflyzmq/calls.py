@@ -58,13 +58,18 @@ _numbers = itertools.count(1)
 _float64 = struct.Struct(">d")
 
 
-class CallOptions:
-    """How the calls of an endpoint are made; times in seconds."""
+class Destination:
+    """Who calls what, and how: what all calls of one endpoint share. Times in seconds.
 
-    __slots__ = ("balance", "key", "oneway", "timeout", "wait")
+    ValueError for values that make no sense.
+    """
+
+    __slots__ = ("balance", "caller", "key", "oneway", "target", "timeout", "wait")
 
     def __init__(
         self,
+        caller: LocalService,
+        target: Target,
         timeout: float = 30.0,
         wait: float = 0.0,
         balance: str = "least-pending",
@@ -79,6 +84,8 @@ class CallOptions:
             raise ValueError(f"balance is one of {', '.join(POLICIES)}, not {balance!r}")
         if key is not None and not isinstance(key, str):
             raise TypeError(f"a key is a str, not {type(key).__name__}")
+        self.caller = caller
+        self.target = target
         self.timeout = timeout
         self.wait = wait
         self.balance = balance
@@ -89,15 +96,14 @@ class CallOptions:
 class Call(int):
     """One call: its number, where it is, and its outcome once it has one.
 
-    `channel` is None while the call is parked or has ended. Subclasses tell whoever waits in `finished`.
+    `channel` is None while the call is parked or has ended; `due` is the set of numbers that its deadline is kept in.
+    Subclasses tell whoever waits in `finished`. Attributes that most calls never set are the class's.
     """
 
-    caller: LocalService
-    target: Target
-    options: CallOptions
+    destination: Destination
     method: str
     deadline: float
-    calls: Calls
+    due: set[int]
     item: bytes = b""
     channel: Channel | None = None
     wait_until: float = 0.0
@@ -120,7 +126,6 @@ class Calls:
         self.attached = False
         self.message_limit = MAX_MESSAGE
         self.queue_limit = 2 * MAX_MESSAGE
-        self.started = 0
         self.late = 0
         self._channels = channels
         self._clock = clock
@@ -134,128 +139,98 @@ class Calls:
 
     # Starting.
 
-    def start(
-        self,
-        caller: LocalService,
-        target: Target,
-        options: CallOptions,
-        method: str,
-        args: Sequence[Any],
-        kwargs: dict[str, Any],
-    ) -> Call:
+    def start(self, destination: Destination, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         """Start a call and return it; whatever is wrong becomes its failure."""
-        now = self._clock()
-        ready = target.ready
-        if len(ready) != 1 or options.oneway:
-            return self._start_slow(caller, target, options, method, args, kwargs, now)
-        number = next(_numbers)
-        call = self._new(number, caller, target, options, method, now)
-        channel = ready[0].channels.get(caller.number)
-        if channel is None:
-            channel = self._channels.open(caller, ready[0])
-        item = self._encode(call, self._pack, args, kwargs, channel.offset)
-        if item:
-            self._pending[number] = call
-            self._deadlines.add(number, call.deadline)
-            self._send(call, channel, item)
-        return call
-
-    def _start_slow(
-        self,
-        caller: LocalService,
-        target: Target,
-        options: CallOptions,
-        method: str,
-        args: Sequence[Any],
-        kwargs: dict[str, Any],
-        now: float,
-    ) -> Call:
-        call = self.prepare(caller, target, options, method, args, kwargs, self._pack, now)
-        if call.state == PENDING:
+        ready = destination.target.ready
+        if len(ready) != 1 or destination.oneway:
+            call = self.prepare(destination, method, args, kwargs, self._pack)
             self.launch(call)
+            return call
+        channel = ready[0].channels.get(destination.caller.number)
+        if channel is None:
+            channel = self._channels.open(destination.caller, ready[0])
+        call = self._new(destination, method)
+        number = int.__int__(call)
+        try:
+            if kwargs:
+                item = self._pack([REQUEST, number, method, list(args), kwargs, call.deadline + channel.offset])
+            else:
+                item = self._pack([REQUEST, number, method, list(args), call.deadline + channel.offset])
+        except Exception as error:  # msgpack's own errors, or whatever a user's encoder raises
+            self._fail_encoding(call, error)
+            return call
+        self._pending[number] = call
+        call.due = self._deadlines.add(number, call.deadline)
+        self._send(call, channel, item)
         return call
 
     def prepare(
-        self,
-        caller: LocalService,
-        target: Target,
-        options: CallOptions,
-        method: str,
-        args: Sequence[Any],
-        kwargs: dict[str, Any],
-        pack: Pack,
-        now: float,
+        self, destination: Destination, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], pack: Pack
     ) -> Call:
         """Make a call without starting it: safe in any thread, with a pack function of its own."""
-        call = self._new(next(_numbers), caller, target, options, method, now)
-        item = self._encode(call, pack, args, kwargs, 0.0)
-        call.item = item
+        call = self._new(destination, method)
+        number = 0 if destination.oneway else int.__int__(call)
+        try:
+            call.item = pack([REQUEST, number, method, list(args), *([kwargs] if kwargs else ()), call.deadline])
+        except Exception as error:
+            self._fail_encoding(call, error)
         return call
 
     def launch(self, call: Call) -> None:
-        """Start a prepared call."""
-        number = int(call)
-        self._pending[number] = call
-        self._deadlines.add(number, call.deadline)
-        now = self._clock()
-        call.wait_until = now + call.options.wait
-        self._settle_where(call, now)
+        """Start a prepared call, unless it has failed already."""
+        if call.state == PENDING:
+            number = int(call)
+            self._pending[number] = call
+            call.due = self._deadlines.add(number, call.deadline)
+            now = self._clock()
+            call.wait_until = now + call.destination.wait
+            self._settle_where(call, now)
+            self._channels.wake()
 
-    def _new(
-        self, number: int, caller: LocalService, target: Target, options: CallOptions, method: str, now: float
-    ) -> Call:
-        call = self._make(number)
-        call.calls = self
-        call.caller = caller
-        call.target = target
-        call.options = options
+    def _new(self, destination: Destination, method: str) -> Call:
+        call = self._make(next(_numbers))
+        call.destination = destination
         call.method = method
-        deadline = now + options.timeout
+        deadline = self._clock() + destination.timeout
         request = current_request.get()
         call.deadline = deadline if request is None or request.deadline > deadline else request.deadline
-        self.started += 1
         return call
 
-    def _encode(self, call: Call, pack: Pack, args: Sequence[Any], kwargs: dict[str, Any], offset: float) -> bytes:
-        """The request's item, or b"" after failing the call. The deadline stands last, to be written again."""
-        number = 0 if call.options.oneway else int(call)
-        try:
-            if kwargs:
-                item = pack([REQUEST, number, call.method, list(args), kwargs, call.deadline + offset])
-            else:
-                item = pack([REQUEST, number, call.method, list(args), call.deadline + offset])
-        except Exception as error:  # msgpack's own errors, or whatever a user's encoder raises
-            self._fail(call, RequestEncoding(f"the arguments do not travel: {error}"))
-            return b""
-        if len(item) > self.message_limit:
-            problem = f"a request of {len(item)} bytes is over the limit of {self.message_limit}"
-            self._fail(call, MessageTooLarge(problem))
-            return b""
-        return item
+    def _fail_encoding(self, call: Call, error: Exception) -> None:
+        call.due = set()
+        self._fail(call, RequestEncoding(f"the arguments do not travel: {error}"))
 
     def _send(self, call: Call, channel: Channel, item: bytes) -> None:
         """Put a call under way on a channel."""
-        if self._channels.queued > self.queue_limit:
-            self._fail(call, Overloaded("too many bytes wait for the exchange", {"retry_after": 0.1}))
+        channels = self._channels
+        if len(item) > self.message_limit or channels.queued > self.queue_limit:
+            self._refuse(call, item)
             return
         call.channel = channel
         call.item = item
         channel.inflight += 1
-        self._channels.append(channel, item, int(call))
+        channels.append(channel, item, call)
         waiting = len(channel.items)
         if waiting >= BATCH and 2 * waiting >= channel.inflight:
-            self._channels.flush_channel(channel)
+            channels.flush_channel(channel)
+
+    def _refuse(self, call: Call, item: bytes) -> None:
+        if len(item) > self.message_limit:
+            problem = f"a request of {len(item)} bytes is over the limit of {self.message_limit}"
+            self._fail(call, MessageTooLarge(problem))
+        else:
+            self._fail(call, Overloaded("too many bytes wait for the exchange", {"retry_after": 0.1}))
 
     # Where a call goes that is not under way.
 
     def _settle_where(self, call: Call, now: float) -> None:
         """Send a call to an instance, park it while there is something to wait for, or fail it."""
-        target = call.target
+        target = call.destination.target
         candidates = target.ready
         if call.tried:
             candidates = [instance for instance in candidates if instance not in call.tried]
         if candidates:
-            self._dispatch(call, self._choose(target, candidates, call.options, now))
+            self._dispatch(call, self._choose(call.destination, candidates, now))
         elif now < call.wait_until:
             self._park(call)
         elif self.attached and not self.connected:
@@ -266,30 +241,31 @@ class Calls:
             self._fail(call, self._why_nobody(call))
 
     def _park(self, call: Call) -> None:
-        call.target.parked[int(call)] = call
+        call.destination.target.parked[int(call)] = call
         if call.wait_until < call.deadline:
             self._deadlines.add(int(call), call.wait_until)
 
     def _why_nobody(self, call: Call) -> Failure:
         if isinstance(call.value, Failure):
             return call.value
-        return ServiceUnavailable(f"nobody offers {call.target.key!r}")
+        return ServiceUnavailable(f"nobody offers {call.destination.target.key!r}")
 
-    def _choose(self, target: Target, candidates: Sequence[Instance], options: CallOptions, now: float) -> Instance:
+    def _choose(self, destination: Destination, candidates: Sequence[Instance], now: float) -> Instance:
         if len(candidates) == 1:
             return candidates[0]
-        if options.key is not None:
-            return sticky(options.key, candidates)
-        return POLICIES[options.balance](target, candidates, now)
+        if destination.key is not None:
+            return sticky(destination.key, candidates)
+        return POLICIES[destination.balance](destination.target, candidates, now)
 
     def _dispatch(self, call: Call, instance: Instance) -> None:
-        call.target.parked.pop(int(call), None)
+        call.destination.target.parked.pop(int(call), None)
         call.value = None
-        channel = instance.channels.get(call.caller.number) or self._channels.open(call.caller, instance)
+        caller = call.destination.caller
+        channel = instance.channels.get(caller.number) or self._channels.open(caller, instance)
         item = call.item[:-8] + _float64.pack(call.deadline + channel.offset)
         call.tried = (*call.tried, instance)
         self._send(call, channel, item)
-        if call.options.oneway and call.state == PENDING:
+        if call.destination.oneway and call.state == PENDING:
             self._end(call, VALUE, None)
 
     def release(self, target: Target) -> None:
@@ -309,7 +285,7 @@ class Calls:
             self.late += 1
             return
         del self._pending[number]
-        self._deadlines.discard(number, call.deadline)
+        call.due.discard(number)
         channel.inflight -= 1
         call.channel = None
         call.state = VALUE
@@ -338,7 +314,7 @@ class Calls:
         call = self._pending.get(number)
         if call is None or call.channel is not channel:
             return
-        name = call.target.key
+        name = call.destination.target.key
         if reason == QUEUE_FULL:
             failure: Failure = Overloaded(f"the exchange's queue for {name!r} is full", {"retry_after": 0.1})
         elif reason == NO_TARGET:
@@ -388,9 +364,10 @@ class Calls:
     def shorten(self, call: Call, deadline: float) -> None:
         """Bring a call's deadline forward; a later one changes nothing."""
         if call.state == PENDING and deadline < call.deadline:
-            self._deadlines.discard(int(call), call.deadline)
+            call.due.discard(int(call))
             call.deadline = deadline
-            self._deadlines.add(int(call), deadline)
+            call.due = self._deadlines.add(int(call), deadline)
+            self._channels.wake()
 
     def _tell_cancelled(self, call: Call) -> None:
         if call.channel is not None:
@@ -404,7 +381,7 @@ class Calls:
                 continue
             if call.deadline <= now:
                 self._tell_cancelled(call)
-                seconds = call.options.timeout
+                seconds = call.destination.timeout
                 self._fail(call, RequestTimeout(f"no answer by the deadline (timeout {seconds:g} s)"))
             elif call.channel is None:
                 self._settle_where(call, now)
@@ -415,11 +392,11 @@ class Calls:
 
     def fail_caller(self, caller: LocalService) -> None:
         """A local service is closed: its calls end."""
-        for call in [call for call in self._pending.values() if call.caller is caller]:
+        for call in [call for call in self._pending.values() if call.destination.caller is caller]:
             self.cancel(call)
 
     def _fail(self, call: Call, failure: Failure) -> None:
-        failure.service = call.target.key
+        failure.service = call.destination.target.key
         failure.method = call.method
         failure.id = int(call)
         self._end(call, FAILED, failure)
@@ -430,8 +407,8 @@ class Calls:
             return
         number = int(call)
         self._pending.pop(number, None)
-        self._deadlines.discard(number, call.deadline)
-        call.target.parked.pop(number, None)
+        call.due.discard(number)
+        call.destination.target.parked.pop(number, None)
         if call.channel is not None:
             call.channel.inflight -= 1
             call.channel = None

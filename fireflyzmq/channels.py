@@ -115,7 +115,7 @@ class CallSide(Protocol):
 class ServingSide(Protocol):
     """What reacts to items that ask something of us."""
 
-    def receive_request(self, channel: Channel, item: list[Any]) -> None: ...
+    def receive_request(self, channel: Channel, item: list[Any], now: float) -> None: ...
     def receive_cancel(self, channel: Channel, number: int) -> None: ...
     def refuse_undecodable(self, channel: Channel, number: int, problem: str) -> None: ...
     def cancel_channel(self, channel: Channel) -> None: ...
@@ -142,7 +142,7 @@ class Channels:
         self.queued = 0
         self.bad_items = 0
         self._send = send
-        self._wake = wake
+        self.wake = wake
         self._clock = clock
         self._control = control
         self._pack = new_pack()
@@ -172,7 +172,7 @@ class Channels:
                 return
         if not channel.items:
             self._dirty.append(channel)
-            self._wake()
+            self.wake()
         channel.items.append(item)
         channel.size += size
 
@@ -199,7 +199,7 @@ class Channels:
         channel.size = 0
         if channel.peer == NOBODY:
             self._looped.append((channel, body))
-            self._wake()
+            self.wake()
         elif self.credit > 0 and not channel.waiting:
             self.credit -= len(body) + ENVELOPE_COST
             self._send((channel.out_head, body))
@@ -262,26 +262,34 @@ class Channels:
             self._used = 0
 
     def _receive_body(self, channel: Channel, body: bytes) -> None:
-        started = self._clock()
+        """Take the items of a body. Answers leave after it when they are many, during it when it takes long."""
         try:
             items = unpack(body)
         except Exception:  # any decoder's fault; find out which item's
             items = self._decode_each(channel, body)
-        receive_response, receive_request = self.calls.receive_response, self.serving.receive_request
+        receive_response, receive_request, clock = (
+            self.calls.receive_response,
+            self.serving.receive_request,
+            self._clock,
+        )
+        started = clock()
         for item in items:
             try:
                 kind = item[0]
                 if kind == REQUEST:
-                    receive_request(channel, item)
+                    now = clock()
+                    if now - started > ANSWERS_WITHIN:
+                        self.flush_channel(channel)
+                        started = now
+                    receive_request(channel, item, now)
                 elif kind == RESPONSE:
                     receive_response(channel, item[1], item[2])
                 else:
                     self._receive_other(channel, item)
             except Exception:
                 self._count_bad_item(channel)
-            if channel.answers >= ANSWERS_AT_ONCE or (channel.answers and self._clock() - started > ANSWERS_WITHIN):
-                self.flush_channel(channel)
-                started = self._clock()
+        if channel.answers >= ANSWERS_AT_ONCE:
+            self.flush_channel(channel)
 
     def _receive_other(self, channel: Channel, item: list[Any]) -> None:
         if item[0] == CANCEL:

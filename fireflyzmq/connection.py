@@ -22,7 +22,7 @@ from typing import Any, Protocol, TypeVar, cast
 
 import zmq
 
-from fireflyzmq.calls import Call, CallOptions
+from fireflyzmq.calls import Call, Destination
 from fireflyzmq.dealer import GOODBYE_LINGER_MS, Dealer
 from fireflyzmq.methods import Method
 from fireflyzmq.mirror import Target
@@ -41,10 +41,6 @@ LOOP_SECONDS = 30.0
 """How long another thread waits for the loop to do something for it."""
 
 Result = TypeVar("Result")
-
-_NOBLOCK = int(zmq.NOBLOCK)
-_POLLIN = int(zmq.POLLIN)
-_EVENTS = int(zmq.EVENTS)
 
 Receive = Callable[[list[bytes]], None]
 
@@ -67,7 +63,7 @@ class Connection:
         self.on_change: Callable[[str, str], None] = lambda state, reason: None
         self.forked = False
         self._turn_due = False
-        self._thread = threading.get_ident()
+        self.thread = threading.get_ident()
         self._local_pack = threading.local()
         self._address: str | None = None
         self._longest_backoff = 1.0
@@ -86,7 +82,7 @@ class Connection:
             wake=self._wake,
             clock=loop.time,
             runner=self,
-            make_call=self._make_call,
+            make_call=type("ResponseId", (ResponseId,), {"connection": self}),
             changed=self._changed,
             process=f"{sockets.gethostname()}:{os.getpid()}:{os.path.basename(sys.argv[0] or 'python')}",  # noqa: PTH119
         )
@@ -94,42 +90,27 @@ class Connection:
 
     # Calling.
 
-    def call(
-        self, caller: LocalService, target: Target, options: CallOptions, method: str, args: Any, kwargs: Any
-    ) -> ResponseId | None:
+    def call(self, destination: Destination, method: str, args: Any, kwargs: Any) -> ResponseId | None:
         """Start a call, in any thread; None for a one-way call. What goes wrong is the id's failure.
 
         RuntimeError after close and in a process forked since.
         """
-        if self.forked or caller.closed:
-            raise RuntimeError(self._unusable(caller))
-        if threading.get_ident() != self._thread:
-            return self._call_from_thread(caller, target, options, method, args, kwargs)
-        call = self.session.calls.start(caller, target, options, method, args, kwargs)
-        if call.deadline < self._timer_at:
-            self._arm()
-        return None if options.oneway else cast(ResponseId, call)
-
-    def _call_from_thread(
-        self, caller: LocalService, target: Target, options: CallOptions, method: str, args: Any, kwargs: Any
-    ) -> ResponseId | None:
-        """Encode here, so that the arguments are those of this moment; the rest is the loop's."""
-        pack = getattr(self._local_pack, "pack", None)
-        if pack is None:
-            pack = self._local_pack.pack = new_pack()
+        if self.forked or destination.caller.closed:
+            raise RuntimeError(self._unusable(destination.caller))
         calls = self.session.calls
-        call = calls.prepare(caller, target, options, method, args, kwargs, pack, self.loop.time())
-        if not call.state:
-            self.call_from_anywhere(self._launch, call)
-        return None if options.oneway else cast(ResponseId, call)
-
-    def _launch(self, call: Call) -> None:
-        self.session.calls.launch(call)
-        self._arm()
+        if threading.get_ident() == self.thread:
+            call = calls.start(destination, method, args, kwargs)
+        else:  # encoded here, so that the arguments are those of this moment; the rest is the loop's
+            pack = getattr(self._local_pack, "pack", None)
+            if pack is None:
+                pack = self._local_pack.pack = new_pack()
+            call = calls.prepare(destination, method, args, kwargs, pack)
+            self.call_from_anywhere(calls.launch, call)
+        return None if destination.oneway else cast(ResponseId, call)
 
     def cancel_call(self, call: Call) -> bool:
         """Cancel a call, in any thread; False when it had ended."""
-        if threading.get_ident() != self._thread:
+        if threading.get_ident() != self.thread:
             self.call_from_anywhere(self.session.calls.cancel, call)
             return True
         return self.session.calls.cancel(call)
@@ -137,13 +118,6 @@ class Connection:
     def shorten(self, call: Call, timeout: float) -> None:
         """Bring a call's deadline forward to `timeout` seconds from now, in any thread; never put it off."""
         self.run_in_loop(self.session.calls.shorten, call, self.loop.time() + timeout)
-        if self.in_loop_thread():
-            self._arm()
-
-    def _make_call(self, number: int) -> ResponseId:
-        call = ResponseId(number)
-        call.connection = self
-        return call
 
     def _unusable(self, caller: LocalService) -> str:
         if self.forked:
@@ -159,7 +133,7 @@ class Connection:
 
     def run_in_loop(self, function: Callable[..., Result], *args: Any) -> Result:
         """Run a function in the loop and give its result: at once in the loop's thread, otherwise by waiting."""
-        if threading.get_ident() == self._thread:
+        if threading.get_ident() == self.thread:
             return function(*args)
         outcome: Future[Result] = Future()
 
@@ -176,11 +150,11 @@ class Connection:
 
     def in_loop_thread(self) -> bool:
         """Whether this is the thread in which the loop runs."""
-        return threading.get_ident() == self._thread
+        return threading.get_ident() == self.thread
 
     def adopt_thread(self) -> None:
         """The loop runs in this thread from now on."""
-        self._thread = threading.get_ident()
+        self.thread = threading.get_ident()
 
     def call_from_anywhere(self, function: Callable[..., Any], *args: Any) -> None:
         """Run a function in the loop, whatever thread this is."""
@@ -206,7 +180,7 @@ class Connection:
             self._turn_due = False
         if more:
             self._wake()
-        if self._has_come():
+        if self._dealer is not None and self._dealer.has_come():
             self.loop.call_soon(self._readable)
         self._arm()
 
@@ -276,7 +250,7 @@ class Connection:
 
     def _open(self, address: str) -> None:
         self._dealer = dealer = Dealer(address)
-        self._socket_send = dealer.socket.send_multipart
+        self._socket_send = dealer.send
         descriptor, monitor = dealer.descriptors
         self.loop.add_reader(descriptor, self._readable)
         self.loop.add_reader(monitor, self._monitor_readable)
@@ -327,22 +301,11 @@ class Connection:
             logger.debug("cannot send: %s", error)
             self.loop.call_soon(self._lose, str(error))
 
-    def _has_come(self) -> bool:
-        if self._dealer is None:
-            return False
-        events = self._dealer.socket.getsockopt(_EVENTS)
-        return isinstance(events, int) and bool(events & _POLLIN)
-
     def _readable(self) -> None:
         """Read all that has come, then work it off: so each message knows how many wait behind it."""
         if self._dealer is None:
             return
-        receive, messages = self._dealer.socket.recv_multipart, []
-        try:
-            while True:
-                messages.append(receive(_NOBLOCK))
-        except zmq.Again:
-            pass
+        messages = self._dealer.receive_all()
         if not messages:
             return
         self._turn_due = True  # what is sent meanwhile needs no turn of its own: one follows
@@ -444,6 +407,7 @@ _all_connections: weakref.WeakSet[Connection] = weakref.WeakSet()
 def _mark_forked() -> None:
     for connection in _all_connections:
         connection.forked = True
+        connection.thread = 0  # no thread's: every call looks, and is told
 
 
 if hasattr(os, "register_at_fork"):

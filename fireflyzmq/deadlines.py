@@ -31,21 +31,15 @@ class Deadlines(Generic[Key]):
     def __len__(self) -> int:
         return sum(map(len, self._buckets.values()))
 
-    def add(self, key: Key, when: float) -> None:
-        """Let `key` fall due at `when`."""
+    def add(self, key: Key, when: float) -> set[Key]:
+        """Let `key` fall due at `when`. Returns the set it is in: discarding it from there takes it back."""
         tick = int(when * _PER_SECOND) + 1
         bucket = self._buckets.get(tick)
         if bucket is None:
-            self._buckets[tick] = {key}
+            bucket = self._buckets[tick] = set()
             heapq.heappush(self._ticks, tick)
-        else:
-            bucket.add(key)
-
-    def discard(self, key: Key, when: float) -> None:
-        """Take back what `add(key, when)` put in; nothing happens when it is not there any more."""
-        bucket = self._buckets.get(int(when * _PER_SECOND) + 1)
-        if bucket is not None:
-            bucket.discard(key)
+        bucket.add(key)
+        return bucket
 
     def next(self) -> float | None:
         """The earliest time at which `expired` may return something, or None when nothing is due ever."""

@@ -18,8 +18,9 @@ class EmbeddedExchange:
         self._operator = Operator(self._server)
         self._timer: asyncio.TimerHandle | None = None
         self._poked = False
-        for descriptor in self._server.descriptors:
-            loop.add_reader(descriptor, self._drive)
+        socket, monitor = self._server.descriptors
+        loop.add_reader(socket, self._drive)
+        loop.add_reader(monitor, self._hear)
 
     def bind(self, address: str) -> str:
         """Listen at a ZeroMQ address; returns it with its port. OSError when it is taken, ValueError if illegal."""
@@ -47,6 +48,11 @@ class EmbeddedExchange:
             self._timer.cancel()
         due = self._server.next_deadline()
         self._timer = None if due is None else self._loop.call_later(max(0.0, due - self._server.clock()), self._drive)
+
+    def _hear(self) -> None:
+        if not self._server.closed:
+            self._server.process_monitor()
+            self._drive()
 
     def close(self) -> None:
         """Stop listening; the peers see their connections go."""

@@ -6,6 +6,7 @@ remote is reached by functions of other objects.
 
 from __future__ import annotations
 
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from fireflyzmq.wire.binding import Binding
@@ -13,29 +14,33 @@ from fireflyzmq.wire.commands import BY_ADDRESS, BY_NAME
 from fireflyzmq.wire.names import check_name, method_problem
 
 if TYPE_CHECKING:
-    from fireflyzmq.calls import CallOptions
+    from fireflyzmq.calls import Destination
     from fireflyzmq.connection import Connection
     from fireflyzmq.mirror import Target
     from fireflyzmq.response import ResponseId
-    from fireflyzmq.serving import LocalService
 
 
 class RemoteMethod:
     """A remote method: calling it starts a call, an attribute of it is the method of a dotted name."""
 
-    __slots__ = ("__weakref__", "_call", "_caller", "_endpoint", "_name", "_options", "_target")
+    __slots__ = ("__weakref__", "_caller", "_connection", "_destination", "_endpoint", "_name", "_start")
 
     def __init__(self, endpoint: Endpoint, name: str) -> None:
         self._endpoint = endpoint
         self._name = name
-        self._call = endpoint._connection.call
-        self._caller = endpoint._caller
-        self._target = endpoint._target
-        self._options = endpoint._options
+        self._connection = endpoint._connection
+        self._destination = endpoint._destination
+        self._caller = endpoint._destination.caller
+        self._start = endpoint._connection.session.calls.start
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> ResponseId | None:
-        """Start the call; returns its ResponseId at once, None for a one-way call."""
-        return self._call(self._caller, self._target, self._options, self._name, args, kwargs)
+        """Start the call; returns its ResponseId at once, None for a one-way call.
+
+        RuntimeError when the calling service is closed, or the process was forked since.
+        """
+        if get_ident() != self._connection.thread or self._caller.closed or self._destination.oneway:
+            return self._connection.call(self._destination, self._name, args, kwargs)
+        return self._start(self._destination, self._name, args, kwargs)  # type: ignore[return-value]
 
     def __getattr__(self, name: str) -> RemoteMethod:
         return self._endpoint._method(f"{self._name}.{name}", name)
@@ -50,12 +55,11 @@ class Endpoint:
     It never freezes on one instance of a name. True, and unequal to None, while an instance is known to be there.
     """
 
-    def __init__(self, connection: Connection, caller: LocalService, target: Target, options: CallOptions) -> None:
+    def __init__(self, connection: Connection, destination: Destination) -> None:
         self._connection = connection
-        self._caller = caller
-        self._target = target
-        self._options = options
-        target.holders.add(self)
+        self._destination = destination
+        self._target = destination.target
+        self._target.holders.add(self)
 
     def __getattr__(self, name: str) -> RemoteMethod:
         method = self._method(name, name)

@@ -20,7 +20,7 @@ class Request:
     user and address there).
     """
 
-    __slots__ = ("_clock", "channel", "deadline", "method", "number", "properties", "service", "suspended", "work")
+    __slots__ = ("_clock", "channel", "deadline", "due", "method", "number", "properties", "service", "work")
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class Request:
         self.deadline = deadline
         self.properties: dict[str, Any] = {}
         self.work: Any = None
-        self.suspended: Any = None
+        self.due: set[Request]
         self._clock = clock
 
     @property

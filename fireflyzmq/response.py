@@ -29,7 +29,8 @@ Monitor = tuple[Callable[[Any], Any] | None, Callable[[Failure], Any] | None, co
 class ResponseId(Call):
     """One call, named by its number: `await id`, `id.wait()` in a thread, or `monitorResponse(callback, id)`.
 
-    All of them give the method's result or raise the call's Failure. Ids are unique in the process.
+    All of them give the method's result or raise the call's Failure. Ids are unique in the process. Each connection
+    has its own subclass, so that `connection` need not be set for each call.
     """
 
     connection: Connection
@@ -40,7 +41,7 @@ class ResponseId(Call):
     _unseen: _Unseen | None = None
 
     def __repr__(self) -> str:
-        where = f"{self.target.key}.{self.method}"
+        where = f"{self.destination.target.key}.{self.method}"
         return f"<ResponseId {int(self)} {where} {('pending', 'answered', 'failed')[self.state]}>"
 
     def finished(self) -> None:
@@ -62,7 +63,7 @@ class ResponseId(Call):
             self._report_when_collected()
 
     def _report_when_collected(self) -> None:
-        self._unseen = _Unseen(self.value, self.caller.owner.unexpected_failure, self.connection)
+        self._unseen = _Unseen(self.value, self.destination.caller.owner.unexpected_failure, self.connection)
 
     # Asked for by callback.
 

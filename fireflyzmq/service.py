@@ -14,7 +14,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, TypeVar
 
-from fireflyzmq.calls import CallOptions
+from fireflyzmq.calls import Destination
 from fireflyzmq.connection import Connection
 from fireflyzmq.dispatcher import Dispatcher, dispatcher_of
 from fireflyzmq.endpoint import Endpoint, target_of
@@ -265,8 +265,8 @@ class Service:
         `balance` is "least-pending", "round-robin" or "random"; calls with the same `key` go to the same instance;
         `oneway` calls get no answer. `direct` asks for a connection past the exchange where there can be one.
         """
-        options = CallOptions(timeout, wait, balance, key, oneway)
-        return Endpoint(self._connection, self._local, target_of(self._connection, nameOrBinding), options)
+        target = target_of(self._connection, nameOrBinding)
+        return Endpoint(self._connection, Destination(self._local, target, timeout, wait, balance, key, oneway))
 
     def monitorResponse(
         self,

@@ -147,7 +147,7 @@ class Serving:
 
     # Requests.
 
-    def receive_request(self, channel: Channel, item: list[Any]) -> None:
+    def receive_request(self, channel: Channel, item: list[Any], now: float) -> None:
         """Serve a request: check it, run its method, answer.
 
         `item` is [REQUEST, number, method, args, deadline]; a dictionary of keywords may stand behind the arguments,
@@ -158,7 +158,7 @@ class Serving:
         deadline = item[-1] - channel.offset
         if type(number) is not int or type(name) is not str or type(args) is not list or type(kwargs) is not dict:
             raise ProtocolError("a request's fields have the wrong types")
-        if deadline <= self._clock():
+        if deadline <= now:
             self.expired += 1
             return
         service = channel.local
@@ -242,7 +242,7 @@ class Serving:
         channel = request.channel
         channel.serving[request.number or id(request)] = request
         request.service.running += 1
-        self._deadlines.add(request, request.deadline)
+        request.due = self._deadlines.add(request, request.deadline)
 
     # Answers that come later.
 
@@ -294,7 +294,7 @@ class Serving:
         if not self.suspended(request):
             return False
         del request.channel.serving[request.number or id(request)]
-        self._deadlines.discard(request, request.deadline)
+        request.due.discard(request)
         service = request.service
         service.running -= 1
         if not service.running and not service.accepting:

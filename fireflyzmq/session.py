@@ -166,8 +166,11 @@ class Session:
 
     def next_deadline(self) -> float | None:
         """When `expire` has something to do next."""
-        due = (self.calls.next_deadline(), self.serving.next_deadline(), self._grace_until, self._sweep_at)
-        return min((when for when in due if when is not None), default=None)
+        earliest = self.calls.next_deadline()
+        for when in (self.serving.next_deadline(), self._grace_until, self._sweep_at):
+            if when is not None and (earliest is None or when < earliest):
+                earliest = when
+        return earliest
 
     def goodbye(self, reason: str = "goodbye") -> None:
         """Say that this peer leaves; the socket may be closed after it."""

@@ -89,7 +89,12 @@ class Network:
     def restart(self) -> None:
         """Kill the exchange and start a new one, which knows nothing; all peers are cut, and connect again."""
         cut = [exchange for exchange, connection in self._links.items() if not connection.closed]
-        self._in_loop(lambda: [self._links[exchange].part("cut") for exchange in cut])
+
+        def part_all() -> None:
+            for exchange in cut:
+                self._links[exchange].part("cut")
+
+        self._in_loop(part_all)
         self._embedded.close()
         self._embedded = EmbeddedExchange(self.loop)
         for exchange in cut:
