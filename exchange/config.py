@@ -14,7 +14,7 @@ class Limits:
     `window` (bytes) is the credit a peer has towards the exchange: one that sends more is dropped.
     `queue` (bytes) may wait for one peer that does not read; what is more comes back to its sender, and
     a peer for which twice that waits (with the directory's messages) is dropped.
-    `hello_seconds` is the time a connection has to introduce itself.
+    `hello_seconds` is the time a connection has for ZeroMQ's own handshake.
     """
 
     peers: int = 10_000

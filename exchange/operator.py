@@ -122,6 +122,9 @@ class Operator:
     def middleware(self) -> None:
         """No middleware."""
 
+    async def drain(self) -> None:
+        """Nothing is to be done: all its methods end at once."""
+
     def idle(self) -> None:
         """Nothing is to be done: this service does not drain."""
 

@@ -18,7 +18,6 @@ from typing import Any
 
 from exchange.config import Limits
 from exchange.directory import Directory, Entry, Watch
-from fireflyzmq.deadlines import Deadlines
 from fireflyzmq.wire.binding import address_of
 from fireflyzmq.wire.commands import (
     ABSENT,
@@ -144,8 +143,6 @@ class RoutingCore:
         self._serial = 0
         self._sends: list[Send] = []
         self._overfull: set[bytes] = set()
-        self._strangers: Deadlines[bytes] = Deadlines()
-        self._stranger_due: dict[bytes, set[bytes]] = {}
         self._commands: dict[int, Callable[..., None]] = {
             GOODBYE: self._receive_goodbye,
             REGISTER: self._receive_register,
@@ -183,22 +180,6 @@ class RoutingCore:
             logger.info("%r gone: %s", peer, reason)
             self._remove(peer, reason)
         return self._take()
-
-    def connected(self, key: bytes, now: float) -> None:
-        """Give a connection that has not yet said anything its time to say hello."""
-        if key not in self.peers and key not in self._stranger_due:
-            self._stranger_due[key] = self._strangers.add(key, now + self.limits.hello_seconds)
-
-    def expire(self, now: float) -> list[Send]:
-        """React to the time: connections that never said hello are refused."""
-        for key in self._strangers.expired(now):
-            if self._stranger_due.pop(key, None) is not None:
-                self._refuse(key, "hello", f"no hello within {self.limits.hello_seconds} s")
-        return self._take()
-
-    def next_deadline(self) -> float | None:
-        """When `expire` has something to do next."""
-        return self._strangers.next()
 
     # Envelopes: the hot path.
 
@@ -305,9 +286,6 @@ class RoutingCore:
             self._receive_hello(key, hello, now)
         except ProtocolError as error:
             self._refuse(key, "protocol", str(error))
-        due = self._stranger_due.pop(key, None)
-        if due is not None:
-            due.discard(key)
 
     def _receive_hello(self, key: bytes, hello: dict[str, Any], now: float) -> None:
         versions, window = hello.get("versions"), hello.get("window")
@@ -449,9 +427,8 @@ class RoutingCore:
         self.directory.remove(entry)
         entry.groups = groups
         self.directory.add(entry)
-        for route in [route for route in entry.routes if route.source is entry]:
-            self._drop_route(route)
-        entry.introduced.clear()
+        for key in {route.target.peer.key for route in entry.routes if route.source is entry}:
+            self._control_to(key, INTRODUCED, entry.to_fields())
         self._announce(entry, keys | self.directory.interested(entry))
 
     def _unlist(self, entry: Entry, reason: str) -> None:

@@ -7,8 +7,10 @@ A server belongs to one thread. Somebody else runs the loop: the daemon's `serve
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
+import socket
 import time
 from collections.abc import Callable, Iterable
 from typing import Final
@@ -65,7 +67,7 @@ class Server:
             raise
 
     def _open_socket(self) -> zmq.Socket[bytes]:
-        socket: zmq.Socket[bytes] = self._context.socket(zmq.ROUTER)
+        router: zmq.Socket[bytes] = self._context.socket(zmq.ROUTER)
         options = {
             zmq.ROUTER_MANDATORY: 1,
             zmq.SNDHWM: 0,
@@ -78,11 +80,13 @@ class Server:
             zmq.BACKLOG: 1024,
         }
         for option, value in options.items():
-            socket.setsockopt(option, value)
-        return socket
+            router.setsockopt(option, value)
+        return router
 
     def bind(self, address: str) -> str:
         """Listen at a ZeroMQ address; returns it with the port that `:0` became."""
+        if address.startswith("ipc://") and _somebody_listens(address.removeprefix("ipc://")):
+            raise OSError(errno.EADDRINUSE, f"{address} is in use by another program")
         self._socket.setsockopt(zmq.IPV6, int("[" in address))
         try:
             self._socket.bind(address)
@@ -129,15 +133,11 @@ class Server:
             self._probes = [when for when in self._probes if when > now]
             more = self._drain() or more
             self._probe()
-        due = self.core.next_deadline()
-        if due is not None and due <= now:
-            self._transmit(self.core.expire(now))
         return more or self._sent_unread
 
     def next_deadline(self) -> float | None:
         """When `process` has something to do though nothing arrives; seconds of `clock`."""
-        due = [when for when in (self.core.next_deadline(), *self._probes[:1]) if when is not None]
-        return min(due, default=None)
+        return self._probes[0] if self._probes else None
 
     def _drain(self) -> bool:
         """Read until nothing is left, or for long enough; returns whether more may be waiting.
@@ -216,6 +216,16 @@ class Server:
         self._socket.disable_monitor()
         self._monitor.close(0)
         self._socket.close()
+
+
+def _somebody_listens(path: str) -> bool:
+    """Whether a program serves a Unix socket; ZeroMQ would take the path from it without asking."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(path)
+        except OSError:
+            return False
+        return True
 
 
 class Joined:

@@ -288,8 +288,8 @@ class Calls:
         call.due.discard(number)
         channel.inflight -= 1
         call.channel = None
-        call.state = VALUE
         call.value = value
+        call.state = VALUE  # last: a thread that waits looks at it first
         call.finished()
 
     def receive_other(self, channel: Channel, item: list[Any]) -> None:
@@ -412,8 +412,8 @@ class Calls:
         if call.channel is not None:
             call.channel.inflight -= 1
             call.channel = None
-        call.state = state
         call.value = value
+        call.state = state
         call.finished()
 
     def _note_load(self, channel: Channel, load: Any) -> None:

@@ -14,6 +14,7 @@ from fireflyzmq.errors import ExchangeLost
 from fireflyzmq.exchange import EXCHANGE_CLIENT, Exchange, exchange_address
 from fireflyzmq.service import Service
 from fireflyzmq.wire.binding import Binding
+from fireflyzmq.wire.codec import stand_in
 
 
 class Peer(Service):
@@ -114,8 +115,13 @@ class Client:
         bindings: list[Binding] = self._run(self._peer.lookup(name, timeout), timeout + 10)
         return bindings
 
+    def exportMethod(self, method: Any = None, name: str | None = None, *, threads: int = 0) -> Any:
+        """Let whoever has this client's binding call a function; it runs in the client's thread, or in a pool."""
+        self._check()
+        return self._peer.exportMethod(method, name, threads=threads)
+
     def serviceBinding(self) -> Binding:
-        """The binding of this client's nameless service."""
+        """The client as a value that can be sent; passing the client itself sends the same."""
         self._check()
         return self._peer.serviceBinding()
 
@@ -181,5 +187,7 @@ class BlockingMethod:
     def __repr__(self) -> str:
         return f"<blocking {repr(self._method)[1:]}"
 
+
+stand_in(Client, Client.serviceBinding)
 
 __all__ = ["BlockingEndpoint", "BlockingMethod", "Client", "ExchangeLost", "Peer", "connect"]

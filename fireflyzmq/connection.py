@@ -270,7 +270,10 @@ class Connection:
             return
         if self.state != "connected" and reason != self.reason:
             logger.warning("no exchange at %s (%s); trying again", self._address, reason)
+        dealer = self._dealer
         self._readable()
+        if self._dealer is not dealer:  # lost by what was read
+            return
         self._close_socket(0)
         self.reason = reason
         self.session.disconnected(reason)
@@ -380,6 +383,13 @@ class Connection:
             pool.shutdown(wait=False)
 
     # The end.
+
+    async def drain(self) -> None:
+        """Withdraw all services, finish what they accepted, then close."""
+        draining = [service.owner.drain() for service in self.session.services.values()]
+        if draining:
+            await asyncio.gather(*draining)
+        self.close()
 
     def close(self, reason: str = "goodbye") -> None:
         """Say goodbye and close the socket; calls in flight fail with ExchangeLost."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import threading
 from collections.abc import Awaitable, Callable
@@ -28,11 +29,21 @@ DRAIN_SECONDS = 30.0
 class Drainable(Protocol):
     """What a dispatcher stops before it stops itself."""
 
+    def adopt_thread(self) -> None: ...
     def drain(self) -> Awaitable[Any]: ...
     def close(self) -> None: ...
 
 
 _current = threading.local()
+
+
+def _forget_after_fork() -> None:
+    """The child of a fork has no use for its parent's loop: what is made there gets a dispatcher of its own."""
+    vars(_current).clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_after_fork)
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
@@ -69,15 +80,12 @@ class Dispatcher:
         self._holds = 0
         self._released: asyncio.Event | None = None
         self._stopping: asyncio.Task[None] | None = None
-        self._last_words: str | None = None
 
     def run(self) -> None:
         """Run until stopped: by `stop`, `shutdown`, SIGTERM or a monitored signal. Afterwards all is closed."""
         asyncio.set_event_loop(self.loop)
         for drainable in self._drainables:
-            adopt = getattr(drainable, "adopt_thread", None)
-            if adopt is not None:
-                adopt()
+            drainable.adopt_thread()
         self._install_signals()
         try:
             self.loop.run_forever()
@@ -85,7 +93,7 @@ class Dispatcher:
             self._close()
 
     def _close(self) -> None:
-        for drainable in self._drainables:
+        for drainable in list(self._drainables):
             drainable.close()
         tasks = asyncio.all_tasks(self.loop)
         for task in tasks:

@@ -113,10 +113,7 @@ class Exchange:
 
     async def drain(self) -> None:
         """Withdraw the services of this exchange and finish what they accepted; then say goodbye and close."""
-        services = list(self._connection.session.services.values())
-        draining = [service.owner.drain() for service in services if hasattr(service.owner, "drain")]
-        if draining:
-            await asyncio.gather(*draining)
+        await self._connection.drain()
         self.close()
 
     def close(self) -> None:
@@ -171,4 +168,7 @@ def default_connection() -> Connection:
     home = _homes.get(loop)
     if home is None or home.connection.closed:
         home = _homes[loop] = _Home(Connection(loop), claimed=False)
+        dispatcher = dispatcher_of(loop)
+        if dispatcher is not None:
+            dispatcher.add(home.connection)
     return home.connection

@@ -70,6 +70,14 @@ class ResponseId(Call):
     def monitor(self, result: Callable[[Any], Any] | None, failure: Callable[[Failure], Any] | None) -> None:
         """Call `result(value)` or `failure(failure)` when the call ends; soon, when it has ended already."""
         context = contextvars.copy_context() if current_request.get() is not None else None
+        self.connection.run_in_loop(self._monitor, result, failure, context)
+
+    def _monitor(
+        self,
+        result: Callable[[Any], Any] | None,
+        failure: Callable[[Failure], Any] | None,
+        context: contextvars.Context | None,
+    ) -> None:
         if self.state == PENDING:
             self._monitors = (*self._monitors, (result, failure, context))
         else:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import traceback
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fireflyzmq.deadlines import Deadlines
@@ -50,6 +50,7 @@ class Owner(Protocol):
     def stray_method(self, name: str) -> Callable[..., Any] | None: ...
     def middleware(self) -> Callable[[str, Method, list[Any], dict[str, Any]], Any] | None: ...
     def idle(self) -> None: ...
+    def drain(self) -> Awaitable[None]: ...
 
 
 class LocalService:
