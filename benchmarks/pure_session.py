@@ -1,0 +1,132 @@
+"""Two sessions and the routing core joined in memory: all that a call costs but sockets, event loops and wake-ups."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from benchmarks.plan import IN_FLIGHT, Plan
+from benchmarks.timing import per_second
+from exchange.routing import RoutingCore
+from fireflyzmq.calls import VALUE, Destination
+from fireflyzmq.errors import Failure
+from fireflyzmq.methods import Method
+from fireflyzmq.request import Request
+from fireflyzmq.session import Session
+from fireflyzmq.wire.commands import BY_NAME
+
+Frames = tuple[bytes, ...]
+
+
+class Joined:
+    """A routing core and sessions, with queues in the place of sockets."""
+
+    def __init__(self) -> None:
+        self._core = RoutingCore(b"benc")
+        self._sessions: dict[bytes, Session] = {}
+        self._messages: deque[tuple[bytes, Frames]] = deque()
+        self._woken: set[Session] = set()
+
+    def add(self, key: bytes) -> Session:
+        """A session that is connected when this returns."""
+        session = Session(
+            send=lambda frames: self._messages.append((key, frames)),
+            wake=lambda: self._woken.add(session),
+            clock=time.monotonic,
+            runner=NoRunner(),
+        )
+        self._sessions[key] = session
+        session.attach()
+        session.connected()
+        self.settle()
+        return session
+
+    def settle(self) -> None:
+        """Carry messages and give sessions their turns until nobody has anything to say."""
+        messages, core_receive, sessions = self._messages, self._core.receive, self._sessions
+        while messages or self._woken:
+            while messages:
+                key, frames = messages.popleft()
+                for to, out in core_receive(key, list(frames), time.monotonic()):
+                    sessions[to].receive(list(out))
+            woken, self._woken = self._woken, set()
+            self._woken.update(session for session in woken if session.turn())
+
+
+class NoRunner:
+    """Plain methods need nobody to run them."""
+
+    def is_awaitable(self, value: object) -> bool:
+        """Nothing is."""
+        return False
+
+    def start_task(self, request: Request, awaitable: Any) -> Any:
+        """Never asked for here."""
+        raise NotImplementedError
+
+    def start_thread(self, request: Request, method: Method, call: Callable[[], Any]) -> Any:
+        """Never asked for here."""
+        raise NotImplementedError
+
+    def cancel(self, work: Any) -> None:
+        """Never asked for here."""
+        raise NotImplementedError
+
+
+class NoOwner:
+    """A service that is not interested in what happens to it."""
+
+    def registered(self) -> None:
+        """Take note."""
+
+    def registration_failed(self, code: str, problem: str) -> None:
+        """Take note."""
+        raise RuntimeError(problem)
+
+    def unexpected_failure(self, failure: Failure) -> None:
+        """Take note."""
+        raise failure
+
+    def stray_method(self, name: str) -> Callable[..., Any] | None:
+        """There are none."""
+        return None
+
+    def middleware(self) -> Callable[[str, Method, list[Any], dict[str, Any]], Any] | None:
+        """There is none."""
+        return None
+
+    def idle(self) -> None:
+        """Take note."""
+
+
+def multiply(x: int, y: int) -> int:
+    """What is called."""
+    return x * y
+
+
+def measure_session(plan: Plan) -> dict[str, float]:
+    """Calls per second, at once and in batches: started, carried, served, answered, ended."""
+    joined = Joined()
+    serving, calling = joined.add(b"\0service"), joined.add(b"\0caller")
+    service = serving.add_service("math", NoOwner())
+    service.methods.export(multiply, None, 0)
+    caller = calling.add_service("", NoOwner())
+    target = calling.watch(BY_NAME, "math")
+    joined.settle()
+    destination = Destination(caller, target)
+
+    def calls_of(size: int) -> Callable[[], int]:
+        def call() -> int:
+            start = calling.calls.start
+            calls = [start(destination, "multiply", (number, 2), {}) for number in range(size)]
+            joined.settle()
+            if any(call.state != VALUE for call in calls):
+                raise RuntimeError(f"a call of the benchmark ended with {calls[-1].value!r}")
+            return size
+
+        return call
+
+    sizes = {"one at a time": 1, **IN_FLIGHT}
+    return {f"session and core: {name}, calls/s": per_second(calls_of(size), plan) for name, size in sizes.items()}

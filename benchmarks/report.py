@@ -1,0 +1,140 @@
+"""Report: results as tables, for a terminal and as markdown. It measures nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any, Final
+
+from benchmarks.environment import MISSING
+from benchmarks.plan import IN_FLIGHT, ONE_AT_A_TIME
+from benchmarks.systems import BARE, NATS
+
+Results = dict[str, Any]
+
+GOALS: Final = (
+    ("100 in flight", NATS, "≥", 3.0),
+    ("1,000 in flight", NATS, "≥", 4.0),
+    (ONE_AT_A_TIME, BARE, "≤", 1.3),
+)
+"""What fireflyzmq's figure is to be of a peer's: measurement, peer, direction, ratio."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A titled table of texts; the first column is of names, the others of figures."""
+
+    title: str
+    header: list[str]
+    rows: list[list[str]]
+
+
+def tables(results: Results) -> Iterator[Table]:
+    """All tables that there are results for."""
+    if "calls" in results:
+        yield _calls(results["calls"])
+        yield _ratios(results["calls"])
+        yield _cpu("CPU time per call, µs", results["calls"])
+    if "crowd" in results:
+        yield _rates(results["crowd"])
+        yield _cpu("CPU time per call of the crowd, µs", results["crowd"])
+    pure = {name: value for part in ("codec", "routing", "session") for name, value in results.get(part, {}).items()}
+    if pure:
+        yield Table("The pure cores, one process", ["", "per second", "µs each"], _pure_rows(pure))
+    rest = {name: value for part in ("import", "start", "size") for name, value in results.get(part, {}).items()}
+    if rest:
+        rows = [[name, f"{value:,.1f}" if value % 1 else f"{value:,.0f}"] for name, value in rest.items()]
+        yield Table("What it costs to have it", ["", "figure"], rows)
+
+
+def _calls(calls: Results) -> Table:
+    header = ["system", "one at a time, µs", "p90, µs", *[f"{name}, calls/s" for name in IN_FLIGHT]]
+    names = list(dict.fromkeys(name for figures in calls["figures"].values() for name in figures))
+    rows = []
+    for name in names:
+        latencies = calls["figures"][ONE_AT_A_TIME].get(name, {}).get("latencies")
+        row = ["", ""] if latencies is None else [f"{latencies['median']:.0f}", f"{latencies['p90']:.0f}"]
+        rates = [f"{calls['figures'][measurement][name]['rate']:,.0f}" for measurement in IN_FLIGHT]
+        rows.append([name, *row, *rates])
+    rows += [[name, MISSING, *[""] * (len(header) - 2)] for name in calls["missing"]]
+    return Table(f"Calls through a broker: medians of {calls['rounds']} rounds", header, rows)
+
+
+def _ratios(calls: Results) -> Table:
+    goals = {(measurement, peer): (direction, goal) for measurement, peer, direction, goal in GOALS}
+    rows = []
+    for measurement, peers in calls["ratios"].items():
+        for peer, ratio in peers.items():
+            direction, goal = goals.get((measurement, peer), ("", 0.0))
+            met = ratio["median"] >= goal if direction == "≥" else ratio["median"] <= goal
+            verdict = ["", ""] if not direction else [f"{direction} {goal:g}", "yes" if met else "no"]
+            what = f"{measurement}: {'latency' if measurement == ONE_AT_A_TIME else 'calls/s'}, of {peer}'s"
+            rows.append([what, f"{ratio['median']:.2f}", f"{ratio['least']:.2f} to {ratio['most']:.2f}", *verdict])
+    header = ["fireflyzmq's figure", "times, median", "over rounds", "goal", "met"]
+    return Table("Ratios, taken round by round", header, rows)
+
+
+def _cpu(title: str, calls: Results) -> Table:
+    rows = []
+    for measurement, figures in calls["figures"].items():
+        for name, figure in figures.items():
+            cpu = figure.get("cpu")
+            if cpu is not None:
+                values = [cpu["broker"], cpu["service"], cpu["caller"], sum(cpu.values())]
+                rows.append([f"{name}, {measurement}", *[f"{value:.2f}" for value in values]])
+    return Table(title, ["system and load", "broker", "service", "caller", "together"], rows)
+
+
+def _rates(crowd: Results) -> Table:
+    rows = []
+    for figures in crowd["figures"].values():
+        rows += [[name, f"{figure['rate']:,.0f}"] for name, figure in figures.items()]
+    rows += [[name, MISSING] for name in crowd["missing"]]
+    (measurement,) = crowd["figures"]
+    title = measurement[0].upper() + measurement[1:]
+    return Table(f"{title}: medians of {crowd['rounds']} rounds", ["system", "calls/s"], rows)
+
+
+def _pure_rows(pure: dict[str, float]) -> list[list[str]]:
+    return [[name.removesuffix("/s"), f"{value:,.0f}", f"{1e6 / value:.2f}"] for name, value in pure.items()]
+
+
+def describe(results: Results) -> str:
+    """One paragraph on machine and versions."""
+    machine, versions = results["machine"], results["versions"]
+    where = f"{machine['cpus']} CPUs ({machine['model']}), {machine['kernel']}, {machine['python']}"
+    which = ", ".join(f"{name} {version}" for name, version in versions.items())
+    size = "" if results["plan"] == "full" else f" A {results['plan']} run: rough figures."
+    return f"{where}; load {machine['load']} before the run. {which}.{size}"
+
+
+def as_text(results: Results) -> str:
+    """The report for a terminal."""
+    blocks = [describe(results)]
+    for table in tables(results):
+        cells = [table.header, *table.rows]
+        widths = [max(len(row[column]) for row in cells) for column in range(len(table.header))]
+        lines = [
+            "  ".join(
+                [
+                    row[0].ljust(widths[0]),
+                    *[cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)],
+                ]
+            )
+            for row in cells
+        ]
+        blocks.append("\n".join([table.title, *[f"  {line}".rstrip() for line in lines]]))
+    return "\n\n".join([*blocks, *_problems(results)])
+
+
+def as_markdown(results: Results) -> str:
+    """The report as it stands in README.md."""
+    blocks = [describe(results)]
+    for table in tables(results):
+        lines = [table.header, ["---", *["---:"] * (len(table.header) - 1)], *table.rows]
+        blocks.append(f"### {table.title}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines))
+    return "\n\n".join([*blocks, *_problems(results)])
+
+
+def _problems(results: Results) -> list[str]:
+    return [f"{name} failed: {problem}" for name, problem in results.get("problems", {}).items()]
