@@ -1,0 +1,143 @@
+"""The test vectors of docs/protocol.md, held against the code in both directions."""
+
+from __future__ import annotations
+
+import json
+import math
+import pathlib
+from typing import Any
+
+import msgpack
+import notation
+import pytest
+
+from fireflyzmq.wire import codec, commands
+from fireflyzmq.wire.binding import Binding, address_of
+from fireflyzmq.wire.frames import (
+    FIELDS,
+    encode_control,
+    envelope_head,
+    item_slices,
+    join_items,
+    parse_control,
+    parse_head,
+    returned_head,
+)
+
+VECTORS: dict[str, Any] = json.loads(pathlib.Path(__file__).with_name("vectors.json").read_text("utf-8"))
+
+
+def every(kind: str) -> pytest.MarkDecorator:
+    vectors = VECTORS[kind]
+    return pytest.mark.parametrize("vector", vectors, ids=[each.get("description", "") for each in vectors])
+
+
+def number_of(name: str) -> int:
+    number = getattr(commands, name)
+    assert isinstance(number, int)
+    return number
+
+
+def same(one: Any, other: Any) -> bool:
+    """Equality that tells types apart: 1, 1.0 and True, a list and a tuple, and the parts of bindings."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, float):
+        return (
+            math.isnan(one) == math.isnan(other) and (one == other or math.isnan(one)) and _sign(one) == _sign(other)
+        )
+    if isinstance(one, (list, tuple)):
+        return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, dict):
+        return same(list(one.items()), list(other.items()))
+    if isinstance(one, Binding):
+        return same(one.to_fields(), other.to_fields())
+    if hasattr(one, "tzinfo") and one.tzinfo is not None:
+        return bool(one == other) and one.utcoffset() == other.utcoffset()
+    return bool(one == other)
+
+
+def _sign(number: float) -> float:
+    return math.copysign(1, number)
+
+
+@every("values")
+def test_a_value_decodes_as_the_vector_says(vector: dict[str, Any]) -> None:
+    assert same(codec.decode(bytes.fromhex(vector["hex"])), notation.read(vector["value"]))
+
+
+@every("values")
+def test_a_value_encodes_as_the_vector_says(vector: dict[str, Any]) -> None:
+    encoded = codec.encode(notation.read(vector["value"]))
+    if vector.get("only") == "decode":
+        assert same(codec.decode(encoded), notation.read(vector["value"]))
+    else:
+        assert encoded.hex() == vector["hex"]
+
+
+@every("refused_values")
+def test_bytes_that_hold_no_value_are_refused(vector: dict[str, Any]) -> None:
+    with pytest.raises(codec.DecodingError):
+        codec.decode(bytes.fromhex(vector["hex"]))
+
+
+@every("control_messages")
+def test_a_control_message_is_read_as_the_vector_says(vector: dict[str, Any]) -> None:
+    frame = bytes.fromhex(vector["hex"])
+    assert frame[0] == number_of(vector["command"])
+    assert same(parse_control(frame), notation.read(vector["fields"]))
+
+
+@every("control_messages")
+def test_a_control_message_is_written_as_the_vector_says(vector: dict[str, Any]) -> None:
+    written = encode_control(number_of(vector["command"]), *notation.read(vector["fields"]))
+    assert vector.get("only") == "decode" or written.hex() == vector["hex"]
+
+
+def test_there_is_a_vector_for_each_control_message() -> None:
+    assert {number_of(vector["command"]) for vector in VECTORS["control_messages"]} == set(FIELDS)
+
+
+@every("envelope_heads")
+def test_an_envelope_head_is_read_and_written_as_the_vector_says(vector: dict[str, Any]) -> None:
+    parts = (bytes.fromhex(vector["peer"]), vector["to"], vector["sender"])
+    assert envelope_head(*parts, command=number_of(vector["command"])).hex() == vector["hex"]
+    assert parse_head(bytes.fromhex(vector["hex"])) == parts
+    assert parse_head(bytes.fromhex(vector["hex"]) + b"reserved") == parts
+
+
+@every("returned_heads")
+def test_a_returned_head_is_what_the_vector_says(vector: dict[str, Any]) -> None:
+    head = bytes.fromhex(vector["head"])
+    assert returned_head(head, number_of(vector["reason"])).hex() == vector["hex"]
+    assert parse_head(bytes.fromhex(vector["hex"])) == parse_head(head)
+
+
+@every("bodies")
+def test_a_body_is_read_and_written_as_the_vector_says(vector: dict[str, Any]) -> None:
+    items, body = notation.read(vector["items"]), bytes.fromhex(vector["hex"])
+    assert same(codec.decode(body), items)
+    assert join_items([codec.encode(item) for item in items]) == body
+    assert [codec.decode(item) for item in item_slices(body)] == items
+
+
+def test_there_is_a_vector_for_each_kind_of_item() -> None:
+    kinds = {item[0] for vector in VECTORS["bodies"] for item in vector["items"]}
+    assert kinds == set(range(commands.REQUEST, commands.PART + 1))
+
+
+def test_the_parts_of_the_vectors_join_to_an_item() -> None:
+    parts = [
+        notation.read(item) for vector in VECTORS["bodies"] for item in vector["items"] if item[0] == commands.PART
+    ]
+    whole = b"".join(part[4] for part in parts)
+    assert [part[3] for part in parts] == [False, True]
+    unpacker = msgpack.Unpacker()
+    unpacker.feed(whole)
+    assert unpacker.read_array_header() == 5
+    assert [unpacker.unpack() for _ in range(3)] == [commands.REQUEST, parts[0][1], "save"]
+
+
+@pytest.mark.parametrize("vector", VECTORS["addresses"], ids=lambda vector: str(vector["address"][:8]))
+def test_a_secret_proves_the_address_of_the_vector(vector: dict[str, str]) -> None:
+    assert address_of(bytes.fromhex(vector["secret"])) == vector["address"]
