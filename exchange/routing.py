@@ -63,6 +63,9 @@ from fireflyzmq.wire.names import EXCHANGE_NAME, name_problem
 
 logger = logging.getLogger(__name__)
 
+_MAX_COST = MAX_FRAME + ENVELOPE_COST
+_ENVELOPE_BYTE = bytes((ENVELOPE,))
+
 _STATE_ENTRIES = 100
 """Entries in one STATE message, so that its frame stays under the limit whatever groups they are in."""
 
@@ -135,6 +138,7 @@ class RoutingCore:
         self.identity = identity
         self.limits = limits or Limits()
         self.directory = Directory()
+        self._low_allowance = self.limits.window // 2
         self.peers: dict[bytes, Peer] = {}
         self.refusals = 0
         self.returned = 0
@@ -158,20 +162,23 @@ class RoutingCore:
     # What the server calls.
 
     def receive(self, key: bytes, frames: list[bytes], now: float) -> list[Send]:
-        """React to a message: `frames` behind the routing id. Returns what to send, in order."""
+        """React to a message: `frames` behind the routing id. Returns what to send, in order.
+
+        The hot path is an envelope under a head that has a route, for a peer that has credit.
+        """
         peer = self.peers.get(key)
-        if peer is None:
-            self._receive_from_stranger(key, frames, now)
-        else:
-            try:
-                route = peer.routes.get(frames[0])
-                if route is not None and len(frames) == 2:
-                    self._forward(peer, route, frames[1])
-                else:
-                    self._receive_slow(peer, frames)
-            except ProtocolError as error:
-                self._refuse(key, "protocol", str(error))
-        return self._take()
+        route = peer.routes.get(frames[0]) if peer is not None else None
+        if peer is None or route is None or len(frames) != 2:
+            return self._receive_slow(key, peer, frames, now)
+        body = frames[1]
+        cost = len(body) + ENVELOPE_COST
+        target = route.target.peer
+        if target.credit <= 0 or target.queue or cost > _MAX_COST or peer.allowance - cost < self._low_allowance:
+            return self._receive_slow(key, peer, frames, now)
+        peer.allowance -= cost
+        target.credit -= cost
+        target.forwarded += 1
+        return [(target.key, (route.out_head, body))]
 
     def gone(self, key: bytes, reason: str) -> list[Send]:
         """React to the loss of a peer's connection."""
@@ -181,36 +188,53 @@ class RoutingCore:
             self._remove(peer, reason)
         return self._take()
 
-    # Envelopes: the hot path.
+    # Envelopes.
 
-    def _forward(self, peer: Peer, route: Route, body: bytes) -> None:
+    def _receive_slow(self, key: bytes, peer: Peer | None, frames: list[bytes], now: float) -> list[Send]:
+        """React to everything but what `receive` deals with itself."""
+        try:
+            if peer is None:
+                self._receive_from_stranger(key, frames, now)
+            elif frames[0][:1] == _ENVELOPE_BYTE:
+                self._receive_envelope(peer, frames)
+            elif frames[0]:
+                self._receive_command(peer, frames)
+        except ProtocolError as error:
+            self._refuse(key, "protocol", str(error))
+        return self._take()
+
+    def _receive_envelope(self, peer: Peer, frames: list[bytes]) -> None:
+        """Forward an envelope, after finding its route when it is the first under its head."""
+        if len(frames) != 2:
+            raise ProtocolError(f"an envelope has two frames: {describe(frames)}")
+        head, body = frames
         cost = len(body) + ENVELOPE_COST
         self._charge(peer, cost)
+        route = peer.routes.get(head) or self._find_route(peer, head)
+        if route is None:
+            self._return(peer, head, body, NO_TARGET)
+            return
         target = route.target.peer
         if target.credit > 0 and not target.queue:
             target.credit -= cost
             target.forwarded += 1
             self._sends.append((target.key, (route.out_head, body)))
+        elif target.queued + cost > self.limits.queue:
+            self._return(peer, head, body, QUEUE_FULL)
         else:
-            self._enqueue(target, route, body, cost)
+            target.queue.append(((route.out_head, body), cost, route))
+            target.queued += cost
 
     def _charge(self, peer: Peer, cost: int) -> None:
         """Count what a peer sent against its allowance, and give it back when half of it is used."""
-        if cost > MAX_FRAME + ENVELOPE_COST:
+        if cost > _MAX_COST:
             raise ProtocolError(f"a frame of {cost - ENVELOPE_COST} bytes is over the limit of {MAX_FRAME}")
         peer.allowance -= cost
         window = self.limits.window
-        if peer.allowance < window // 2:
+        if peer.allowance < self._low_allowance:
             granted = window - peer.allowance
             peer.allowance = window
             self._control(peer, CREDIT, granted)
-
-    def _enqueue(self, target: Peer, route: Route, body: bytes, cost: int) -> None:
-        if target.queued + cost > self.limits.queue:
-            self._return(route.peer, route.head, body, QUEUE_FULL)
-            return
-        target.queue.append(((route.out_head, body), cost, route))
-        target.queued += cost
 
     def _return(self, sender: Peer, head: bytes, body: bytes, reason: int) -> None:
         """Send an envelope that was not delivered back to its sender."""
@@ -229,23 +253,15 @@ class RoutingCore:
         if peer.queued > 2 * self.limits.queue:
             self._overfull.add(peer.key)
 
-    def _receive_slow(self, peer: Peer, frames: list[bytes]) -> None:
-        """Everything but an envelope on a known route."""
+    def _receive_command(self, peer: Peer, frames: list[bytes]) -> None:
         head = frames[0]
-        if not head:
-            return
-        if head[0] == ENVELOPE:
-            if len(frames) != 2:
-                raise ProtocolError(f"an envelope has two frames: {describe(frames)}")
-            self._route(peer, head, frames[1])
-            return
         handler = self._commands.get(head[0])
         if handler is None:
             raise ProtocolError(f"{COMMAND_NAMES.get(head[0], head[0])} is not for a peer to send")
         handler(peer, *parse_control(head))
 
-    def _route(self, peer: Peer, head: bytes, body: bytes) -> None:
-        """Forward the first envelope under a head: check both ends, introduce the sender, remember the route."""
+    def _find_route(self, peer: Peer, head: bytes) -> Route | None:
+        """Check both ends of a new head, introduce the sender, and remember the route; None without a target."""
         target_id, to, sender = parse_head(head)
         source = peer.services.get(sender)
         if source is None:
@@ -253,9 +269,7 @@ class RoutingCore:
         target_peer = self._by_id.get(target_id)
         target = target_peer.services.get(to) if target_peer is not None else None
         if target is None:
-            self._charge(peer, len(body) + ENVELOPE_COST)
-            self._return(peer, head, body, NO_TARGET)
-            return
+            return None
         if target.peer.key not in source.introduced:
             source.introduced.add(target.peer.key)
             self._control(target.peer, INTRODUCED, source.to_fields())
@@ -263,7 +277,7 @@ class RoutingCore:
         peer.routes[head] = route
         source.routes.add(route)
         target.routes.add(route)
-        self._forward(peer, route, body)
+        return route
 
     def _receive_credit(self, peer: Peer, granted: int) -> None:
         peer.credit = min(peer.credit + granted, peer.window)
@@ -277,15 +291,12 @@ class RoutingCore:
     # Coming and going.
 
     def _receive_from_stranger(self, key: bytes, frames: list[bytes], now: float) -> None:
-        if not frames or not frames[0]:
+        if not frames[0]:
             return
-        try:
-            if frames[0][0] != HELLO:
-                raise ProtocolError(f"hello comes first, not {describe(frames)}")
-            (hello,) = parse_control(frames[0])
-            self._receive_hello(key, hello, now)
-        except ProtocolError as error:
-            self._refuse(key, "protocol", str(error))
+        if frames[0][0] != HELLO:
+            raise ProtocolError(f"hello comes first, not {describe(frames)}")
+        (hello,) = parse_control(frames[0])
+        self._receive_hello(key, hello, now)
 
     def _receive_hello(self, key: bytes, hello: dict[str, Any], now: float) -> None:
         versions, window = hello.get("versions"), hello.get("window")

@@ -55,7 +55,7 @@ class Server:
         self._local: dict[bytes, Receive] = {}
         self._locals = 0
         self._probes: list[float] = []
-        self._sent_unread = False
+        self._unread = False
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
         self._socket = self._open_socket()
         self._monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
@@ -126,21 +126,7 @@ class Server:
     # The loop's work.
 
     def process(self) -> bool:
-        """Work off what has arrived and what is due; returns whether more may be waiting."""
-        more = self._drain()
-        now = self.clock()
-        if self._probes and self._probes[0] <= now:
-            self._probes = [when for when in self._probes if when > now]
-            more = self._drain() or more
-            self._probe()
-        return more or self._sent_unread
-
-    def next_deadline(self) -> float | None:
-        """When `process` has something to do though nothing arrives; seconds of `clock`."""
-        return self._probes[0] if self._probes else None
-
-    def _drain(self) -> bool:
-        """Read until nothing is left, or for long enough; returns whether more may be waiting.
+        """Work off what has arrived and what is due; returns whether more may be waiting.
 
         Each frame is received by itself: `recv_multipart` costs four times as much.
         """
@@ -155,9 +141,17 @@ class Server:
                     frames.append(receive(_NOBLOCK))
                 transmit(core_receive(key, frames, now))
         except zmq.Again:
-            self._sent_unread = False
-            return False
-        return True
+            self._unread = False
+        else:
+            return True
+        if self._probes and self._probes[0] <= now:
+            self._probes = [when for when in self._probes if when > now]
+            self._probe()
+        return self._unread
+
+    def next_deadline(self) -> float | None:
+        """When `process` has something to do though nothing arrives; seconds of `clock`."""
+        return self._probes[0] if self._probes else None
 
     def _transmit(self, sends: list[Send]) -> None:
         """Send what the core decided. Nothing blocks: queues are the core's, and sockets have no high-water mark.
@@ -180,7 +174,7 @@ class Server:
                 if error.errno != _UNREACHABLE:
                     logger.warning("cannot send to %s: %s", key.hex(), error)
                 self._transmit(self.core.gone(key, "lost"))
-        self._sent_unread = True
+        self._unread = True
 
     # Death.
 
@@ -198,7 +192,10 @@ class Server:
             self._probes = [now + delay for delay in PROBE_AFTER]
 
     def _probe(self) -> None:
-        """Send each peer an empty message, which means nothing: who cannot be reached is gone."""
+        """Send each peer an empty message, which means nothing: who cannot be reached is gone.
+
+        Everything that has come has been read by now, a dead peer's last answers too.
+        """
         for key in list(self.core.peers):
             if key not in self._local:
                 try:

@@ -51,9 +51,6 @@ logger = logging.getLogger(__name__)
 
 PENDING, VALUE, FAILED = 0, 1, 2
 
-BATCH = 32
-"""Requests that may leave before the turn ends, when they are half of what is in flight on their channel."""
-
 _numbers = itertools.count(1)
 _float64 = struct.Struct(">d")
 
@@ -140,15 +137,16 @@ class Calls:
     # Starting.
 
     def start(self, destination: Destination, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
-        """Start a call and return it; whatever is wrong becomes its failure."""
+        """Start a call and return it; whatever is wrong becomes its failure.
+
+        The hot path is a call to the one instance there is, on a channel that is open.
+        """
         ready = destination.target.ready
-        if len(ready) != 1 or destination.oneway:
+        channel = ready[0].channels.get(destination.caller.number) if len(ready) == 1 else None
+        if channel is None or destination.oneway or self._channels.queued > self.queue_limit:
             call = self.prepare(destination, method, args, kwargs, self._pack)
             self.launch(call)
             return call
-        channel = ready[0].channels.get(destination.caller.number)
-        if channel is None:
-            channel = self._channels.open(destination.caller, ready[0])
         call = self._new(destination, method)
         number = int.__int__(call)
         try:
@@ -159,9 +157,15 @@ class Calls:
         except Exception as error:  # msgpack's own errors, or whatever a user's encoder raises
             self._fail_encoding(call, error)
             return call
-        self._pending[number] = call
         call.due = self._deadlines.add(number, call.deadline)
-        self._send(call, channel, item)
+        if len(item) > self.message_limit:
+            self._fail_size(call, len(item))
+            return call
+        self._pending[number] = call
+        call.channel = channel
+        call.item = item
+        channel.inflight += 1
+        self._channels.append(channel, item, number)
         return call
 
     def prepare(
@@ -200,26 +204,8 @@ class Calls:
         call.due = set()
         self._fail(call, RequestEncoding(f"the arguments do not travel: {error}"))
 
-    def _send(self, call: Call, channel: Channel, item: bytes) -> None:
-        """Put a call under way on a channel."""
-        channels = self._channels
-        if len(item) > self.message_limit or channels.queued > self.queue_limit:
-            self._refuse(call, item)
-            return
-        call.channel = channel
-        call.item = item
-        channel.inflight += 1
-        channels.append(channel, item, call)
-        waiting = len(channel.items)
-        if waiting >= BATCH and 2 * waiting >= channel.inflight:
-            channels.flush_channel(channel)
-
-    def _refuse(self, call: Call, item: bytes) -> None:
-        if len(item) > self.message_limit:
-            problem = f"a request of {len(item)} bytes is over the limit of {self.message_limit}"
-            self._fail(call, MessageTooLarge(problem))
-        else:
-            self._fail(call, Overloaded("too many bytes wait for the exchange", {"retry_after": 0.1}))
+    def _fail_size(self, call: Call, size: int) -> None:
+        self._fail(call, MessageTooLarge(f"a request of {size} bytes is over the limit of {self.message_limit}"))
 
     # Where a call goes that is not under way.
 
@@ -258,14 +244,24 @@ class Calls:
         return POLICIES[destination.balance](destination.target, candidates, now)
 
     def _dispatch(self, call: Call, instance: Instance) -> None:
-        call.destination.target.parked.pop(int(call), None)
-        call.value = None
+        """Put a call that was parked, came back, or had to choose, under way to an instance."""
+        number = int(call)
+        call.destination.target.parked.pop(number, None)
+        if len(call.item) > self.message_limit:
+            self._fail_size(call, len(call.item))
+            return
+        if self._channels.queued > self.queue_limit:
+            self._fail(call, Overloaded("too many bytes wait for the exchange", {"retry_after": 0.1}))
+            return
         caller = call.destination.caller
         channel = instance.channels.get(caller.number) or self._channels.open(caller, instance)
-        item = call.item[:-8] + _float64.pack(call.deadline + channel.offset)
+        call.value = None
         call.tried = (*call.tried, instance)
-        self._send(call, channel, item)
-        if call.destination.oneway and call.state == PENDING:
+        call.item = call.item[:-8] + _float64.pack(call.deadline + channel.offset)
+        call.channel = channel
+        channel.inflight += 1
+        self._channels.append(channel, call.item, number)
+        if call.destination.oneway:
             self._end(call, VALUE, None)
 
     def release(self, target: Target) -> None:

@@ -30,6 +30,7 @@ from fireflyzmq.wire.frames import (
     HEAD_SIZE,
     NOBODY,
     ProtocolError,
+    describe,
     encode_control,
     envelope_head,
     item_slices,
@@ -47,6 +48,9 @@ logger = logging.getLogger(__name__)
 
 MAX_BODY = MAX_FRAME - 1024
 """Bytes of items in one body; the rest of a frame is for the array's header."""
+
+REQUESTS_AT_ONCE = 32
+"""Requests that leave before the turn ends when they are half of what is in flight: the service works meanwhile."""
 
 ANSWERS_AT_ONCE = 32
 """Answers that leave before the turn ends, so that the caller can go on meanwhile."""
@@ -125,7 +129,8 @@ class ServingSide(Protocol):
 class Channels:
     """All channels of a session, and the credit they share.
 
-    `send` takes the frames of one message; `wake` asks for a call of `flush` at the end of the loop's turn.
+    `send` takes the frames of one message; `wake` asks for a call of `flush` at the end of the loop's turn. `control`
+    takes the messages that are no envelopes.
     """
 
     calls: CallSide
@@ -141,7 +146,7 @@ class Channels:
         self.credit = 0
         self.queued = 0
         self.bad_items = 0
-        self._send = send
+        self.send = send
         self.wake = wake
         self._clock = clock
         self._control = control
@@ -162,7 +167,7 @@ class Channels:
     def append(self, channel: Channel, item: bytes, number: int = 0) -> None:
         """Say an item on a channel; it leaves at the end of the turn, or when a frame is full.
 
-        `number` is the call's for a request, which is told when a part of it comes back.
+        `number` is the call's for a request, 0 for everything else; the call is told when a part of it comes back.
         """
         size = len(item)
         if channel.size + size > MAX_BODY:
@@ -173,8 +178,11 @@ class Channels:
         if not channel.items:
             self._dirty.append(channel)
             self.wake()
-        channel.items.append(item)
+        items = channel.items
+        items.append(item)
         channel.size += size
+        if number and len(items) >= REQUESTS_AT_ONCE and 2 * len(items) >= channel.inflight:
+            self.flush_channel(channel)
 
     def _append_parts(self, channel: Channel, item: bytes, number: int) -> None:
         """Send an item that no frame holds as parts, each an envelope of its own."""
@@ -202,30 +210,33 @@ class Channels:
             self.wake()
         elif self.credit > 0 and not channel.waiting:
             self.credit -= len(body) + ENVELOPE_COST
-            self._send((channel.out_head, body))
+            self.send((channel.out_head, body))
         else:
             if not channel.waiting:
                 self._blocked.append(channel)
             channel.waiting.append((channel.out_head, body))
             self.queued += len(body) + ENVELOPE_COST
 
-    def flush(self) -> None:
-        """End of the turn: everything said leaves, and what local services said to each other arrives."""
+    def flush(self) -> bool:
+        """End of the turn: everything said leaves, and what local services said to each other arrives.
+
+        Returns whether that made somebody say more, which leaves in another turn.
+        """
         dirty, self._dirty = self._dirty, []
         for channel in dirty:
             if channel.items:
                 self.flush_channel(channel)
         for _ in range(len(self._looped)):
-            channel, body = self._looped.popleft()
-            arrived = self._by_head.get(envelope_head(NOBODY, channel.number, channel.local.number))
-            if arrived is None:
-                arrived = self._open_incoming(NOBODY, channel.number, channel.local.number)
-            if arrived is not None:
-                self._receive_body(arrived, body)
-
-    def unfinished(self) -> bool:
-        """Whether something was said while `flush` worked, and waits for another turn."""
+            self._loop_back(*self._looped.popleft())
         return bool(self._looped or self._dirty)
+
+    def _loop_back(self, channel: Channel, body: bytes) -> None:
+        """Let what one local service said arrive at the other."""
+        arrived = self._by_head.get(envelope_head(NOBODY, channel.number, channel.local.number))
+        if arrived is None:
+            arrived = self._open_incoming(NOBODY, channel.number, channel.local.number)
+        if arrived is not None:
+            self._receive_body(arrived, body)
 
     def grant(self, credit: int) -> None:
         """The exchange takes `credit` more bytes: what waits leaves, the channels taking turns."""
@@ -236,30 +247,39 @@ class Channels:
             cost = len(frames[1]) + ENVELOPE_COST
             self.credit -= cost
             self.queued -= cost
-            self._send(frames)
+            self.send(frames)
             if channel.waiting:
                 self._blocked.append(channel)
 
     # Incoming.
 
     def receive(self, frames: list[bytes], backlog: int = 0) -> None:
-        """Take a message; `backlog` says how many more have already been read behind it."""
-        channel = self._by_head.get(frames[0])
-        self._backlog = backlog
-        if channel is not None:
-            self._receive_envelope(channel, frames[1])
-        elif frames[0][:1] == _ENVELOPE_BYTE:
-            self._receive_first(frames)
-        else:
-            self._control(frames)
+        """Take a message; `backlog` says how many more have been read behind it. Raises nothing.
 
-    def _receive_envelope(self, channel: Channel, body: bytes) -> None:
-        """Take a body from the exchange; the credit for it goes back when it is worked off."""
-        self._receive_body(channel, body)
-        self._used += len(body) + ENVELOPE_COST
-        if self._used >= WINDOW // 2:
-            self._send((encode_control(CREDIT, self._used),))
-            self._used = 0
+        The credit for an envelope goes back when it is worked off.
+        """
+        channel = self._by_head.get(frames[0])
+        if channel is None:
+            channel = self._receive_other_message(frames)
+        if channel is not None:
+            self._backlog = backlog
+            self._receive_body(channel, frames[1])
+            self._used += len(frames[1]) + ENVELOPE_COST
+            if self._used >= WINDOW // 2:
+                self.send((encode_control(CREDIT, self._used),))
+                self._used = 0
+
+    def _receive_other_message(self, frames: list[bytes]) -> Channel | None:
+        """Hand on what is no envelope; for the first envelope under its head, open the channel it belongs to."""
+        if frames[0][:1] != _ENVELOPE_BYTE:
+            self._control(frames)
+            return None
+        channel = None
+        if len(frames) == 2 and len(frames[0]) >= HEAD_SIZE:
+            channel = self._open_incoming(*parse_head(frames[0]))
+        if channel is None:
+            logger.warning("%s, from or for a service that is not known here", describe(frames))
+        return channel
 
     def _receive_body(self, channel: Channel, body: bytes) -> None:
         """Take the items of a body. Answers leave after it when they are many, during it when it takes long."""
@@ -346,15 +366,6 @@ class Channels:
         except Exception:
             self._count_bad_item(channel)
         return []
-
-    def _receive_first(self, frames: list[bytes]) -> None:
-        """Take the first envelope under a head: from a service that the exchange has introduced."""
-        peer, to, sender = parse_head(frames[0])
-        channel = self._open_incoming(peer, to, sender)
-        if channel is None or len(frames) != 2:
-            logger.warning("an envelope for service number %d, which is not here", to)
-            return
-        self._receive_envelope(channel, frames[1])
 
     def receive_returned(self, frames: list[bytes]) -> None:
         """Take an envelope of ours that was not delivered: its requests may go elsewhere."""

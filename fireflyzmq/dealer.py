@@ -1,12 +1,12 @@
-"""Dealer: the DEALER socket of a connection: opening, closing, sending, receiving, and hearing of what happens to it.
+"""Dealer: opening and closing the DEALER socket of a connection, and hearing of what happens to it.
 
 One socket for one connection: a DEALER that reconnected by itself would deliver what it queued during the outage
-before any hello. It knows nothing of what messages mean.
+before any hello. It knows nothing of messages.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
 import zmq
@@ -19,10 +19,6 @@ GOODBYE_LINGER_MS: Final = 1000
 """How long the last messages may take to leave after a goodbye."""
 
 _NOBLOCK = int(zmq.NOBLOCK)
-_NOBLOCK_MORE = int(zmq.NOBLOCK) | int(zmq.SNDMORE)
-_RCVMORE = int(zmq.RCVMORE)
-_EVENTS = int(zmq.EVENTS)
-_POLLIN = int(zmq.POLLIN)
 _LOST: Final = {
     int(zmq.EVENT_CLOSED): "nobody listens there",
     int(zmq.EVENT_DISCONNECTED): "the connection was cut",
@@ -65,34 +61,6 @@ class Dealer:
     def descriptors(self) -> tuple[int, int]:
         """The file descriptors of the socket and of its monitor."""
         return _descriptor(self.socket), _descriptor(self._monitor)
-
-    def send(self, frames: Sequence[bytes]) -> None:
-        """Send one message. Frame by frame, with plain integers as flags: `send_multipart` costs three times as much.
-
-        zmq.ZMQError when there is no connection; without a high-water mark there is no other reason to fail.
-        """
-        send = self.socket.send
-        for frame in frames[:-1]:
-            send(frame, _NOBLOCK_MORE)
-        send(frames[-1], _NOBLOCK)
-
-    def receive_all(self) -> list[list[bytes]]:
-        """All messages that have come."""
-        receive, getsockopt = self.socket.recv, self.socket.getsockopt
-        messages = []
-        try:
-            while True:
-                frames = [receive(_NOBLOCK)]
-                while getsockopt(_RCVMORE):
-                    frames.append(receive(_NOBLOCK))
-                messages.append(frames)
-        except zmq.Again:
-            return messages
-
-    def has_come(self) -> bool:
-        """Whether messages have come. The descriptor tells of them only once, and sending may swallow that."""
-        events = self.socket.getsockopt(_EVENTS)
-        return isinstance(events, int) and bool(events & _POLLIN)
 
     def read_events(self, connected: Callable[[], None], lost: Callable[[str], None]) -> None:
         """Report what has happened: `connected()`, or `lost(reason)`, after which nothing more is reported."""

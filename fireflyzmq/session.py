@@ -123,16 +123,8 @@ class Session:
         self._send((encode_control(HELLO, hello),))
 
     def receive(self, frames: list[bytes], backlog: int = 0) -> None:
-        """Take a message; `backlog` says how many more have been read behind it.
-
-        Raises nothing: one message that cannot be made sense of must not cost the ones behind it.
-        """
-        try:
-            self.channels.receive(frames, backlog)
-        except ProtocolError as error:
-            logger.warning("the exchange sent %s: %s", describe(frames), error)
-        except Exception:
-            logger.exception("%s from the exchange", describe(frames))
+        """Take a message; `backlog` says how many more have been read behind it. Raises nothing."""
+        self.channels.receive(frames, backlog)
 
     def disconnected(self, reason: str) -> None:
         """The connection is gone: what was in flight through it ends, what is watched is not known any more."""
@@ -150,8 +142,7 @@ class Session:
 
     def turn(self) -> bool:
         """End of the loop's turn: everything said leaves. Returns whether another turn is wanted."""
-        self.channels.flush()
-        return self.channels.unfinished()
+        return self.channels.flush()
 
     def expire(self) -> None:
         """React to the time: deadlines, patience, grace, watches that nobody uses any more."""
@@ -290,14 +281,19 @@ class Session:
     # What the exchange sends.
 
     def _receive_control(self, frames: list[bytes]) -> None:
-        command = frames[0][0] if frames[0] else 0
-        handler = self._commands.get(command)
-        if handler is not None:
-            handler(*parse_control(frames[0], _MAX_CONTROL))
-        elif command == RETURNED and len(frames) == 2:
-            self.channels.receive_returned(frames)
-        elif command:
-            raise ProtocolError(f"{COMMAND_NAMES.get(command, command)} is not for the exchange to send")
+        """Take a message that is no envelope. One that makes no sense must not cost those behind it."""
+        try:
+            command = frames[0][0] if frames[0] else 0
+            handler = self._commands.get(command)
+            if handler is not None:
+                handler(*parse_control(frames[0], _MAX_CONTROL))
+            elif command == RETURNED and len(frames) == 2:
+                self.channels.receive_returned(frames)
+            elif command:
+                raise ProtocolError(f"{COMMAND_NAMES.get(command, command)} is not for the exchange to send")
+        except Exception as error:
+            expected = isinstance(error, (ProtocolError, ValueError))
+            logger.warning("%s from the exchange: %s", describe(frames), error, exc_info=not expected)
 
     def _receive_welcome(self, welcome: dict[str, Any]) -> None:
         now = self._clock()
