@@ -11,9 +11,6 @@ from benchmarks.plan import IN_FLIGHT, Plan
 from benchmarks.timing import per_second
 from exchange.routing import RoutingCore
 from fireflyzmq.calls import VALUE, Destination
-from fireflyzmq.errors import Failure
-from fireflyzmq.methods import Method
-from fireflyzmq.request import Request
 from fireflyzmq.session import Session
 from fireflyzmq.wire.commands import BY_NAME
 
@@ -31,11 +28,12 @@ class Joined:
 
     def add(self, key: bytes) -> Session:
         """A session that is connected when this returns."""
+        no_runner: Any = None  # plain methods need nobody to run them
         session = Session(
             send=lambda frames: self._messages.append((key, frames)),
             wake=lambda: self._woken.add(session),
             clock=time.monotonic,
-            runner=NoRunner(),
+            runner=no_runner,
         )
         self._sessions[key] = session
         session.attach()
@@ -55,50 +53,18 @@ class Joined:
             self._woken.update(session for session in woken if session.turn())
 
 
-class NoRunner:
-    """Plain methods need nobody to run them."""
-
-    def is_awaitable(self, value: object) -> bool:
-        """Nothing is."""
-        return False
-
-    def start_task(self, request: Request, awaitable: Any) -> Any:
-        """Never asked for here."""
-        raise NotImplementedError
-
-    def start_thread(self, request: Request, method: Method, call: Callable[[], Any]) -> Any:
-        """Never asked for here."""
-        raise NotImplementedError
-
-    def cancel(self, work: Any) -> None:
-        """Never asked for here."""
-        raise NotImplementedError
-
-
 class NoOwner:
-    """A service that is not interested in what happens to it."""
+    """A service that has no use for what it is told: the part of `serving.Owner` that plain calls need."""
 
     def registered(self) -> None:
-        """Take note."""
+        """All is well."""
 
     def registration_failed(self, code: str, problem: str) -> None:
-        """Take note."""
+        """Stop the benchmark."""
         raise RuntimeError(problem)
 
-    def unexpected_failure(self, failure: Failure) -> None:
-        """Take note."""
-        raise failure
-
-    def stray_method(self, name: str) -> Callable[..., Any] | None:
-        """There are none."""
-        return None
-
-    def middleware(self) -> Callable[[str, Method, list[Any], dict[str, Any]], Any] | None:
+    def middleware(self) -> None:
         """There is none."""
-        return None
-
-    def idle(self) -> None:
-        """Take note."""
 
 
 def multiply(x: int, y: int) -> int:
@@ -110,9 +76,10 @@ def measure_session(plan: Plan) -> dict[str, float]:
     """Calls per second, at once and in batches: started, carried, served, answered, ended."""
     joined = Joined()
     serving, calling = joined.add(b"\0service"), joined.add(b"\0caller")
-    service = serving.add_service("math", NoOwner())
+    owner: Any = NoOwner()
+    service = serving.add_service("math", owner)
     service.methods.export(multiply, None, 0)
-    caller = calling.add_service("", NoOwner())
+    caller = calling.add_service("", owner)
     target = calling.watch(BY_NAME, "math")
     joined.settle()
     destination = Destination(caller, target)
