@@ -1,6 +1,6 @@
 """The notation in which vectors.json writes values, so that a program in any language can read it.
 
-JSON's own null, true, false, numbers, texts and arrays stand for themselves. An object with one key stands for the rest:
+JSON's null, true, false, numbers, texts and arrays stand for themselves, an object with one key for the rest:
 
     {"map": [[key, value], ...]}    {"bytes": "hex"}    {"int": "digits"} (beyond 2^53)    {"float": "nan"}
     {"tuple": [...]}  {"set": [...]}  {"frozenset": [...]}  {"decimal": "1.50"}  {"uuid": "hex"}

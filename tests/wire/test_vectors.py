@@ -43,9 +43,7 @@ def same(one: Any, other: Any) -> bool:
     if type(one) is not type(other):
         return False
     if isinstance(one, float):
-        return (
-            math.isnan(one) == math.isnan(other) and (one == other or math.isnan(one)) and _sign(one) == _sign(other)
-        )
+        return math.isnan(other) if math.isnan(one) else one == other and _sign(one) == _sign(other)
     if isinstance(one, (list, tuple)):
         return len(one) == len(other) and all(map(same, one, other))
     if isinstance(one, dict):

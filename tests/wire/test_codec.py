@@ -1,0 +1,429 @@
+"""Values travel as themselves, and what cannot travel is refused, whatever it is."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import dataclasses
+import datetime
+import decimal
+import enum
+import uuid
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from fireflyzmq.wire import codec
+from fireflyzmq.wire.binding import Binding
+from fireflyzmq.wire.codec import DecodingError, EncodingError, Opaque, decode, encode
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+offsets = st.builds(
+    lambda minutes: datetime.timezone(datetime.timedelta(minutes=minutes)), st.integers(-23 * 60, 23 * 60)
+)
+zones = st.none() | st.just(datetime.UTC) | offsets
+bindings = st.builds(
+    lambda name, address, groups, user: Binding(name, address, tuple(groups), user),
+    texts,
+    texts,
+    st.lists(texts, max_size=3),
+    st.none() | texts,
+)
+hashable_leaves = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.integers(min_value=-(1 << 200), max_value=1 << 200)
+    | st.floats(allow_nan=False)
+    | texts
+    | st.binary(max_size=20)
+    | st.decimals(allow_nan=False)
+    | st.uuids()
+    | st.datetimes(timezones=zones)
+    | st.dates()
+    | st.times().map(lambda time: time.replace(fold=0))
+    | st.timedeltas()
+    | bindings
+    | st.builds(Opaque, st.integers(40, 63), st.binary(max_size=20))
+)
+hashables = st.recursive(
+    hashable_leaves,
+    lambda inner: st.lists(inner, max_size=3).map(tuple) | st.frozensets(inner, max_size=3),
+    max_leaves=6,
+)
+values = st.recursive(
+    hashables,
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.lists(inner, max_size=4).map(tuple)
+        | st.dictionaries(hashables, inner, max_size=4)
+        | st.sets(hashables, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+def shape(value: Any) -> Any:
+    """A value with its types written out, so that 1, True and 1.0, or a list and a tuple, are not mixed up."""
+    if isinstance(value, (list, tuple)):
+        return type(value), [shape(each) for each in value]
+    if isinstance(value, dict):
+        return dict, [(shape(key), shape(each)) for key, each in value.items()]
+    if isinstance(value, (set, frozenset)):
+        return type(value), sorted((shape(each) for each in value), key=repr)
+    if isinstance(value, Binding):
+        return Binding, value.to_fields()
+    if isinstance(value, datetime.datetime):
+        return datetime.datetime, value.isoformat()
+    return type(value), repr(value)
+
+
+@given(values)
+@example(float("nan"))
+@example(decimal.Decimal("NaN"))
+def test_every_value_arrives_as_itself(value: Any) -> None:
+    assert shape(decode(encode(value))) == shape(value)
+
+
+@given(values)
+def test_what_arrived_travels_on_as_it_came(value: Any) -> None:
+    assert shape(decode(encode(decode(encode(value))))) == shape(value)
+
+
+@pytest.mark.parametrize("value", [0, "", [], {}, False, None, (), b"", set(), 0.0], ids=repr)
+def test_empty_values_arrive_as_themselves(value: Any) -> None:
+    assert shape(decode(encode(value))) == shape(value)
+
+
+@pytest.mark.parametrize("exponent", [7, 8, 15, 31, 32, 53, 63, 64, 71, 72, 127, 128, 1000, 10_000])
+@pytest.mark.parametrize("off", [-1, 0, 1])
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_integers_of_any_size_arrive(exponent: int, off: int, sign: int) -> None:
+    value = sign * (1 << exponent) + off
+    assert decode(encode(value)) == value
+
+
+# What does not travel.
+
+
+class Plain:
+    pass
+
+
+@dataclasses.dataclass
+class Point:
+    x: int
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        object(),
+        Plain(),
+        Plain,
+        Point(1),
+        len,
+        lambda: None,
+        iter([]),
+        (each for each in ()),
+        range(3),
+        complex(1, 2),
+        NotImplemented,
+        ...,
+        "\ud800",
+        {"\udc80": 1},
+        ["fine", object()],
+        (object(),),
+        {"key": {Plain()}},
+        frozenset([Plain]),
+        {object(): 1},
+        ValueError("no"),
+        enum.Enum("Colour", "RED").RED,  # type: ignore[attr-defined]
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_is_not_a_value_is_refused(value: Any) -> None:
+    with pytest.raises(EncodingError):
+        encode(value)
+
+
+def nested(kind: type, depth: int) -> Any:
+    value: Any = 0
+    for _ in range(depth):
+        value = {"": value} if kind is dict else kind([value])
+    return value
+
+
+@pytest.mark.parametrize("kind", [list, dict])
+def test_a_value_that_nests_too_deep_is_refused(kind: type) -> None:
+    with pytest.raises(EncodingError):
+        encode(nested(kind, 5000))
+
+
+@pytest.mark.parametrize("kind", [list, tuple, dict, frozenset])
+def test_a_value_that_nests_modestly_travels(kind: type) -> None:
+    assert decode(encode(nested(kind, 16))) == nested(kind, 16)
+
+
+def test_a_list_that_holds_itself_is_refused() -> None:
+    value: list[Any] = []
+    value.append(value)
+    with pytest.raises(EncodingError):
+        encode(value)
+
+
+def test_a_dictionary_that_holds_itself_is_refused() -> None:
+    value: dict[str, Any] = {}
+    value["self"] = [value]
+    with pytest.raises(EncodingError):
+        encode(value)
+
+
+def test_a_failed_encoding_leaves_nothing_behind() -> None:
+    pack = codec.new_pack()
+    with pytest.raises(EncodingError):
+        codec.encode_with(pack, ["left over", object()])
+    assert decode(codec.encode_with(pack, [1])) == [1]
+
+
+# Subclasses travel as what they are.
+
+
+class Pair(NamedTuple):
+    left: int
+    right: str
+
+
+class Level(enum.IntEnum):
+    LOW = 1
+    HUGE = 1 << 70
+
+
+class Flag(enum.IntFlag):
+    ON = 2
+
+
+class Label(enum.StrEnum):
+    RED = "red"
+
+
+class Text(str):
+    pass
+
+
+class Bytes(bytes):
+    pass
+
+
+class Moment(datetime.datetime):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("value", "arrives"),
+    [
+        (Pair(1, "a"), (1, "a")),
+        (Level.LOW, 1),
+        (Level.HUGE, 1 << 70),
+        (Flag.ON, 2),
+        (Label.RED, "red"),
+        (Text("text"), "text"),
+        (Bytes(b"bytes"), b"bytes"),
+        (bytearray(b"array"), b"array"),
+        (memoryview(b"view"), b"view"),
+        (collections.OrderedDict(b=1, a=2), {"b": 1, "a": 2}),
+        (collections.defaultdict(list, a=[1]), {"a": [1]}),
+        (collections.Counter("aab"), {"a": 2, "b": 1}),
+        (type("List", (list,), {})([1]), [1]),
+        (type("Set", (set,), {})([1]), {1}),
+        (type("Float", (float,), {})(1.5), 1.5),
+        (Moment(2024, 2, 29), datetime.datetime(2024, 2, 29)),
+        ({Level.LOW: Pair(1, "b")}, {1: (1, "b")}),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_subclass_travels_as_its_base(value: Any, arrives: Any) -> None:
+    assert shape(decode(encode(value))) == shape(arrives)
+
+
+# Users' own types.
+
+
+class Money:
+    def __init__(self, amount: str) -> None:
+        self.amount = amount
+
+
+class Cash(Money):
+    pass
+
+
+class Traveller:
+    """Stands for a service: its binding goes in its place."""
+
+
+class Ticket(int):
+    pass
+
+
+@pytest.fixture
+def registries() -> Iterator[None]:
+    """The codec's registries as they are, whatever a test registers."""
+    kept = [(table, table.copy()) for table in (codec._encoders, codec._decoders, codec._stand_ins)]
+    never = codec._never.copy()
+    yield
+    for table, former in kept:
+        table.clear()  # type: ignore[attr-defined]
+        table.update(former)  # type: ignore[attr-defined]
+    codec._never.clear()
+    codec._never.update(never)
+
+
+@pytest.mark.usefixtures("registries")
+def test_a_users_type_travels_by_its_encoder_and_decoder() -> None:
+    codec.encoder(5, Money, lambda money: (money.amount, decimal.Decimal(1)))
+    codec.decoder(5, lambda value: Money(value[0]))
+    arrived = decode(encode({"price": [Money("1.50")]}))["price"][0]
+    assert type(arrived) is Money and arrived.amount == "1.50"
+
+
+@pytest.mark.usefixtures("registries")
+def test_a_subclass_of_a_users_type_travels_as_its_base() -> None:
+    codec.encoder(5, Money, lambda money: money.amount)
+    codec.decoder(5, Money)
+    assert type(decode(encode(Cash("2")))) is Money
+
+
+@pytest.mark.usefixtures("registries")
+def test_a_users_type_without_a_decoder_arrives_opaque_and_travels_on() -> None:
+    codec.encoder(6, Money, lambda money: money.amount)
+    encoded = encode([Money("3")])
+    (arrived,) = decode(encoded)
+    assert arrived == Opaque(6, encode("3"))
+    assert encode([arrived]) == encoded
+    codec.decoder(6, Money)
+    assert decode(encode(arrived)).amount == "3"
+
+
+@pytest.mark.usefixtures("registries")
+@pytest.mark.parametrize("number", [-1, 64, 127, 1000])
+def test_only_numbers_0_to_63_are_the_applications(number: int) -> None:
+    with pytest.raises(ValueError, match="0 to 63"):
+        codec.encoder(number, Money, str)
+    with pytest.raises(ValueError, match="0 to 63"):
+        codec.decoder(number, str)
+
+
+@pytest.mark.usefixtures("registries")
+def test_a_type_that_travels_already_takes_no_encoder() -> None:
+    with pytest.raises(ValueError, match="travels already"):
+        codec.encoder(1, tuple, list)
+
+
+@pytest.mark.usefixtures("registries")
+def test_an_encoder_or_decoder_that_raises_is_an_encoding_or_decoding_error() -> None:
+    def fail(value: Any) -> Any:
+        raise KeyError("whatever a user's code raises")
+
+    codec.encoder(7, Money, fail)
+    codec.decoder(8, fail)
+    with pytest.raises(EncodingError, match="KeyError"):
+        encode([Money("1")])
+    with pytest.raises(DecodingError, match="KeyError"):
+        decode(encode(Opaque(8, encode(1))))
+
+
+@pytest.mark.usefixtures("registries")
+def test_an_encoder_that_returns_what_does_not_travel_is_refused() -> None:
+    codec.encoder(7, Money, lambda money: object())
+    with pytest.raises(EncodingError):
+        encode(Money("1"))
+
+
+@pytest.mark.usefixtures("registries")
+def test_a_stand_in_goes_in_the_place_of_its_type() -> None:
+    binding = Binding("gate", "0" * 32)
+    codec.stand_in(Traveller, lambda traveller: binding)
+    assert decode(encode([Traveller()])) == [binding]
+
+
+@pytest.mark.usefixtures("registries")
+def test_a_type_that_never_travels_is_refused_though_its_base_travels() -> None:
+    codec.never_encode(Ticket)
+    with pytest.raises(EncodingError, match="Ticket"):
+        encode([Ticket(1)])
+
+
+# Hostile bytes.
+
+
+@given(st.binary(max_size=200))
+@example(b"")
+@example(b"\xc1")
+@example(b"\xdd\xff\xff\xff\xff")
+@example(b"\xdf\xff\xff\xff\xff")
+@example(b"\xc6\xff\xff\xff\xff")
+@example(b"\xc9\xff\xff\xff\xff\x40")
+@example(b"\x91" * 100_000)
+@example(b"\x81\xc0" * 100_000)
+def test_arbitrary_bytes_decode_or_are_refused(data: bytes) -> None:
+    with contextlib.suppress(DecodingError):
+        decode(data)
+
+
+@given(values, st.data())
+def test_a_value_cut_short_is_refused(value: Any, data: st.DataObject) -> None:
+    encoded = encode(value)
+    cut = data.draw(st.integers(0, len(encoded) - 1))
+    with pytest.raises(DecodingError):
+        decode(encoded[:cut])
+
+
+@given(values, st.binary(min_size=1, max_size=5))
+def test_bytes_behind_a_value_are_refused(value: Any, tail: bytes) -> None:
+    with pytest.raises(DecodingError):
+        decode(encode(value) + tail)
+
+
+@given(st.integers(-128, 127), st.binary(max_size=40))
+def test_an_extension_of_any_number_and_payload_decodes_or_is_refused(number: int, payload: bytes) -> None:
+    try:
+        value = decode(b"\xc7" + bytes((len(payload), number % 256)) + payload)
+    except DecodingError:
+        return
+    if 0 <= number < 64:
+        assert value == Opaque(number, payload)
+    else:
+        assert 64 <= number <= 74 or number == -1
+
+
+@pytest.mark.parametrize("number", [75, 100, 127, -2, -128])
+def test_an_extension_that_version_1_does_not_have_is_refused(number: int) -> None:
+    with pytest.raises(DecodingError, match=str(number)):
+        decode(b"\xd4" + bytes((number % 256, 0)))
+
+
+def test_a_raw_reading_takes_what_a_decoder_refuses() -> None:
+    encoded = b"\x92\x01\xd4\x7f\x00"
+    assert codec.unpack_raw(encoded)[0] == 1
+    assert codec.unpack_raw(b"\x92\x01\xa1\xff")[0] == 1
+
+
+def test_bindings_are_equal_by_address_and_show_little() -> None:
+    one, other = Binding("math", "a" * 32), Binding("math", "a" * 32, ("group",), "alice")
+    assert one == other and hash(one) == hash(other)
+    assert one != Binding("math", "b" * 32) and one != "a" * 32
+    assert repr(one) == "<Binding math aaaaaaaa>" and "nameless" in repr(Binding("", "b" * 32))
+
+
+def test_opaques_are_equal_by_number_and_data() -> None:
+    assert Opaque(1, b"a") == Opaque(1, b"a") != Opaque(2, b"a")
+    assert len({Opaque(1, b"a"), Opaque(1, b"a"), Opaque(1, b"b")}) == 2
+    assert repr(Opaque(1, b"abc")) == "<Opaque 1 3 bytes>"
+
+
+def test_a_uuid_is_16_bytes_behind_its_number() -> None:
+    assert len(encode(uuid.uuid4())) == 18
