@@ -1,0 +1,25 @@
+import signal
+
+import fireflyzmq as netsvc
+
+
+class Client(netsvc.Service):
+    def __init__(self):
+        super().__init__("")
+        self.exportMethod(self.progress)
+        id = self.serviceEndPoint("builder", wait=5).build(3, self)
+        self.monitorResponse(self.done, id, failure=self.done)
+
+    def progress(self, step, steps):
+        print(f"step {step} of {steps}", flush=True)
+
+    def done(self, outcome):
+        print(outcome, flush=True)
+        dispatcher.shutdown()
+
+
+dispatcher = netsvc.Dispatcher()
+dispatcher.monitor(signal.SIGINT)
+netsvc.Exchange().connect()
+client = Client()
+dispatcher.run()

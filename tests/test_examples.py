@@ -1,0 +1,182 @@
+"""The examples and the programs in README.md, run as their readers run them: real processes and one exchange."""
+
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fireflyzmq.testing import ExchangeProcess, PythonProcess
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = ROOT / "examples"
+README = ROOT / "README.md"
+
+BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PRINTED = re.compile(r"^\s*print\(.*\)  # (.*)$", re.MULTILINE)
+PRODUCT = re.compile(r"(\d+) \* (\d+) = (\d+)")
+
+both_signals = pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+
+
+@pytest.fixture
+def exchange() -> Iterator[ExchangeProcess]:
+    with ExchangeProcess() as process:
+        yield process
+
+
+@pytest.fixture
+def math(exchange: ExchangeProcess) -> Iterator[PythonProcess]:
+    with example(exchange, "math/service.py") as process:
+        yield process
+
+
+def example(exchange: ExchangeProcess, program: str, *arguments: str) -> PythonProcess:
+    return PythonProcess([str(EXAMPLES / program), *arguments], exchange.environment)
+
+
+def output_of(process: PythonProcess) -> list[str]:
+    """What a program prints that ends by itself, with exit status 0."""
+    with process:
+        assert process.wait() == 0, "\n".join(process.lines)
+    return process.lines
+
+
+def stop(process: PythonProcess, signum: int) -> None:
+    process.send_signal(signum)
+    assert process.wait() == 0, "\n".join(process.lines)
+    assert not [line for line in process.lines if "Traceback" in line]
+
+
+def counts(line: str) -> dict[str, int]:
+    """What the instances example says of who answered: `key ada: a 3, b 2`."""
+    pairs = (pair.split() for pair in line.partition(": ")[2].split(", "))
+    return {label: int(count) for label, count in pairs}
+
+
+def is_right(line: str) -> bool:
+    found = PRODUCT.fullmatch(line)
+    assert found, line
+    x, y, product = map(int, found.groups())
+    return x * y == product
+
+
+@both_signals
+def test_exchange_service_and_client_in_netsvcs_style_multiply_and_stop_cleanly(signum: int) -> None:
+    environment = {"FIREFLYZMQ_EXCHANGE": "tcp://127.0.0.1:0"}
+    with PythonProcess([str(EXAMPLES / "math/exchange_server.py")], environment) as exchange:
+        environment["FIREFLYZMQ_EXCHANGE"] = exchange.wait_for_line("exchange listens at ").split()[-1]
+        with (
+            PythonProcess([str(EXAMPLES / "math/service.py")], environment) as service,
+            PythonProcess([str(EXAMPLES / "math/client.py")], environment) as client,
+        ):
+            assert is_right(client.wait_for_line(" = "))
+            assert is_right(client.wait_for_line(" = "))
+            for process in (client, service, exchange):
+                stop(process, signum)
+
+
+def test_the_math_client_goes_on_asking_until_somebody_offers_math(exchange: ExchangeProcess) -> None:
+    with example(exchange, "math/client.py") as client:
+        client.wait_for_line("nobody offers math yet")
+        with example(exchange, "math/service.py"):
+            assert is_right(client.wait_for_line(" = "))
+            stop(client, signal.SIGINT)
+
+
+def test_calls_are_awaited_and_gathered_in_an_asyncio_program(exchange: ExchangeProcess, math: PythonProcess) -> None:
+    product, squares, failed = output_of(example(exchange, "awaited/client.py"))
+    assert product == "6 * 7 = 42"
+    assert squares == "squares: [1, 4, 9, 16, 25]"
+    assert failed.startswith("failed: math.multiply:")
+    assert failed.endswith("[InvalidArguments 56]")
+
+
+def test_a_script_calls_and_blocks_from_one_thread_and_from_many(
+    exchange: ExchangeProcess, math: PythonProcess
+) -> None:
+    product, squares, failed = output_of(example(exchange, "blocking/client.py"))
+    assert product == "6 * 7 = 42"
+    assert squares == "squares: [1, 4, 9, 16, 25]"
+    assert failed.startswith("failed: astrology.horoscope:")
+    assert failed.endswith("[ServiceUnavailable 46]")
+
+
+def test_instances_of_one_name_share_the_calls_as_the_balance_says(exchange: ExchangeProcess) -> None:
+    with (
+        example(exchange, "instances/worker.py", "a") as a,
+        example(exchange, "instances/worker.py", "b") as b,
+        example(exchange, "instances/worker.py", "c") as c,
+    ):
+        for worker in (a, b, c):
+            worker.wait_for_line("is ready")
+        found, in_turn, busy, idlest, *by_key = output_of(example(exchange, "instances/client.py"))
+        for worker in (a, b, c):
+            stop(worker, signal.SIGTERM)
+    assert found == "3 instances"
+    assert counts(in_turn) == {"a": 3, "b": 3, "c": 3}
+    assert busy.removeprefix("busy: ") not in counts(idlest)
+    assert len(counts(idlest)) == 2, "30 calls, ties broken at random: both idle workers get some"
+    assert [line.partition(":")[0] for line in by_key] == ["key ada", "key bob", "key cleo"]
+    assert all(len(counts(line)) == 1 for line in by_key)
+
+
+def test_a_call_inside_a_call_has_the_time_that_is_left_and_ends_with_it(exchange: ExchangeProcess) -> None:
+    with example(exchange, "nested/stock.py") as stock, example(exchange, "nested/shop.py") as shop:
+        ordered, *times, failed = output_of(example(exchange, "nested/client.py"))
+        stock.wait_for_line("stopped looking for a unicorn")
+        for service in (shop, stock):
+            stop(service, signal.SIGINT)
+    at_shop, at_stock, at_last = (float(line.rpartition(" ")[2]) for line in times)
+    assert ordered == "ordered a lamp"
+    assert 10 >= at_shop > at_stock > at_last > 0
+    assert failed.startswith("failed: shop.order:")
+    assert failed.endswith("[RequestTimeout 47]")
+
+
+def test_a_service_calls_back_the_object_that_a_client_handed_it(exchange: ExchangeProcess) -> None:
+    with example(exchange, "callback/builder.py") as builder:
+        steps = ["step 1 of 3", "step 2 of 3", "step 3 of 3"]
+        assert output_of(example(exchange, "callback/client.py")) == [*steps, "built"]
+        stop(builder, signal.SIGTERM)
+
+
+def test_the_demo_shows_answers_and_stops_everything_with_status_0() -> None:
+    lines = output_of(PythonProcess([str(EXAMPLES / "demo.py")]))
+    said = [tuple(part.strip() for part in line.split("|")) for line in lines]
+    answers = [text for label, text in said if label == "client" and " = " in text]
+    assert len(answers) >= 3
+    assert all(is_right(answer) for answer in answers)
+    stopped = [label for label, text in said if text == "stopped by SIGINT, exit status 0"]
+    assert stopped == ["client", "service", "exchange"]
+
+
+def readme_programs() -> list[str]:
+    """The programs in README.md: the service first, then those that call it."""
+    return BLOCK.findall(README.read_text(encoding="utf-8"))
+
+
+def test_the_service_and_its_caller_at_the_head_of_the_readme_work(exchange: ExchangeProcess, tmp_path: Path) -> None:
+    service, caller = readme_programs()[:2]
+    assert "# service.py" in service
+    assert "# caller.py" in caller
+    (tmp_path / "service.py").write_text(service, encoding="utf-8")
+    (tmp_path / "caller.py").write_text(caller, encoding="utf-8")
+    with PythonProcess([str(tmp_path / "service.py")], exchange.environment) as process:
+        assert output_of(PythonProcess([str(tmp_path / "caller.py")], exchange.environment)) == ["42"]
+        stop(process, signal.SIGTERM)
+
+
+@pytest.mark.parametrize("number", range(2, len(readme_programs())))
+def test_a_program_of_the_readme_prints_what_it_says(
+    exchange: ExchangeProcess, math: PythonProcess, tmp_path: Path, number: int
+) -> None:
+    text = readme_programs()[number]
+    program = tmp_path / "test_program.py"
+    program.write_text(text, encoding="utf-8")
+    if "def test_" in text:
+        output = output_of(PythonProcess(["-m", "pytest", "-q", "--rootdir", str(tmp_path), str(program)]))
+        assert "passed" in output[-1]
+    else:
+        assert output_of(PythonProcess([str(program)], exchange.environment)) == PRINTED.findall(text)
