@@ -77,6 +77,7 @@ def follow() -> tuple[list[Step], list[Step]]:
             serving.exportMethod(multiply)
             endpoint = calling.serviceEndPoint(serving.serviceBinding(), wait=5)
             await endpoint.multiply(1, 1)  # the first call opens the channel and the route
+            await asyncio.sleep(0)  # what was awaited went on inside the answer; begin anew
             nonlocal way
             way = there
             back.clear()

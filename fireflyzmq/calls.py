@@ -108,8 +108,11 @@ class Call(int):
     state: int = PENDING
     value: Any = None
 
-    def finished(self) -> None:
-        """Tell whoever waits that `state` and `value` are set."""
+    def finished(self, in_place: bool) -> None:
+        """Tell whoever waits that `state` and `value` are set.
+
+        `in_place` says that nobody's code is running, so that whoever waits may go on inside this very call.
+        """
 
 
 class Calls:
@@ -286,7 +289,7 @@ class Calls:
         call.channel = None
         call.value = value
         call.state = VALUE  # last: a thread that waits looks at it first
-        call.finished()
+        call.finished(in_place=True)
 
     def receive_other(self, channel: Channel, item: list[Any]) -> None:
         """A failure, a refusal to take a request, or news of a service's load."""
@@ -410,7 +413,7 @@ class Calls:
             call.channel = None
         call.value = value
         call.state = state
-        call.finished()
+        call.finished(in_place=False)
 
     def _note_load(self, channel: Channel, load: Any) -> None:
         instance = channel.instance

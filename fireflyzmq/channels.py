@@ -224,11 +224,16 @@ class Channels:
         """
         dirty, self._dirty = self._dirty, []
         for channel in dirty:
-            if channel.items:
-                self.flush_channel(channel)
+            self.flush_channel(channel)
         for _ in range(len(self._looped)):
             self._loop_back(*self._looped.popleft())
         return bool(self._looped or self._dirty)
+
+    def flush_all(self) -> None:
+        """Everything said leaves, in the middle of a turn; nothing arrives."""
+        for channel in self._dirty:
+            self.flush_channel(channel)
+        self._dirty = []
 
     def _loop_back(self, channel: Channel, body: bytes) -> None:
         """Let what one local service said arrive at the other."""

@@ -12,6 +12,7 @@ from fireflyzmq.dispatcher import new_event_loop
 from fireflyzmq.endpoint import Endpoint, RemoteMethod
 from fireflyzmq.errors import ExchangeLost
 from fireflyzmq.exchange import EXCHANGE_CLIENT, Exchange, exchange_address
+from fireflyzmq.response import ResponseId
 from fireflyzmq.service import Service
 from fireflyzmq.wire.binding import Binding
 from fireflyzmq.wire.codec import stand_in
@@ -172,8 +173,8 @@ class BlockingMethod:
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Call, wait for the answer, and return or raise it."""
-        id = self._method(*args, **kwargs)
-        if id is None:
+        id: ResponseId | None = self._method(*args, **kwargs)
+        if id is None:  # a one-way call's
             return None
         try:
             return id.wait()

@@ -325,14 +325,17 @@ class Connection:
                 while getsockopt(_RCVMORE):
                     frames.append(receive(_NOBLOCK))
                 messages.append(frames)
+                if len(messages) == 1 and not getsockopt(_EVENTS) & _POLLIN:  # type: ignore[operator]
+                    break  # mostly there is one, and asking costs half of what the exception does
         except zmq.Again:
             pass
-        if messages:
-            self._turn_due = True  # what is sent meanwhile needs no turn of its own: one follows
-            take, behind = self.session.channels.receive, len(messages)
+        self._turn_due = True  # what is sent meanwhile needs no turn of its own: one follows
+        take, behind = self.session.channels.receive, len(messages)
+        try:
             for frames in messages:
                 behind -= 1
                 take(frames, behind)
+        finally:
             self._turn()
 
     # What the serving half asks for.

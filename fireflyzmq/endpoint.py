@@ -33,13 +33,13 @@ class RemoteMethod:
         self._caller = endpoint._destination.caller
         self._start = endpoint._connection.session.calls.start
 
-    def __call__(self, /, *args: Any, **kwargs: Any) -> ResponseId | None:
-        """Start the call; returns its ResponseId at once, None for a one-way call.
+    def __call__(self, /, *args: Any, **kwargs: Any) -> ResponseId:
+        """Start the call; returns its ResponseId at once (None for a one-way call, whatever the annotation says).
 
         RuntimeError when the calling service is closed, or the process was forked since.
         """
         if get_ident() != self._connection.thread or self._caller.closed or self._destination.oneway:
-            return self._connection.call(self._destination, self._name, args, kwargs)
+            return self._connection.call(self._destination, self._name, args, kwargs)  # type: ignore[return-value]
         return self._start(self._destination, self._name, args, kwargs)  # type: ignore[return-value]
 
     def __getattr__(self, name: str) -> RemoteMethod:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-Callback = tuple[Callable[[Any], Any], contextvars.Context | None]
+Callback = tuple[Callable[[Any], Any], contextvars.Context]
 Monitor = tuple[Callable[[Any], Any] | None, Callable[[Failure], Any] | None, contextvars.Context | None]
 
 
@@ -44,23 +44,38 @@ class ResponseId(Call):
         where = f"{self.destination.target.key}.{self.method}"
         return f"<ResponseId {int(self)} {where} {('pending', 'answered', 'failed')[self.state]}>"
 
-    def finished(self) -> None:
+    def finished(self, in_place: bool) -> None:
         """Tell everybody who waits; a failure that nobody has asked for is reported when the id is collected."""
         callbacks, monitors, events = self._callbacks, self._monitors, self._events
         if callbacks is not None:
             self._callbacks = None
-            call_soon = self.connection.loop.call_soon
             for callback, context in callbacks:
-                call_soon(callback, self, context=context)
+                if in_place:
+                    self._call_back(callback, context)
+                else:
+                    self.connection.loop.call_soon(callback, self, context=context)
         if monitors:
             self._monitors = ()
-            for result, failure, context in monitors:
-                self._tell(result, failure, context)
+            for result, failure, inherited in monitors:
+                self._tell(result, failure, inherited)
         if events:
             for event in events:
                 event.set()
         elif self.state == FAILED and callbacks is None and not monitors:
             self._report_when_collected()
+
+    def _call_back(self, callback: Callable[[Any], Any], context: contextvars.Context) -> None:
+        """Run one of asyncio's callbacks as the loop would in its next turn, without waiting for that.
+
+        Nothing of asyncio's is running when an answer is taken in: a task that awaits it may go on at once, and what
+        it says then still leaves in this turn. A turn of the loop costs some 10 µs.
+        """
+        try:
+            context.run(callback, self)
+        except Exception as error:
+            self.connection.loop.call_exception_handler(
+                {"message": f"a callback for {self!r} raised", "exception": error, "future": self}
+            )
 
     def _report_when_collected(self) -> None:
         self._unseen = _Unseen(self.value, self.destination.caller.owner.unexpected_failure, self.connection)

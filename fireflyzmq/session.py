@@ -166,7 +166,7 @@ class Session:
     def goodbye(self, reason: str = "goodbye") -> None:
         """Say that this peer leaves; the socket may be closed after it."""
         if self.state == CONNECTED:
-            self.channels.flush()
+            self.channels.flush_all()
             self._send((encode_control(GOODBYE, reason),))
 
     # Services.
@@ -227,7 +227,7 @@ class Session:
         service.closed = True
         self.withdraw(service, reason)
         self.calls.fail_caller(service)
-        self.channels.flush()
+        self.channels.flush_all()
         self.services.pop(service.number, None)
         self.channels.remove_local(service, reason)
         if self.state == CONNECTED:
