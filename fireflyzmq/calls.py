@@ -51,6 +51,9 @@ logger = logging.getLogger(__name__)
 
 PENDING, VALUE, FAILED = 0, 1, 2
 
+DRAINED = "drained"
+"""Why a service went that has answered everything it accepted."""
+
 _numbers = itertools.count(1)
 _float64 = struct.Struct(">d")
 
@@ -221,18 +224,14 @@ class Calls:
         if candidates:
             self._dispatch(call, self._choose(call.destination, candidates, now))
         elif now < call.wait_until:
-            self._park(call)
+            target.parked[int(call)] = call
+            self._deadlines.add(int(call), call.wait_until)
         elif self.attached and not self.connected:
             self._fail(call, ExchangeLost("there is no connection to the exchange"))
         elif target.unconfirmed or not target.known:
-            self._park(call)
+            target.parked[int(call)] = call
         else:
             self._fail(call, self._why_nobody(call))
-
-    def _park(self, call: Call) -> None:
-        call.destination.target.parked[int(call)] = call
-        if call.wait_until < call.deadline:
-            self._deadlines.add(int(call), call.wait_until)
 
     def _why_nobody(self, call: Call) -> Failure:
         if isinstance(call.value, Failure):
@@ -334,10 +333,16 @@ class Calls:
         self._settle_where(call, self._clock())
 
     def fail_channel(self, channel: Channel, reason: str) -> None:
-        """A channel ended: its calls in flight end with it, and may have run."""
+        """A channel ended: its calls in flight end with it, and may have run.
+
+        Not so when the service was drained: it has answered whatever it took, so what is left was not taken.
+        """
         if not channel.inflight:
             return
         for call in [call for call in self._pending.values() if call.channel is channel]:
+            if reason == DRAINED:
+                self._try_elsewhere(call, ServiceUnavailable(f"{channel.binding.name!r} has stopped"))
+                continue
             if self.connected or channel.local.closed or channel.peer == NOBODY:
                 failure: Failure = ServiceWithdrawn(
                     f"{channel.binding.name or 'the service'!r} went while the call was in flight ({reason})"

@@ -269,21 +269,27 @@ class Channels:
         if channel is not None:
             self._backlog = backlog
             self._receive_body(channel, frames[1])
-            self._used += len(frames[1]) + ENVELOPE_COST
-            if self._used >= WINDOW // 2:
-                self.send((encode_control(CREDIT, self._used),))
-                self._used = 0
+            self._worked_off(frames[1])
+
+    def _worked_off(self, body: bytes) -> None:
+        """Give the exchange back its credit for a body, when it has come to half a window."""
+        self._used += len(body) + ENVELOPE_COST
+        if self._used >= WINDOW // 2:
+            self.send((encode_control(CREDIT, self._used),))
+            self._used = 0
 
     def _receive_other_message(self, frames: list[bytes]) -> Channel | None:
         """Hand on what is no envelope; for the first envelope under its head, open the channel it belongs to."""
         if frames[0][:1] != _ENVELOPE_BYTE:
             self._control(frames)
             return None
-        channel = None
-        if len(frames) == 2 and len(frames[0]) >= HEAD_SIZE:
-            channel = self._open_incoming(*parse_head(frames[0]))
-        if channel is None:
-            logger.warning("%s, from or for a service that is not known here", describe(frames))
+        if len(frames) != 2 or len(frames[0]) < HEAD_SIZE:
+            logger.warning("%s from the exchange is no envelope", describe(frames))
+            return None
+        channel = self._open_incoming(*parse_head(frames[0]))
+        if channel is None:  # it was on its way while the service here was closed
+            logger.debug("%s came for a service that is closed", describe(frames))
+            self._worked_off(frames[1])
         return channel
 
     def _receive_body(self, channel: Channel, body: bytes) -> None:
@@ -374,6 +380,7 @@ class Channels:
 
     def receive_returned(self, frames: list[bytes]) -> None:
         """Take an envelope of ours that was not delivered: its requests may go elsewhere."""
+        self._worked_off(frames[1])
         peer, to, sender = parse_head(frames[0])
         channel = self._by_head.get(envelope_head(peer, sender, to))
         if channel is None:

@@ -268,6 +268,9 @@ class Connection:
 
     def _lose(self, reason: str) -> None:
         """The connection is gone, or was never made: drop the socket, and try again after a while."""
+        if self._link is not None:
+            self.loop.call_soon(self.part, reason)
+            return
         if self._dealer is None or self.closed:
             return
         if self.state != "connected" and reason != self.reason:

@@ -54,7 +54,7 @@ class Request:
     @property
     def id(self) -> str:
         """A text that names this call in this process and in its caller's log."""
-        return f"{self.channel.binding.address[:8]}:{self.number}"
+        return f"{self.channel.binding.address[:8]}:{self.number or hex(id(self))}"
 
     @property
     def remaining(self) -> float:

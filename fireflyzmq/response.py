@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import logging
 import threading
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
@@ -16,11 +15,10 @@ from typing import TYPE_CHECKING, Any
 from fireflyzmq.calls import FAILED, PENDING, Call
 from fireflyzmq.errors import Failure, RequestTimeout
 from fireflyzmq.request import current_request
+from fireflyzmq.timers import run_logged
 
 if TYPE_CHECKING:
     from fireflyzmq.connection import Connection
-
-logger = logging.getLogger(__name__)
 
 Callback = tuple[Callable[[Any], Any], contextvars.Context]
 Monitor = tuple[Callable[[Any], Any] | None, Callable[[Failure], Any] | None, contextvars.Context | None]
@@ -108,16 +106,12 @@ class ResponseId(Call):
     ) -> None:
         """Run the callback for the outcome; what it raises is logged, as there is nobody to raise it to."""
         callback = failure if self.state == FAILED else result
-        try:
-            if callback is None:
-                if self.state == FAILED and self._unseen is None:
-                    self._report_when_collected()
-            elif context is None:
-                callback(self.value)
-            else:
-                context.run(callback, self.value)
-        except Exception:
-            logger.exception("the callback for %r raised", self)
+        if callback is not None:
+            if context is None:
+                context = contextvars.Context()
+            context.run(run_logged, lambda: callback(self.value), f"the callback for {self!r}", self.connection.loop)
+        elif self.state == FAILED and self._unseen is None:
+            self._report_when_collected()
 
     def _seen(self) -> None:
         if self._unseen is not None:
@@ -196,7 +190,7 @@ class ResponseId(Call):
         if self.state == FAILED:
             self._seen()
             if self._cancelled_by_task:
-                raise asyncio.CancelledError
+                raise self._make_cancelled_error()
             raise self.value
         return self.value
 
@@ -206,6 +200,8 @@ class ResponseId(Call):
             raise asyncio.InvalidStateError("the call has not ended")
         if self.state == FAILED:
             self._seen()
+            if self._cancelled_by_task:
+                raise self._make_cancelled_error()
             failure: BaseException = self.value
             return failure
         return None
@@ -222,6 +218,10 @@ class ResponseId(Call):
     def cancelled(self) -> bool:
         """Whether the call was cancelled through the task that awaited it."""
         return self._cancelled_by_task
+
+    def _make_cancelled_error(self) -> asyncio.CancelledError:
+        """What `asyncio.gather` asks a cancelled future for."""
+        return asyncio.CancelledError()
 
 
 class _Unseen:

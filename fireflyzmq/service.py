@@ -14,7 +14,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, TypeVar
 
-from fireflyzmq.calls import Destination
+from fireflyzmq.calls import DRAINED, Destination
 from fireflyzmq.connection import Connection
 from fireflyzmq.dispatcher import Dispatcher, dispatcher_of
 from fireflyzmq.endpoint import Endpoint, target_of
@@ -128,24 +128,33 @@ class Service:
     def _finish_draining(self) -> None:
         if self._local.running:
             return
-        self.close()
+        self._close(DRAINED)
         if self._idle is not None and not self._idle.done():
             self._idle.set_result(None)
 
     def close(self) -> None:
         """End at once: withdrawn, its calls cancelled, what works for its callers cancelled. Again is harmless."""
+        self._close("goodbye")
+
+    def _close(self, reason: str) -> None:
         self._timers.cancel_all()
-        self._connection.run_in_loop(self._connection.session.close_service, self._local)
+        self._connection.run_in_loop(self._connection.session.close_service, self._local, reason)
+
+    def _check_open(self) -> None:
+        if self._local.closed:
+            raise RuntimeError(f"service {self._local.name!r} is closed")
 
     # Groups.
 
     def joinGroup(self, group: str) -> None:
         """Join a group, before or after connecting; ValueError for an illegal name."""
         check_name(group, "group name")
+        self._check_open()
         self._connection.run_in_loop(self._connection.session.join, self._local, group)
 
     def leaveGroup(self, group: str) -> None:
         """Leave a group; nothing happens when the service is not in it."""
+        self._check_open()
         self._connection.run_in_loop(self._connection.session.leave, self._local, group)
 
     # Serving.
@@ -160,6 +169,7 @@ class Service:
             return functools.partial(self.exportMethod, name=name, threads=threads)
         if isinstance(method, str):
             return functools.partial(self.exportMethod, name=method, threads=threads)
+        self._check_open()
         self._drop_pool(name or getattr(method, "__name__", None))
         self._local.methods.export(method, name, threads)
         return method
@@ -211,41 +221,47 @@ class Service:
         self._suspended[request.id] = (request, callback)
         raise Suspended
 
-    def resumeResponse(self, id: str, value: Any = None) -> None:
+    def resumeResponse(self, id: str, value: Any = None) -> bool:
         """Answer a suspended request with its callback's result, or with `value`. What the callback raises fails it.
 
-        KeyError when no request of that id is suspended (any more).
+        False, and nothing happens, when the request has ended: its caller gave up, or it was answered already.
         """
-        request, callback = self._suspended.pop(id)
+        request, callback = self._take_suspended(id)
+        if request is None:
+            return False
         serving = self._connection.session.serving
-        self._forget_ended()
         if callback is None:
             serving.finish(request, value, None)
-            return
+            return True
         token = current_request.set(request)
         try:
             result = fit(callback, id)()
         except Exception as error:
             serving.finish(request, None, error)
-            return
+            return True
         finally:
             current_request.reset(token)
         if inspect.isawaitable(result):
             request.work = self._connection.start_task(request, result)
         else:
             serving.finish(request, result, None)
+        return True
 
-    def cancelResponse(self, id: str, code: int, description: str = "", details: Any = None) -> None:
-        """Answer a suspended request with a failure; KeyError when no request of that id is suspended."""
-        request, _ = self._suspended.pop(id)
+    def cancelResponse(self, id: str, code: int, description: str = "", details: Any = None) -> bool:
+        """Answer a suspended request with a failure; False when it has ended."""
+        request, _ = self._take_suspended(id)
+        if request is None:
+            return False
         self._connection.session.serving.finish(request, None, Failure(code, description, details))
+        return True
 
-    def _forget_ended(self) -> None:
-        """Forget suspended requests whose callers have gone or whose deadlines have passed."""
+    def _take_suspended(self, id: str) -> tuple[Request | None, Callable[..., Any] | None]:
+        """A suspended request that still waits, and its callback. Forgets those that have ended meanwhile."""
         serving = self._connection.session.serving
-        for id, (request, _) in list(self._suspended.items()):
+        for other, (request, _) in list(self._suspended.items()):
             if not serving.suspended(request):
-                del self._suspended[id]
+                del self._suspended[other]
+        return self._suspended.pop(id, (None, None))
 
     # Calling.
 
@@ -341,6 +357,7 @@ class Service:
 
     def startTimer(self, callback: Callable[..., Any], delay: float, name: str | None = None) -> str:
         """Call `callback(name)` once after `delay` seconds; the same name replaces. Returns the name."""
+        self._check_open()
         return self._connection.run_in_loop(self._timers.start, callback, delay, name)
 
     def cancelTimer(self, name: str) -> bool:
@@ -353,6 +370,7 @@ class Service:
 
     def scheduleAction(self, callback: Callable[..., Any], name: str | None = None) -> str:
         """Call `callback(name)` in one of the next turns of the loop; the same name replaces. Returns the name."""
+        self._check_open()
         return self._connection.run_in_loop(self._timers.start, callback, 0.0, name)
 
     def subscribeSignal(self, callback: Callable[..., Any], signum: int) -> None:

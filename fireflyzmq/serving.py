@@ -20,15 +20,15 @@ from fireflyzmq.errors import (
     InvalidArguments,
     MessageTooLarge,
     MethodUnavailable,
+    RequestCancelled,
     RequestDecoding,
-    RequestTimeout,
     ResponseEncoding,
     failure_to_fields,
 )
 from fireflyzmq.methods import Method, MethodTable
 from fireflyzmq.request import Request, current_request
 from fireflyzmq.wire.binding import Binding, address_of
-from fireflyzmq.wire.codec import EncodingError, new_pack
+from fireflyzmq.wire.codec import new_pack
 from fireflyzmq.wire.commands import FAILURE, LOAD, MAX_MESSAGE, NOT_ACCEPTED, RESPONSE
 from fireflyzmq.wire.frames import ProtocolError
 
@@ -218,8 +218,10 @@ class Serving:
         except Suspended:
             self._track(request)
             return
-        except (Exception, GeneratorExit) as error:
+        except BaseException as error:
             self._answer_error(request, error)
+            if isinstance(error, (KeyboardInterrupt, SystemExit)):
+                raise
             return
         finally:
             current_request.reset(token)
@@ -249,6 +251,9 @@ class Serving:
 
     def finish(self, request: Request, value: Any, error: BaseException | None) -> None:
         """A task, a thread or a resumed request has ended; when its request has too, the outcome is dropped."""
+        if isinstance(error, Suspended):
+            request.work = None
+            return
         if not self._untrack(request):
             return
         if error is not None:
@@ -317,35 +322,34 @@ class Serving:
         if isinstance(error, Failure):
             failure = error
             failure.origin = failure.origin or request.service.name or ORIGIN
-        elif self._runner_cancelled(error):
-            failure = RequestTimeout("the method was cancelled")
+        elif type(error).__name__ == "CancelledError":
+            failure = RequestCancelled("the method was cancelled where it runs")
         else:
             where = f"{request.service.name or 'a nameless service'}.{request.method}"
             logger.error("%s failed for %r", where, request.sender, exc_info=error)
-            details = {"type": type(error).__name__, "message": str(error)}
+            details = {"type": type(error).__name__, "message": _text(error)}
             if self.debug:
                 details["traceback"] = "".join(traceback.format_exception(error))
             failure = ApplicationFailure(f"{details['type']}: {details['message']}", details, request.service.name)
         self._answer_failure(request, failure)
 
-    def _runner_cancelled(self, error: BaseException) -> bool:
-        return not isinstance(error, Exception) and type(error).__name__ == "CancelledError"
-
     def _answer_failure(self, request: Request, failure: Failure) -> None:
+        """Answer with a failure, whatever it holds: what does not travel of it is sent as text, or left out."""
         request.service.failed += 1
         if not request.number:
             logger.warning("a one-way call of %s failed: %s", request.method, failure)
             return
-        try:
-            item = self._pack([FAILURE, request.number, *failure_to_fields(failure)])
-        except EncodingError:
-            fields = [failure.kind, failure.code, failure.description, failure.origin, repr(failure.details)]
-            item = self._pack([FAILURE, request.number, *fields])
-        if len(item) > self.message_limit:
-            fields = [failure.kind, failure.code, failure.description[:1000], failure.origin, None]
-            item = self._pack([FAILURE, request.number, *fields])
-        request.channel.answers += 1
-        self._channels.append(request.channel, item)
+        kind, code, description, origin, details = failure_to_fields(failure)
+        plain = [kind, code if isinstance(code, int) else 0, _text(description)[:10_000], _text(origin)[:1000]]
+        for fields in ([kind, code, description, origin, details], [*plain, _text(details)[:10_000]], [*plain, None]):
+            try:
+                item = self._pack([FAILURE, request.number, *fields])
+            except Exception:
+                continue
+            if len(item) <= self.message_limit:
+                request.channel.answers += 1
+                self._channels.append(request.channel, item)
+                return
 
     def refuse_undecodable(self, channel: Channel, number: int, problem: str) -> None:
         """Answer a request whose arguments did not decode here."""
@@ -370,6 +374,15 @@ class Serving:
 
 
 _NO_KEYWORDS: dict[str, Any] = {}
+
+
+def _text(value: object) -> str:
+    """Any object as a text that can be sent, even one whose `__str__` fails."""
+    try:
+        text = value if isinstance(value, str) else str(value)
+    except Exception as error:
+        text = f"<{type(value).__name__} whose text cannot be had: {type(error).__name__}>"
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _all_texts(kwargs: dict[Any, Any]) -> bool:
