@@ -41,7 +41,7 @@ def least_pending(target: Target, instances: Sequence[Instance], now: float) -> 
 def _pending(instance: Instance, now: float) -> float:
     own = 0
     for channel in instance.channels.values():
-        own += channel.inflight
+        own += len(channel.calls)
     load = instance.load
     if not load:
         return own

@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import logging
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fireflyzmq.balance import POLICIES, sticky
@@ -96,18 +96,19 @@ class Destination:
 class Call(int):
     """One call: its number, where it is, and its outcome once it has one.
 
-    `channel` is None while the call is parked or has ended; `due` is the set of numbers that its deadline is kept in.
-    Subclasses tell whoever waits in `finished`. Attributes that most calls never set are the class's.
+    `channel` is None while the call is parked or has ended; `due` is the set that its deadline is kept in; `refusal` is
+    why an instance did not take it. Subclasses tell whoever waits in `finished`. Attributes that most calls never set are the class's.
     """
 
     destination: Destination
     method: str
     deadline: float
-    due: set[int]
+    due: set[Call]
     item: bytes = b""
     channel: Channel | None = None
     wait_until: float = 0.0
     tried: tuple[Instance, ...] = ()
+    refusal: Failure | None = None
     state: int = PENDING
     value: Any = None
 
@@ -119,7 +120,7 @@ class Call(int):
 
 
 class Calls:
-    """A session's calls in flight and parked.
+    """A session's calls. Those in flight are kept with their channels, those that are parked with their targets.
 
     `connected` and `attached` say whether there is a connection now, and whether there is to be one at all.
     """
@@ -134,11 +135,7 @@ class Calls:
         self._clock = clock
         self._make = make
         self._pack = new_pack()
-        self._pending: dict[int, Call] = {}
-        self._deadlines: Deadlines[int] = Deadlines()
-
-    def __len__(self) -> int:
-        return len(self._pending)
+        self._deadlines: Deadlines[Call] = Deadlines()
 
     # Starting.
 
@@ -163,14 +160,13 @@ class Calls:
         except Exception as error:  # msgpack's own errors, or whatever a user's encoder raises
             self._fail_encoding(call, error)
             return call
-        call.due = self._deadlines.add(number, call.deadline)
+        call.due = self._deadlines.add(call, call.deadline)
         if len(item) > self.message_limit:
             self._fail_size(call, len(item))
             return call
-        self._pending[number] = call
         call.channel = channel
         call.item = item
-        channel.inflight += 1
+        channel.calls[number] = call
         self._channels.append(channel, item, number)
         return call
 
@@ -189,9 +185,7 @@ class Calls:
     def launch(self, call: Call) -> None:
         """Start a prepared call, unless it has failed already."""
         if call.state == PENDING:
-            number = int(call)
-            self._pending[number] = call
-            call.due = self._deadlines.add(number, call.deadline)
+            call.due = self._deadlines.add(call, call.deadline)
             now = self._clock()
             call.wait_until = now + call.destination.wait
             self._settle_where(call, now)
@@ -225,18 +219,13 @@ class Calls:
             self._dispatch(call, self._choose(call.destination, candidates, now))
         elif now < call.wait_until:
             target.parked[int(call)] = call
-            self._deadlines.add(int(call), call.wait_until)
+            self._deadlines.add(call, call.wait_until)
         elif self.attached and not self.connected:
             self._fail(call, ExchangeLost("there is no connection to the exchange"))
         elif target.unconfirmed or not target.known:
             target.parked[int(call)] = call
         else:
-            self._fail(call, self._why_nobody(call))
-
-    def _why_nobody(self, call: Call) -> Failure:
-        if isinstance(call.value, Failure):
-            return call.value
-        return ServiceUnavailable(f"nobody offers {call.destination.target.key!r}")
+            self._fail(call, call.refusal or ServiceUnavailable(f"nobody offers {target.key!r}"))
 
     def _choose(self, destination: Destination, candidates: Sequence[Instance], now: float) -> Instance:
         if len(candidates) == 1:
@@ -257,11 +246,10 @@ class Calls:
             return
         caller = call.destination.caller
         channel = instance.channels.get(caller.number) or self._channels.open(caller, instance)
-        call.value = None
         call.tried = (*call.tried, instance)
         call.item = call.item[:-8] + _float64.pack(call.deadline + channel.offset)
         call.channel = channel
-        channel.inflight += 1
+        channel.calls[number] = call
         self._channels.append(channel, call.item, number)
         if call.destination.oneway:
             self._end(call, VALUE, None)
@@ -278,13 +266,11 @@ class Calls:
 
     def receive_response(self, channel: Channel, number: int, value: Any) -> None:
         """An answer: the call ends with its value, when it is the one that this channel's service was asked."""
-        call = self._pending.get(number)
-        if call is None or call.channel is not channel:
+        call = channel.calls.pop(number, None)
+        if call is None:
             self.late += 1
             return
-        del self._pending[number]
-        call.due.discard(number)
-        channel.inflight -= 1
+        call.due.discard(call)
         call.channel = None
         call.value = value
         call.state = VALUE  # last: a thread that waits looks at it first
@@ -296,8 +282,8 @@ class Calls:
         if kind == LOAD:
             self._note_load(channel, number)
             return
-        call = self._pending.get(number)
-        if call is None or call.channel is not channel:
+        call = channel.calls.get(number)
+        if call is None:
             self.late += 1
         elif kind == FAILURE:
             _, _, name, code, description, origin, details = item[:7]
@@ -309,8 +295,8 @@ class Calls:
 
     def receive_returned(self, channel: Channel, number: int, reason: int) -> None:
         """A request of ours comes back from the exchange, undelivered."""
-        call = self._pending.get(number)
-        if call is None or call.channel is not channel:
+        call = channel.calls.get(number)
+        if call is None:
             return
         name = call.destination.target.key
         if reason == QUEUE_FULL:
@@ -325,11 +311,11 @@ class Calls:
         """A call that certainly did not run goes to an instance not tried yet; without one it fails."""
         channel = call.channel
         if channel is not None:
-            channel.inflight -= 1
+            del channel.calls[int(call)]
             call.channel = None
             if channel.instance is not None and channel.instance not in call.tried:
                 call.tried = (*call.tried, channel.instance)
-        call.value = failure
+        call.refusal = failure
         self._settle_where(call, self._clock())
 
     def fail_channel(self, channel: Channel, reason: str) -> None:
@@ -337,9 +323,7 @@ class Calls:
 
         Not so when the service was drained: it has answered whatever it took, so what is left was not taken.
         """
-        if not channel.inflight:
-            return
-        for call in [call for call in self._pending.values() if call.channel is channel]:
+        for call in list(channel.calls.values()):
             if reason == DRAINED:
                 self._try_elsewhere(call, ServiceUnavailable(f"{channel.binding.name!r} has stopped"))
                 continue
@@ -350,12 +334,6 @@ class Calls:
             else:
                 failure = ExchangeLost(f"the connection was lost while the call was in flight ({reason})")
             self._fail(call, failure)
-
-    def lost(self) -> None:
-        """The connection is gone: parked calls whose patience is over fail."""
-        now = self._clock()
-        for call in [call for call in self._pending.values() if call.channel is None]:
-            self._settle_where(call, now)
 
     def cancel(self, call: Call) -> bool:
         """End a call by its caller's wish, and tell whoever works for it; False when it had ended already."""
@@ -368,9 +346,9 @@ class Calls:
     def shorten(self, call: Call, deadline: float) -> None:
         """Bring a call's deadline forward; a later one changes nothing."""
         if call.state == PENDING and deadline < call.deadline:
-            call.due.discard(int(call))
+            call.due.discard(call)
             call.deadline = deadline
-            call.due = self._deadlines.add(int(call), deadline)
+            call.due = self._deadlines.add(call, deadline)
             self._channels.wake()
 
     def _tell_cancelled(self, call: Call) -> None:
@@ -379,9 +357,8 @@ class Calls:
 
     def expire(self, now: float) -> None:
         """End the calls whose deadline has come, and those whose patience has."""
-        for number in self._deadlines.expired(now):
-            call = self._pending.get(number)
-            if call is None:
+        for call in self._deadlines.expired(now):
+            if call.state != PENDING:
                 continue
             if call.deadline <= now:
                 self._tell_cancelled(call)
@@ -394,9 +371,12 @@ class Calls:
         """When `expire` has something to do next."""
         return self._deadlines.next()
 
-    def fail_caller(self, caller: LocalService) -> None:
-        """A local service is closed: its calls end."""
-        for call in [call for call in self._pending.values() if call.destination.caller is caller]:
+    def fail_caller(self, caller: LocalService, targets: Iterable[Target]) -> None:
+        """A local service is closed: its calls end, those in flight and those parked with one of `targets`."""
+        calls = [call for channel in caller.channels for call in channel.calls.values()]
+        for target in targets:
+            calls += [call for call in target.parked.values() if call.destination.caller is caller]
+        for call in calls:
             self.cancel(call)
 
     def _fail(self, call: Call, failure: Failure) -> None:
@@ -410,11 +390,10 @@ class Calls:
         if call.state != PENDING:
             return
         number = int(call)
-        self._pending.pop(number, None)
-        call.due.discard(number)
+        call.due.discard(call)
         call.destination.target.parked.pop(number, None)
         if call.channel is not None:
-            call.channel.inflight -= 1
+            call.channel.calls.pop(number, None)
             call.channel = None
         call.value = value
         call.state = state
@@ -425,7 +404,7 @@ class Calls:
         if instance is not None and isinstance(load, int):
             instance.load = load
             instance.load_at = self._clock()
-            instance.own_at_load = sum(each.inflight for each in instance.channels.values())
+            instance.own_at_load = sum(len(each.calls) for each in instance.channels.values())
 
 
 def _not_accepted(item: list[Any]) -> Failure:

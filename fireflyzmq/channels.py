@@ -39,6 +39,7 @@ from fireflyzmq.wire.frames import (
 )
 
 if TYPE_CHECKING:
+    from fireflyzmq.calls import Call
     from fireflyzmq.mirror import Instance
     from fireflyzmq.request import Request
     from fireflyzmq.serving import LocalService
@@ -64,15 +65,15 @@ Frames = tuple[bytes, ...]
 class Channel:
     """One local service in touch with one other service.
 
-    `inflight` counts the local service's calls that have not ended, `serving` holds the requests being served by
-    their numbers at the other side. `offset` is what turns a deadline here into the exchange's time.
+    `calls` holds the local service's calls that have not ended, `serving` the requests it is serving, by their numbers
+    at the caller's side. `offset` is what turns a deadline here into the exchange's time.
     """
 
     __slots__ = (
         "answers",
         "binding",
+        "calls",
         "in_head",
-        "inflight",
         "instance",
         "items",
         "local",
@@ -98,7 +99,7 @@ class Channel:
         self.items: list[bytes] = []
         self.size = 0
         self.answers = 0
-        self.inflight = 0
+        self.calls: dict[int, Call] = {}
         self.serving: dict[int, Request] = {}
         self.parts: list[bytes] = []
         self.waiting: deque[Frames] = deque()
@@ -152,7 +153,7 @@ class Channels:
         self._control = control
         self._pack = new_pack()
         self._by_head: dict[bytes, Channel] = {}
-        self._by_peer: dict[bytes, set[Channel]] = {}
+        self._by_peer: dict[bytes, dict[int, set[Channel]]] = {}
         self._dirty: list[Channel] = []
         self._blocked: deque[Channel] = deque()
         self._looped: deque[tuple[Channel, bytes]] = deque()
@@ -181,7 +182,7 @@ class Channels:
         items = channel.items
         items.append(item)
         channel.size += size
-        if number and len(items) >= REQUESTS_AT_ONCE and 2 * len(items) >= channel.inflight:
+        if number and len(items) >= REQUESTS_AT_ONCE and 2 * len(items) >= len(channel.calls):
             self.flush_channel(channel)
 
     def _append_parts(self, channel: Channel, item: bytes, number: int) -> None:
@@ -418,9 +419,8 @@ class Channels:
     def introduce(self, peer: bytes, number: int, binding: Binding) -> None:
         """The exchange says who a service of a peer is, before its first envelope and after a change."""
         self._introduced.setdefault(peer, {})[number] = binding
-        for channel in self._by_peer.get(peer, ()):
-            if channel.number == number:
-                channel.binding = binding
+        for channel in self._by_peer.get(peer, {}).get(number, ()):
+            channel.binding = binding
 
     def _open_incoming(self, peer: bytes, to: int, sender: int) -> Channel | None:
         local = self._locals.get(to)
@@ -436,13 +436,15 @@ class Channels:
     def _add(self, local: LocalService, peer: bytes, number: int, binding: Binding) -> Channel:
         channel = Channel(local, peer, number, binding, 0.0 if peer == NOBODY else self._offset)
         self._by_head[channel.in_head] = channel
-        self._by_peer.setdefault(peer, set()).add(channel)
+        self._by_peer.setdefault(peer, {}).setdefault(number, set()).add(channel)
+        local.channels.add(channel)
         return channel
 
     def gone(self, peer: bytes, number: int, reason: str) -> None:
         """A peer has left (`number` 0), or one service of it: what is in flight with it ends."""
-        for channel in list(self._by_peer.get(peer, ())):
-            if number in (0, channel.number):
+        numbers = self._by_peer.get(peer, {})
+        for each in [number] if number else list(numbers):
+            for channel in list(numbers.get(each, ())):
                 self._close(channel, reason)
         if number:
             self._introduced.get(peer, {}).pop(number, None)
@@ -453,7 +455,7 @@ class Channels:
         """A local service is closed: its channels end, at both ends for those of this session."""
         self._locals.pop(service.number, None)
         self.gone(NOBODY, service.number, reason)
-        for channel in [channel for channel in self._by_head.values() if channel.local is service]:
+        for channel in list(service.channels):
             self._close(channel, reason)
 
     def opened(self, credit: int, offset: float) -> None:
@@ -467,16 +469,18 @@ class Channels:
         """The connection is gone, and with it every channel that went through it."""
         self.credit = 0
         for peer in [peer for peer in self._by_peer if peer != NOBODY]:
-            for channel in list(self._by_peer[peer]):
-                self._close(channel, reason)
+            self.gone(peer, 0, reason)
         self._introduced.clear()
 
     def _close(self, channel: Channel, reason: str) -> None:
         self._by_head.pop(channel.in_head, None)
-        channels = self._by_peer[channel.peer]
-        channels.discard(channel)
-        if not channels:
-            del self._by_peer[channel.peer]
+        channel.local.channels.discard(channel)
+        numbers = self._by_peer[channel.peer]
+        numbers[channel.number].discard(channel)
+        if not numbers[channel.number]:
+            del numbers[channel.number]
+            if not numbers:
+                del self._by_peer[channel.peer]
         if channel.instance is not None:
             channel.instance.channels.pop(channel.local.number, None)
         if channel.waiting:

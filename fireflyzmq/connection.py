@@ -190,7 +190,7 @@ class Connection:
         self._arm()
 
     def _arm(self) -> None:
-        due = self.session.next_deadline()
+        due = None if self.closed else self.session.next_deadline()
         if due is not None and due < self._timer_at:
             if self._timer is not None:
                 self._timer.cancel()

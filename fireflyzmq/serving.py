@@ -62,6 +62,7 @@ class LocalService:
     __slots__ = (
         "accepting",
         "binding",
+        "channels",
         "closed",
         "failed",
         "groups",
@@ -91,6 +92,7 @@ class LocalService:
         self.binding = Binding(name, address_of(self.secret))
         self.methods = MethodTable()
         self.middleware = owner.middleware()
+        self.channels: set[Channel] = set()
         self.listed = visible
         self.registered = False
         self.accepting = True

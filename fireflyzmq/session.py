@@ -85,6 +85,7 @@ class Session:
         self.channels.serving = self.serving
         self.mirror = Mirror(self._target_changed)
         self.services: dict[int, LocalService] = {}
+        self._by_name: dict[str, list[LocalService]] = {}
         self._send = send
         self._clock = clock
         self._changed = changed
@@ -134,7 +135,8 @@ class Session:
         self._grace_until = None
         self.mirror.lost()
         self.channels.lost(reason)
-        self.calls.lost()
+        for target in self.mirror.targets():
+            self.calls.release(target)
         for service in self.services.values():
             service.registered = False
         if was_connected:
@@ -190,10 +192,11 @@ class Session:
         return service
 
     def _taken_here(self, service: LocalService) -> str | None:
-        for other in self.services.values():
-            if other is not service and other.name == service.name != "" and (other.unique or service.unique):
-                return f"the name {service.name!r} is taken by another service of this process"
-        return None
+        """Why a service may not have its name, when it or one that has the name here wants to be the only one."""
+        others = self._by_name.setdefault(service.name, [])
+        taken = bool(service.name) and any(other.unique or service.unique for other in others)
+        others.append(service)
+        return f"the name {service.name!r} is taken by another service of this process" if taken else None
 
     def join(self, service: LocalService, group: str, role: str = "") -> None:
         """Put a service into a group."""
@@ -226,9 +229,10 @@ class Session:
             return
         service.closed = True
         self.withdraw(service, reason)
-        self.calls.fail_caller(service)
+        self.calls.fail_caller(service, self.mirror.targets())
         self.channels.flush_all()
         self.services.pop(service.number, None)
+        self._by_name[service.name].remove(service)
         self.channels.remove_local(service, reason)
         if self.state == CONNECTED:
             self._send((encode_control(CLOSE, service.number, reason),))
