@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import fireflyzmq as netsvc
 from fireflyzmq.testing import ExchangeProcess, PythonProcess
 
 ROOT = Path(__file__).parents[1]
@@ -28,7 +29,9 @@ def exchange() -> Iterator[ExchangeProcess]:
 
 @pytest.fixture
 def math(exchange: ExchangeProcess) -> Iterator[PythonProcess]:
-    with example(exchange, "math/service.py") as process:
+    """The math service, registered."""
+    with example(exchange, "math/service.py") as process, netsvc.Client(exchange.address) as client:
+        assert client.lookup("math", timeout=20)
         yield process
 
 
