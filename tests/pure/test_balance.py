@@ -21,13 +21,13 @@ KEYS = [f"key {number}" for number in range(3000)]
 
 def channel(pending: int) -> Any:
     """A channel as the balance sees it: with so many calls under way."""
-    return SimpleNamespace(inflight=pending, calls=dict.fromkeys(range(pending)))
+    return SimpleNamespace(calls=dict.fromkeys(range(pending)))
 
 
 def instance(index: int, pending: int = 0, load: int = 0, load_at: float = NOW, own_at_load: int = 0) -> Instance:
     made = Instance(b"peer0001", index, Binding("math", f"{index:032x}"), {})
     if pending:
-        made.channels[1] = cast(Any, SimpleNamespace(calls=dict.fromkeys(range(pending))))
+        made.channels[1] = channel(pending)
     made.load, made.load_at, made.own_at_load = load, load_at, own_at_load
     return made
 
@@ -46,7 +46,7 @@ def test_least_pending_takes_the_instance_with_the_fewest_calls() -> None:
 
 def test_least_pending_counts_the_calls_of_all_local_services() -> None:
     busy = instance(1, 1)
-    busy.channels[2] = cast(Any, SimpleNamespace(calls=dict.fromkeys(range(5))))
+    busy.channels[2] = channel(5)
     assert chosen([busy, instance(2, 4)]) == {2}
 
 

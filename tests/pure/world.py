@@ -1,0 +1,356 @@
+"""A world in memory: sessions and a routing core, joined by links that tests deliver message by message.
+
+Time is a number that tests move. Nothing happens by itself: a message arrives when a test delivers it, a method that
+answers later does so when a test says so. Each side has a clock of its own, which is ahead of the world's by so much.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from exchange.config import Limits
+from exchange.routing import RoutingCore, Send
+from fireflyzmq.calls import PENDING, VALUE, Call, Destination
+from fireflyzmq.deadlines import TICK
+from fireflyzmq.errors import Failure
+from fireflyzmq.methods import Method
+from fireflyzmq.mirror import Target
+from fireflyzmq.request import Request
+from fireflyzmq.serving import LocalService
+from fireflyzmq.session import Session
+from fireflyzmq.wire.commands import BY_NAME
+
+Message = list[bytes] | None
+"""The frames of a message, or None: the connection is lost."""
+
+
+class RecordedCall(Call):
+    """A call that counts its outcomes."""
+
+    outcomes = 0
+    token = ""
+
+    def finished(self, *how: Any, **more: Any) -> None:
+        self.outcomes += 1
+
+    @property
+    def ended(self) -> bool:
+        return self.state != PENDING
+
+    @property
+    def failure(self) -> str:
+        """The kind of failure with which the call ended, "" when it has a value or has not ended."""
+        return self.value.kind if self.ended and self.state != VALUE else ""
+
+
+class Later:
+    """What a method returns that answers later."""
+
+    def __init__(self, token: str) -> None:
+        self.token = token
+
+
+class Task:
+    """What a service is doing for a request that is answered later."""
+
+    def __init__(self, peer: WorldPeer, request: Request, token: str) -> None:
+        self.peer = peer
+        self.request = request
+        self.token = token
+        self.cancelled = False
+
+    def finish(self, error: Exception | None = None) -> None:
+        """End: with the request's own token, or with an error."""
+        if self in self.peer.tasks:
+            self.peer.tasks.remove(self)
+        self.peer.session.serving.finish(self.request, None if error else self.token, error)
+        self.peer.run_turns()
+
+
+class WorldService:
+    """A service whose methods record which calls they ran for; it owns its local service."""
+
+    def __init__(self, peer: WorldPeer, name: str, unique: bool = False, visible: bool = True) -> None:
+        self.peer = peer
+        self.name = name
+        self.registrations = 0
+        self.problems: list[str] = []
+        self.idled = 0
+        self.local: LocalService = peer.session.add_service(name, self, unique, visible)
+        for method in (self.echo, self.later, self.fail):
+            self.local.methods.export(method)
+
+    @property
+    def address(self) -> str:
+        return self.local.binding.address
+
+    # Methods.
+
+    def echo(self, token: str, padding: bytes = b"") -> str:
+        self.peer.world.runs[token] += 1
+        return token
+
+    def later(self, token: str, padding: bytes = b"") -> Later:
+        self.peer.world.runs[token] += 1
+        return Later(token)
+
+    def fail(self, token: str, padding: bytes = b"") -> None:
+        self.peer.world.runs[token] += 1
+        raise Failure(7, token)
+
+    # What a session asks of a service's owner.
+
+    def registered(self) -> None:
+        self.registrations += 1
+
+    def registration_failed(self, code: str, problem: str) -> None:
+        self.problems.append(code)
+
+    def unexpected_failure(self, failure: Failure) -> None:
+        raise AssertionError(f"nobody asked for {failure}")
+
+    def stray_method(self, name: str) -> Callable[..., Any] | None:
+        return None
+
+    def middleware(self) -> None:
+        return None
+
+    def idle(self) -> None:
+        self.idled += 1
+
+    def drain(self) -> Awaitable[None]:
+        raise NotImplementedError
+
+
+class Link:
+    """A connection: what is under way in both directions, each in order."""
+
+    def __init__(self, key: bytes, peer: WorldPeer) -> None:
+        self.key = key
+        self.peer = peer
+        self.to_exchange: deque[Message] = deque()
+        self.to_peer: deque[Message] = deque()
+
+
+class WorldPeer:
+    """A session with its link, its clock, its services and the tasks of its methods. It is its session's runner."""
+
+    def __init__(self, world: World, ahead: float) -> None:
+        self.world = world
+        self.ahead = ahead
+        self.link: Link | None = None
+        self.tasks: list[Task] = []
+        self.changes: list[tuple[str, str]] = []
+        self._turn_due = False
+        self.session = Session(
+            send=self._send,
+            wake=self._wake,
+            clock=lambda: world.now + ahead,
+            runner=self,
+            make_call=RecordedCall,
+            changed=lambda state, reason: self.changes.append((state, reason)),
+            process="world",
+        )
+        self.session.attach()
+        self.services: list[WorldService] = []
+        self.caller = self.add_service("")
+
+    def _send(self, frames: tuple[bytes, ...]) -> None:
+        assert self.link is not None, "a session sends nothing without a connection"
+        self.link.to_exchange.append(list(frames))
+
+    def _wake(self) -> None:
+        self._turn_due = True
+
+    def run_turns(self) -> None:
+        """End the turn of the loop, and those that this makes necessary."""
+        for _ in range(1000):
+            if not self._turn_due:
+                return
+            self._turn_due = self.session.turn()
+        raise AssertionError("the turns of the loop never end")
+
+    def add_service(self, name: str, unique: bool = False, visible: bool = True) -> WorldService:
+        service = WorldService(self, name, unique, visible)
+        self.services.append(service)
+        self.run_turns()
+        return service
+
+    def watch(self, key: str, kind: int = BY_NAME) -> Target:
+        """A target that is held as an endpoint holds it."""
+        target = self.session.watch(kind, key)
+        target.holders.add(self.caller)
+        return target
+
+    def call(
+        self,
+        whom: str,
+        method: str = "echo",
+        kind: int = BY_NAME,
+        caller: WorldService | None = None,
+        padding: int = 0,
+        timeout: float = 30.0,
+        **options: Any,
+    ) -> RecordedCall:
+        """Start a call, with a token of its own as its argument."""
+        destination = Destination((caller or self.caller).local, self.watch(whom, kind), timeout=timeout, **options)
+        token = f"call {next(self.world.tokens)}"
+        call = self.session.calls.start(destination, method, (token, bytes(padding)), {})
+        assert isinstance(call, RecordedCall)
+        call.token = token
+        self.world.calls.append((self, call))
+        self.run_turns()
+        return call
+
+    def cancel_call(self, call: RecordedCall) -> None:
+        self.session.calls.cancel(call)
+        self.run_turns()
+
+    def next_deadlines(self) -> list[float]:
+        """When the session has something to do next, by its own clock: one time or none."""
+        due = self.session.next_deadline()
+        return [] if due is None else [due]
+
+    # What the serving half asks of its runner.
+
+    def is_awaitable(self, value: object) -> bool:
+        return isinstance(value, Later)
+
+    def start_task(self, request: Request, awaitable: Any) -> Task:
+        task = Task(self, request, awaitable.token)
+        self.tasks.append(task)
+        return task
+
+    def start_thread(self, request: Request, method: Method, call: Callable[[], Any]) -> Any:
+        raise NotImplementedError("no threads here")
+
+    def cancel(self, work: Any) -> None:
+        work.cancelled = True
+
+    # Connection.
+
+    def connect(self) -> None:
+        """Open a connection; the hello is under way."""
+        assert self.link is None
+        self.link = Link(b"link %d" % next(self.world.keys), self)
+        self.world.links[self.link.key] = self.link
+        self.session.connected()
+        self.run_turns()
+
+    def disconnect(self, reason: str = "lost", lose: bool = True) -> None:
+        """Lose the connection. The exchange hears of it behind what had been sent, which may be lost as well."""
+        link, self.link = self.link, None
+        assert link is not None
+        if lose:
+            link.to_exchange.clear()
+        link.to_exchange.append(None)
+        self.session.disconnected(reason)
+        self.run_turns()
+
+
+class World:
+    """One exchange, and the peers that come to it."""
+
+    def __init__(self, limits: Limits | None = None, ahead: float = 5000.0) -> None:
+        self.now = 1000.0
+        self.ahead = ahead
+        self.limits = limits
+        self.keys = itertools.count(1)
+        self.tokens = itertools.count(1)
+        self.lives = itertools.count(1)
+        self.peers: list[WorldPeer] = []
+        self.links: dict[bytes, Link] = {}
+        self.calls: list[tuple[WorldPeer, RecordedCall]] = []
+        self.runs: Counter[str] = Counter()
+        self.core = self._new_core()
+
+    def _new_core(self) -> RoutingCore:
+        return RoutingCore(next(self.lives).to_bytes(4, "big"), self.limits)
+
+    def peer(self, ahead: float = 0.0, connect: bool = True) -> WorldPeer:
+        """A new peer; when it connects, everything that follows from it happens."""
+        peer = WorldPeer(self, ahead)
+        self.peers.append(peer)
+        if connect:
+            peer.connect()
+            self.settle()
+        return peer
+
+    # Messages.
+
+    def deliver_to_exchange(self, link: Link, count: int = 1) -> None:
+        """Let the next messages of a peer arrive at the exchange, unless it is another one by now."""
+        if link.key not in self.links:
+            link.to_exchange.clear()
+        for _ in range(min(count, len(link.to_exchange))):
+            message = link.to_exchange.popleft()
+            if message is None:
+                del self.links[link.key]
+                self._transmit(self.core.gone(link.key, "lost"))
+                return
+            self._transmit(self.core.receive(link.key, message, self.now + self.ahead))
+
+    def deliver_to_peer(self, link: Link, count: int = 1) -> None:
+        """Let the next messages of the exchange arrive at a peer."""
+        for _ in range(min(count, len(link.to_peer))):
+            message = link.to_peer.popleft()
+            if link.peer.link is link:
+                if message is None:
+                    link.peer.link = None
+                    link.peer.session.disconnected("lost")
+                else:
+                    link.peer.session.receive(message, len(link.to_peer))
+                link.peer.run_turns()
+
+    def _transmit(self, sends: list[Send]) -> None:
+        for key, frames in sends:
+            link = self.links.get(key)
+            if link is not None:
+                link.to_peer.append(list(frames))
+
+    def settle(self) -> None:
+        """Deliver until nothing is under way."""
+        for _ in range(10_000):
+            busy = [link for link in self.links.values() if link.to_exchange or link.to_peer]
+            busy += [peer.link for peer in self.peers if peer.link is not None and peer.link.to_peer]
+            if not busy:
+                return
+            for link in busy:
+                self.deliver_to_exchange(link, 1000)
+                self.deliver_to_peer(link, 1000)
+        raise AssertionError("the messages never end")
+
+    def restart(self) -> None:
+        """Kill the exchange and start a new one, which knows nothing."""
+        for link in self.links.values():
+            link.to_exchange.clear()
+            link.to_peer.append(None)
+        self.links = {}
+        self.core = self._new_core()
+
+    # Time.
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass; what falls due meanwhile happens at its time."""
+        until = self.now + seconds
+        for _ in range(100_000):
+            due = [
+                (when - peer.ahead, index) for index, peer in enumerate(self.peers) for when in peer.next_deadlines()
+            ]
+            when, index = min(due, default=(until + 1, 0))
+            if when > until:
+                self.now = until
+                return
+            self.now = max(self.now, when + 1e-9)
+            self.peers[index].session.expire()
+            self.peers[index].run_turns()
+        raise AssertionError("something is due again and again at the same time")
+
+    def overdue(self) -> list[RecordedCall]:
+        """The calls that should have ended by now."""
+        return [
+            call for peer, call in self.calls if not call.ended and call.deadline + 2 * TICK < self.now + peer.ahead
+        ]
