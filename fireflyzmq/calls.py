@@ -96,8 +96,9 @@ class Destination:
 class Call(int):
     """One call: its number, where it is, and its outcome once it has one.
 
-    `channel` is None while the call is parked or has ended; `due` is the set that its deadline is kept in; `refusal` is
-    why an instance did not take it. Subclasses tell whoever waits in `finished`. Attributes that most calls never set are the class's.
+    `channel` is None while the call is parked or has ended; `due` is the set that its deadline is kept in; `refusal`
+    is why an instance did not take it. Subclasses tell whoever waits in `finished`. Attributes that most calls never
+    set are the class's.
     """
 
     destination: Destination

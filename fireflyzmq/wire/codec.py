@@ -142,12 +142,12 @@ def _pack_nested(value: Any) -> bytes:
 def _extend(value: Any) -> Any:
     """Msgpack's hook for what it does not know: find the extension, or refuse."""
     kind = type(value)
-    if kind in _never:
-        raise EncodingError(f"{kind.__name__} does not travel")
     known = _BUILT_IN.get(kind)
     if known is not None:
         return known(value)
     for base in kind.__mro__:
+        if base in _never:
+            raise EncodingError(f"{kind.__name__} does not travel")
         if base in _stand_ins:
             return _extend(_stand_ins[base](value))
         if base in _encoders:
