@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fireflyzmq.wire.commands import BY_ADDRESS, BY_GROUP, BY_NAME, BY_REGISTRY
 
 if TYPE_CHECKING:
-    from exchange.routing import Peer, Route
+    from .routing import Peer, Route
 
 Watch = tuple[int, str]
 """What is watched: BY_NAME, BY_GROUP, BY_ADDRESS or BY_REGISTRY, and the key (the registry's is "")."""

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from exchange.server import Server
 from fireflyzmq._version import VERSION
 from fireflyzmq.errors import Failure, ServiceUnavailable
 from fireflyzmq.methods import Method
@@ -15,6 +14,8 @@ from fireflyzmq.request import Request
 from fireflyzmq.session import Session
 from fireflyzmq.wire.commands import BY_ADDRESS, BY_GROUP, BY_NAME
 from fireflyzmq.wire.names import EXCHANGE_NAME
+
+from .server import Server
 
 
 class Operator:

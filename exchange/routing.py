@@ -16,8 +16,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from exchange.config import Limits
-from exchange.directory import Directory, Entry, Watch
 from fireflyzmq.wire.binding import address_of
 from fireflyzmq.wire.commands import (
     ABSENT,
@@ -60,6 +58,9 @@ from fireflyzmq.wire.frames import (
     returned_head,
 )
 from fireflyzmq.wire.names import EXCHANGE_NAME, name_problem
+
+from .config import Limits
+from .directory import Directory, Entry, Watch
 
 logger = logging.getLogger(__name__)
 

@@ -18,8 +18,8 @@ from typing import Final
 import zmq
 from zmq.utils.monitor import parse_monitor_message
 
-from exchange.config import Limits
-from exchange.routing import RoutingCore, Send
+from .config import Limits
+from .routing import RoutingCore, Send
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +93,7 @@ class Server:
         except zmq.ZMQError as error:
             if error.errno == zmq.EADDRINUSE:
                 raise OSError(error.errno, f"{address} is in use by another program") from error
-            raise ValueError(f"cannot listen at {address!r}: {error}") from error
+            raise ValueError(f"cannot listen at {address!r} (tcp://host:port or ipc:///path): {error}") from error
         bound = self._socket.getsockopt(zmq.LAST_ENDPOINT)
         text = bound.rstrip(b"\0").decode() if isinstance(bound, bytes) else str(bound)
         self.addresses.append(text)

@@ -85,6 +85,9 @@ class Client:
         self._thread.start()
         try:
             self._peer: Peer = self._run(connect(address, timeout)._open(), timeout + 5)
+        except ExchangeLost as failure:
+            self._stop()
+            raise failure.with_traceback(None) from None
         except BaseException:
             self._stop()
             raise

@@ -1,4 +1,4 @@
-"""Connection: the shell around a session. It gives the session a loop, a clock, a socket and threads.
+"""Connection: the shell around a session. It gives the session a loop, a clock and a socket.
 
 Everything here runs in the thread of its event loop, but for `call`, which any thread may use, and
 `call_from_anywhere`, through which other threads reach the loop.
@@ -7,8 +7,6 @@ Everything here runs in the thread of its event loop, but for `call`, which any 
 from __future__ import annotations
 
 import asyncio
-import contextvars
-import inspect
 import logging
 import os
 import random
@@ -17,17 +15,16 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar, cast
 
 import zmq
 
 from fireflyzmq.calls import Call, Destination
 from fireflyzmq.dealer import GOODBYE_LINGER_MS, Dealer
-from fireflyzmq.methods import Method
 from fireflyzmq.mirror import Target
-from fireflyzmq.request import Request, current_request
 from fireflyzmq.response import ResponseId
+from fireflyzmq.runner import LoopRunner
 from fireflyzmq.serving import LocalService
 from fireflyzmq.session import Session
 from fireflyzmq.wire.codec import new_pack
@@ -79,18 +76,17 @@ class Connection:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = float("inf")
         self._retry: asyncio.TimerHandle | None = None
-        self._pools: dict[Method, ThreadPoolExecutor] = {}
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self.threads_running = 0
+        self.runner = LoopRunner(loop, self.call_from_anywhere)
         self.session = Session(
             send=self._send,
             wake=self._wake,
             clock=loop.time,
-            runner=self,
+            runner=self.runner,
             make_call=type("ResponseId", (ResponseId,), {"connection": self}),
             changed=self._changed,
             process=f"{sockets.gethostname()}:{os.getpid()}:{os.path.basename(sys.argv[0] or 'python')}",  # noqa: PTH119
         )
+        self.runner.finish = self.session.serving.finish
         _all_connections.add(self)
 
     # Calling.
@@ -341,69 +337,6 @@ class Connection:
         finally:
             self._turn()
 
-    # What the serving half asks for.
-
-    def is_awaitable(self, value: object) -> bool:
-        """Whether a method's result is to be awaited."""
-        return inspect.isawaitable(value)
-
-    def start_task(self, request: Request, awaitable: Any) -> asyncio.Task[Any]:
-        """Await a method's result in a task of its own, under its request."""
-        context = contextvars.copy_context()
-        context.run(current_request.set, request)
-        task = self.loop.create_task(self._finish(request, awaitable), context=context)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
-    async def _finish(self, request: Request, awaitable: Any) -> None:
-        try:
-            value = await awaitable
-        except BaseException as error:
-            self.session.serving.finish(request, None, error)
-            if not isinstance(error, (Exception, asyncio.CancelledError)):
-                raise
-        else:
-            self.session.serving.finish(request, value, None)
-
-    def start_thread(self, request: Request, method: Method, call: Callable[[], Any]) -> Any:
-        """Run a method in its pool, under its request."""
-        pool = self._pools.get(method)
-        if pool is None:
-            pool = self._pools[method] = ThreadPoolExecutor(method.threads, f"fireflyzmq-{method.name}")
-        context = contextvars.copy_context()
-        context.run(current_request.set, request)
-        self.threads_running += 1
-        work = pool.submit(context.run, self._run_in_thread, request, call)
-        work.add_done_callback(lambda _: self.call_from_anywhere(self._thread_ended))
-        return work
-
-    def _thread_ended(self) -> None:
-        self.threads_running -= 1
-
-    def _run_in_thread(self, request: Request, call: Callable[[], Any]) -> None:
-        try:
-            value, error = call(), None
-        except BaseException as raised:
-            value, error = None, raised
-        self.call_from_anywhere(self._finish_thread, request, value, error)
-
-    def _finish_thread(self, request: Request, value: Any, error: BaseException | None) -> None:
-        if error is None and inspect.isawaitable(value):
-            request.work = self.start_task(request, value)
-        else:
-            self.session.serving.finish(request, value, error)
-
-    def cancel(self, work: Any) -> None:
-        """Cancel a task, or a thread's work that has not begun."""
-        work.cancel()
-
-    def drop_pool(self, method: Method) -> None:
-        """A method is exported no more: its pool ends with its last call."""
-        pool = self._pools.pop(method, None)
-        if pool is not None:
-            pool.shutdown(wait=False)
-
     # The end.
 
     async def drain(self) -> None:
@@ -427,10 +360,7 @@ class Connection:
         for timer in (self._timer, self._retry):
             if timer is not None:
                 timer.cancel()
-        for pool in self._pools.values():
-            pool.shutdown(wait=False, cancel_futures=True)
-        for task in list(self._tasks):
-            task.cancel()
+        self.runner.close()
 
 
 _all_connections: weakref.WeakSet[Connection] = weakref.WeakSet()

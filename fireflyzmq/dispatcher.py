@@ -77,6 +77,7 @@ class Dispatcher:
         self._watchers: list[Callable[..., Any]] = []
         self._signals: dict[int, list[Callable[..., Any]]] = {}
         self._monitored: set[int] = {signal.SIGTERM}
+        self._early: list[int] = []
         self._holds = 0
         self._released: asyncio.Event | None = None
         self._stopping: asyncio.Task[None] | None = None
@@ -86,7 +87,8 @@ class Dispatcher:
         asyncio.set_event_loop(self.loop)
         for drainable in self._drainables:
             drainable.adopt_thread()
-        self._install_signals()
+        self._catch_early_signals()
+        self.loop.call_soon(self._install_signals)
         try:
             self.loop.run_forever()
         finally:
@@ -137,6 +139,8 @@ class Dispatcher:
         self._monitored.add(signal.Signals(signum))
         if self.loop.is_running():
             self._install_signals()
+        else:
+            self._catch_early_signals()
 
     def subscribeSignal(self, callback: Callable[..., Any], signum: int) -> None:
         """Call `callback(signum)` when a signal comes, beside what the dispatcher does with it."""
@@ -148,10 +152,18 @@ class Dispatcher:
         """Take back all callbacks of a signal."""
         self._signals.pop(signal.Signals(signum), None)
 
+    def _catch_early_signals(self) -> None:
+        """Remember the signals that come before the loop can take them."""
+        if threading.current_thread() is threading.main_thread():
+            for signum in self._monitored:
+                signal.signal(signum, lambda number, frame: self._early.append(number))
+
     def _install_signals(self) -> None:
         if threading.current_thread() is threading.main_thread():
             for signum in (*self._monitored, *self._signals):
                 self.loop.add_signal_handler(signum, self._handle_signal, signum)
+            while self._early:
+                self._handle_signal(self._early.pop(0))
 
     def _handle_signal(self, signum: int) -> None:
         for callback in self._signals.get(signum, ()):

@@ -1,21 +1,50 @@
-"""An exchange inside a process's event loop. The one place in which the library reaches the exchange's code."""
+"""An exchange inside a process's event loop. The one place in which the library reaches the exchange's code.
+
+It finds the package `exchange` beside its own, and not through the search path: there a program that is itself called
+exchange.py comes first.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import importlib
+import importlib.util
+import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from exchange.operator import Operator
-from exchange.server import Joined, Server
+import fireflyzmq
+
+if TYPE_CHECKING:
+    from exchange.server import Joined, Server
+
+
+def _exchange_package() -> str:
+    """The name under which the exchange's package is loaded: its own, unless another module has that."""
+    home = Path(fireflyzmq.__file__).resolve().parent.parent / "exchange" / "__init__.py"
+    for name in ("exchange", "fireflyzmq_exchange"):
+        loaded = sys.modules.get(name)
+        if loaded is None:
+            spec = importlib.util.spec_from_file_location(name, home, submodule_search_locations=[str(home.parent)])
+            if spec is None or spec.loader is None:
+                break
+            sys.modules[name] = module = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(module)
+            return name
+        if getattr(loaded, "__file__", None) and Path(str(loaded.__file__)).resolve() == home:
+            return name
+    raise ImportError(f"the package of the exchange is not at {home.parent}")
 
 
 class EmbeddedExchange:
     """A server driven by an asyncio loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        package = _exchange_package()
         self._loop = loop
-        self._server = Server(clock=loop.time)
-        self._operator = Operator(self._server)
+        self._server: Server = importlib.import_module(f"{package}.server").Server(clock=loop.time)
+        self._operator = importlib.import_module(f"{package}.operator").Operator(self._server)
         self._timer: asyncio.TimerHandle | None = None
         self._poked = False
         socket, monitor = self._server.descriptors

@@ -37,6 +37,7 @@ class Failure(Exception):
 
     code: int = 0
     default_description: ClassVar[str] = "Failure"
+    shows_details: ClassVar[bool] = True
 
     def __init__(self, code: int = 0, description: str = "", details: Any = None, origin: str = "") -> None:
         super().__init__(code, description, details)
@@ -55,7 +56,7 @@ class Failure(Exception):
 
     def __str__(self) -> str:
         call = f"{self.service}.{self.method}: " if self.method else ""
-        details = f" ({self.details})" if self.details not in (None, "", {}) else ""
+        details = f" ({self.details})" if self.shows_details and self.details not in (None, "", {}) else ""
         return f"{call}{self.description}{details} [{self.kind} {self.code}]"
 
     def __repr__(self) -> str:
@@ -123,6 +124,7 @@ class ApplicationFailure(_LibraryFailure):
 
     code = 57
     default_description = "Application Failure"
+    shows_details = False  # the description says the same
 
 
 class ServiceWithdrawn(_LibraryFailure):

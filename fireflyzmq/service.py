@@ -182,7 +182,7 @@ class Service:
     def _drop_pool(self, name: str | None) -> None:
         former = self._local.methods.get(name) if name is not None else None
         if former is not None and former.threads:
-            self._connection.drop_pool(former)
+            self._connection.runner.drop_pool(former)
 
     def exportedMethods(self) -> list[str]:
         """The names of the exported methods, sorted."""
@@ -242,7 +242,7 @@ class Service:
         finally:
             current_request.reset(token)
         if inspect.isawaitable(result):
-            request.work = self._connection.start_task(request, result)
+            request.work = self._connection.runner.start_task(request, result)
         else:
             serving.finish(request, result, None)
         return True

@@ -68,7 +68,7 @@ def is_right(line: str) -> bool:
 @both_signals
 def test_exchange_service_and_client_in_netsvcs_style_multiply_and_stop_cleanly(signum: int) -> None:
     environment = {"FIREFLYZMQ_EXCHANGE": "tcp://127.0.0.1:0"}
-    with PythonProcess([str(EXAMPLES / "math/exchange_server.py")], environment) as exchange:
+    with PythonProcess([str(EXAMPLES / "math/exchange.py")], environment) as exchange:
         environment["FIREFLYZMQ_EXCHANGE"] = exchange.wait_for_line("exchange listens at ").split()[-1]
         with (
             PythonProcess([str(EXAMPLES / "math/service.py")], environment) as service,

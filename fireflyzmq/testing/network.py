@@ -101,7 +101,7 @@ class Network:
             self.restore(exchange)
 
     def _threads_running(self) -> bool:
-        return any(connection.threads_running for connection in self._links.values())
+        return any(connection.runner.threads_running for connection in self._links.values())
 
     def close(self) -> None:
         """Close all peers, the exchange and the loop."""

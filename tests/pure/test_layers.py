@@ -80,8 +80,8 @@ def imports(name: str, functions: bool = True) -> set[str]:
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         else:
-            assert node.level == 0, f"{name} imports relatively"
-            module = node.module or ""
+            package = name.split(".")[: -node.level] if node.level else []
+            module = ".".join([*package, *([node.module] if node.module else [])])
             for alias in node.names:
                 inner = f"{module}.{alias.name}"
                 found.add(inner if inner in SOURCES else module)
