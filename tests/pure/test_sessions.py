@@ -1,0 +1,385 @@
+"""Sessions and an exchange, one story at a time, with a clock that the test moves."""
+
+from __future__ import annotations
+
+import pytest
+from world import World, WorldPeer, WorldService
+
+from fireflyzmq.calls import VALUE
+from fireflyzmq.wire.commands import BY_ADDRESS, BY_GROUP, ENVELOPE
+from fireflyzmq.wire.frames import encode_control
+
+
+def pair() -> tuple[World, WorldPeer, WorldPeer, WorldService]:
+    """A caller, and a peer with the service `math`; their clocks disagree."""
+    world = World()
+    caller, callee = world.peer(ahead=40.0), world.peer(ahead=-900.0)
+    service = callee.add_service("math")
+    world.settle()
+    return world, caller, callee, service
+
+
+def heard_of_another(world: World, caller: WorldPeer, third: WorldPeer) -> WorldService:
+    """Another instance of `math`, of which the caller hears though what it sent has not left."""
+    service = third.add_service("math")
+    assert third.link is not None and caller.link is not None
+    world.deliver_to_exchange(third.link, 10)
+    world.deliver_to_peer(caller.link, 10)
+    return service
+
+
+def test_a_call_goes_to_the_service_and_its_answer_comes_back() -> None:
+    world, caller, _, _ = pair()
+    for _ in range(3):
+        call = caller.call("math")
+        world.settle()
+        assert call.state == VALUE and call.value == call.token
+
+
+def test_nothing_but_hello_is_sent_before_the_welcome() -> None:
+    world = World()
+    peer = world.peer(connect=False)
+    peer.add_service("math")
+    peer.connect()
+    peer.watch("gate")
+    assert peer.link is not None and len(peer.link.to_exchange) == 1
+    world.settle()
+    assert [change[0] for change in peer.changes] == ["connected"]
+    assert peer.services[1].registrations == 1
+
+
+def test_who_is_absent_is_known_in_one_round_trip() -> None:
+    world, caller, _, _ = pair()
+    call = caller.call("nobody")
+    assert not call.ended
+    world.settle()
+    assert call.failure == "ServiceUnavailable" and caller.call("nobody").failure == "ServiceUnavailable"
+
+
+@pytest.mark.parametrize(
+    ("method", "failure"),
+    [("absent", "MethodUnavailable"), ("fail", "Failure"), ("system.describe", "InvalidArguments")],
+)
+def test_a_call_that_cannot_succeed_fails_in_one_round_trip(method: str, failure: str) -> None:
+    world, caller, _, _ = pair()
+    call = caller.call("math", method)
+    world.settle()
+    assert call.failure == failure
+
+
+def test_without_a_connection_a_call_fails_at_once_or_waits_as_long_as_it_may() -> None:
+    world, caller, _callee, _ = pair()
+    caller.disconnect()
+    assert caller.call("math").failure == "ExchangeLost"
+    call = caller.call("math", wait=2.0)
+    world.advance(1.9)
+    assert not call.ended
+    world.advance(0.2)
+    assert call.failure == "ExchangeLost"
+    patient = caller.call("math", wait=10.0)
+    caller.connect()
+    world.settle()
+    assert patient.value == patient.token
+
+
+def test_a_call_waits_for_a_first_instance() -> None:
+    world, caller, callee, _ = pair()
+    call = caller.call("late", wait=5.0)
+    world.settle()
+    world.advance(4.0)
+    callee.add_service("late")
+    world.settle()
+    assert call.value == call.token
+
+
+def test_a_deadline_ends_the_call_and_cancels_the_work() -> None:
+    world, caller, callee, service = pair()
+    call = caller.call("math", "later", timeout=2.0)
+    world.settle()
+    (task,) = callee.tasks
+    world.advance(1.9)
+    assert not call.ended and not task.cancelled and service.local.running == 1
+    world.advance(0.2)
+    assert call.failure == "RequestTimeout"
+    world.settle()
+    assert task.cancelled and service.local.running == 0
+    task.finish()
+    world.settle()
+    assert call.outcomes == 1
+
+
+def test_a_request_that_arrives_after_its_deadline_does_not_run() -> None:
+    world, caller, _callee, _ = pair()
+    caller.watch("math")
+    world.settle()
+    call = caller.call("math", timeout=1.0)
+    world.advance(1.5)
+    world.settle()
+    assert call.failure == "RequestTimeout" and world.runs[call.token] == 0
+
+
+def test_the_remaining_time_is_the_callers() -> None:
+    world, caller, callee, _ = pair()
+    caller.call("math", "later", timeout=10.0)
+    world.advance(0.0)
+    world.settle()
+    (task,) = callee.tasks
+    assert task.request.remaining == pytest.approx(10.0, abs=0.01)
+    world.advance(4.0)
+    assert task.request.remaining == pytest.approx(6.0, abs=0.01)
+
+
+def test_a_cancelled_call_cancels_the_work() -> None:
+    world, caller, callee, _ = pair()
+    call = caller.call("math", "later")
+    world.settle()
+    caller.cancel_call(call)
+    assert call.failure == "RequestCancelled"
+    world.settle()
+    assert callee.tasks[0].cancelled
+    caller.cancel_call(call)
+    assert call.outcomes == 1
+
+
+def test_a_service_that_dies_fails_its_calls_in_flight_and_they_never_run_again() -> None:
+    world, caller, callee, _ = pair()
+    third = world.peer()
+    calls = [caller.call("math", "later") for _ in range(3)]
+    world.settle()
+    third.add_service("math")
+    world.settle()
+    callee.disconnect()
+    world.settle()
+    assert {call.failure for call in calls} == {"ServiceWithdrawn"}
+    assert [world.runs[call.token] for call in calls] == [1, 1, 1]
+
+
+def test_a_caller_that_dies_cancels_the_work_for_it() -> None:
+    world, caller, callee, service = pair()
+    caller.call("math", "later")
+    world.settle()
+    caller.disconnect()
+    world.settle()
+    assert callee.tasks[0].cancelled and service.local.running == 0
+
+
+def test_a_call_in_flight_through_a_lost_connection_fails_as_such() -> None:
+    world, caller, _, _ = pair()
+    call = caller.call("math", "later")
+    world.settle()
+    caller.disconnect()
+    assert call.failure == "ExchangeLost" and call.outcomes == 1
+
+
+def test_a_request_that_a_draining_service_bounces_goes_to_another_instance() -> None:
+    world, caller, callee, service = pair()
+    third = world.peer()
+    caller.watch("math")
+    world.settle()
+    call = caller.call("math")
+    other = heard_of_another(world, caller, third)
+    callee.session.withdraw(service.local, "draining")
+    world.settle()
+    assert call.value == call.token and world.runs[call.token] == 1
+    assert other.local.served == 1
+
+
+def test_a_request_that_only_a_draining_service_could_take_fails() -> None:
+    world, caller, callee, service = pair()
+    caller.call("math")
+    world.settle()
+    call = caller.call("math")
+    callee.session.withdraw(service.local, "draining")
+    world.settle()
+    assert call.failure == "ServiceUnavailable" and world.runs[call.token] == 0
+
+
+def test_a_draining_service_answers_what_it_accepted_and_is_idle_then() -> None:
+    world, caller, callee, service = pair()
+    call = caller.call("math", "later")
+    world.settle()
+    callee.session.withdraw(service.local, "draining")
+    assert service.idled == 0
+    callee.tasks[0].finish()
+    world.settle()
+    assert service.idled == 1 and call.value == call.token
+
+
+def test_an_undelivered_request_goes_to_another_instance() -> None:
+    world, caller, callee, _ = pair()
+    third = world.peer()
+    caller.watch("math")
+    world.settle()
+    call = caller.call("math")
+    callee.disconnect()
+    (link,) = [link for link in world.links.values() if link.peer is callee]
+    world.deliver_to_exchange(link)
+    heard_of_another(world, caller, third)
+    world.settle()
+    assert world.core.returned == 1 and call.value == call.token and world.runs[call.token] == 1
+
+
+def test_a_one_way_call_ends_when_it_is_sent() -> None:
+    world, caller, _, _ = pair()
+    caller.watch("math")
+    world.settle()
+    call = caller.call("math", oneway=True)
+    assert call.state == VALUE and call.value is None
+    world.settle()
+    assert world.runs[call.token] == 1
+
+
+@pytest.mark.parametrize("padding", [100, 200_000, 261_000, 262_144, 300_000, 1_000_000])
+def test_a_request_of_any_size_arrives(padding: int) -> None:
+    world, caller, _, _ = pair()
+    call = caller.call("math", padding=padding)
+    small = caller.call("math")
+    world.settle()
+    assert call.value == call.token and small.value == small.token
+
+
+def test_a_request_over_the_limit_fails_at_its_caller() -> None:
+    world, caller, _, _ = pair()
+    caller.session.calls.message_limit = 10_000
+    call = caller.call("math", padding=10_000)
+    world.settle()
+    assert call.failure == "MessageTooLarge" and caller.call("math").outcomes == 0
+
+
+def test_credit_comes_back_in_both_directions() -> None:
+    world, caller, _callee, _ = pair()
+    calls = [caller.call("math", padding=200_000) for _ in range(60)]
+    world.settle()
+    assert all(call.value == call.token for call in calls)
+    assert caller.session.channels.queued == 0 and caller.session.channels.credit > 0
+    assert all(peer.credit > 0 and not peer.queue for peer in world.core.peers.values())
+
+
+def test_a_session_sends_no_more_than_its_credit_and_keeps_the_order() -> None:
+    world, caller, _callee, _ = pair()
+    caller.watch("math")
+    world.settle()
+    calls = [caller.call("math", padding=200_000) for _ in range(40)]
+    assert caller.link is not None
+    sent = sum(len(message[1]) for message in caller.link.to_exchange if message and message[0][0] == ENVELOPE)
+    assert sent <= world.core.limits.window + 262_144 and caller.session.channels.queued > 0
+    world.settle()
+    assert list(world.runs) == [call.token for call in calls]
+
+
+def test_groups_are_called_and_told_of() -> None:
+    world, caller, callee, service = pair()
+    callee.session.join(service.local, "red", "child")
+    target = caller.watch("red", BY_GROUP)
+    world.settle()
+    assert [(each.binding.name, each.groups) for each in target.ready] == [("math", {"red": "child"})]
+    call = caller.call("red", kind=BY_GROUP)
+    world.settle()
+    assert call.value == call.token
+    callee.session.leave(service.local, "red")
+    world.settle()
+    assert target.ready == []
+
+
+def test_a_partner_hears_of_a_loss_though_the_caller_joined_a_group_meanwhile() -> None:
+    world, caller, callee, _ = pair()
+    call = caller.call("math", "later")
+    world.settle()
+    caller.session.join(caller.caller.local, "red")
+    callee.disconnect()
+    world.settle()
+    assert call.failure == "ServiceWithdrawn"
+
+
+def test_services_of_one_session_call_each_other_without_an_exchange() -> None:
+    world = World()
+    peer = world.peer(connect=False)
+    service = peer.add_service("math")
+    call = peer.call("math")
+    assert call.value == call.token
+    late = peer.call("math", "later")
+    peer.session.close_service(service.local)
+    peer.run_turns()
+    assert late.failure == "ServiceWithdrawn" and peer.tasks[0].cancelled
+
+
+def test_a_closed_service_ends_its_own_calls_and_cancels_the_work_for_them() -> None:
+    world, caller, callee, _ = pair()
+    other = caller.add_service("")
+    call = caller.call("math", "later", caller=other)
+    world.settle()
+    caller.session.close_service(other.local)
+    world.settle()
+    assert call.failure == "RequestCancelled" and callee.tasks[0].cancelled
+
+
+def test_after_a_restart_everything_is_registered_and_watched_again() -> None:
+    world, caller, callee, service = pair()
+    target = caller.watch("math")
+    world.settle()
+    address = service.address
+    world.restart()
+    world.settle()
+    assert target.ready == [] and caller.call("math").failure == "ExchangeLost"
+    caller.connect()
+    world.settle()
+    parked = caller.call("math")
+    world.advance(1.0)
+    assert not parked.ended
+    callee.connect()
+    world.settle()
+    assert [each.binding.address for each in target.ready] == [address] and parked.value == parked.token
+
+
+def test_who_does_not_come_back_after_a_restart_is_lost_after_the_grace() -> None:
+    world, caller, _callee, _ = pair()
+    caller.watch("math")
+    world.settle()
+    world.restart()
+    world.settle()
+    caller.connect()
+    world.settle()
+    call = caller.call("math")
+    world.advance(2.9)
+    assert not call.ended
+    world.advance(0.2)
+    assert call.failure == "ServiceUnavailable"
+
+
+def test_a_watch_outlives_its_last_holder_by_a_minute_or_two() -> None:
+    world, caller, _, _ = pair()
+    caller.session.watch(BY_ADDRESS, "unheld")
+    caller.watch("math")
+    world.settle()
+    world.advance(59.0)
+    watches = [peer.watches for peer in world.core.peers.values()]
+    assert any((BY_ADDRESS, "unheld") in each for each in watches)
+    world.advance(120.0)
+    world.settle()
+    assert not any((BY_ADDRESS, "unheld") in each for each in watches) and any(watches)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        [b""],
+        [b"\xff"],
+        [b"\x20"],
+        [b"\x20\xc1"],
+        [b"\x25\x91\x90"],
+        [b"\x24\x94\x01\xa0\x91\xc0\xc3"],
+        [b"\x27\x91\x91\x01"],
+        [b"\x29", b""],
+        [b"\x10", b""],
+        [b"\x10" + bytes(16), b"\xc1"],
+        [b"\x29" + bytes(17), b"\xc1"],
+        [encode_control(1, {})],
+    ],
+    ids=lambda message: message[0].hex(),
+)
+def test_what_makes_no_sense_costs_nothing_behind_it(message: list[bytes]) -> None:
+    world, caller, _, _ = pair()
+    caller.session.receive(message)
+    call = caller.call("math")
+    world.settle()
+    assert call.value == call.token

@@ -1,0 +1,74 @@
+"""docs/protocol.md says what the code says: numbers, fields, kinds and limits."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+
+from fireflyzmq.errors import KINDS
+from fireflyzmq.wire import codec, commands
+from fireflyzmq.wire.frames import FIELDS
+
+DOCUMENT = (pathlib.Path(__file__).parents[2] / "docs" / "protocol.md").read_text("utf-8")
+TYPES = {
+    "integer": int,
+    "text": str,
+    "bytes": bytes,
+    "8 bytes": bytes,
+    "dictionary": dict,
+    "array": list,
+    "boolean": bool,
+}
+
+
+def table(heading: str) -> list[list[str]]:
+    """The rows of the first table behind a heading, without its own head."""
+    _, _, rest = DOCUMENT.partition(f"# {heading}\n")
+    rows = re.search(r"(?:^\|.*\n)+", rest, re.MULTILINE)
+    assert rows is not None, heading
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in rows.group().splitlines()[2:]]
+
+
+def test_the_control_messages_have_their_numbers_and_fields() -> None:
+    listed = {}
+    for number, name, _, fields, _ in table("4. Control messages"):
+        assert commands.COMMAND_NAMES[int(number)] == name
+        listed[int(number)] = fields
+    assert set(listed) == set(commands.COMMAND_NAMES)
+    for command, kinds in FIELDS.items():
+        written = re.sub(r"\([^)]*\)", "", listed[command])
+        described = [re.match(r"8 bytes|\w+", field.split(":")[1].strip()) for field in written.split(",")]
+        assert tuple(TYPES[each.group()] for each in described if each) == kinds
+
+
+def test_the_items_have_their_numbers() -> None:
+    rows = [row for row in table("5. Envelopes") if row[0]]
+    listed = {name: int(number) for number, name, _, _ in rows}
+    assert listed == {name: getattr(commands, name) for name in listed} and len(listed) == commands.PART
+    assert all(row[2].startswith(f"{row[0]}, ") for row in rows)
+
+
+def test_the_reasons_have_their_numbers() -> None:
+    listed = {name: int(number) for number, name, _ in table("RETURNED")}
+    assert listed == {name: getattr(commands, name) for name in ("NO_TARGET", "TARGET_GONE", "QUEUE_FULL")}
+
+
+def test_the_extensions_have_their_numbers() -> None:
+    numbers = {row[0] for row in table("7. Values")}
+    assert {str(number) for number in range(codec.TUPLE, codec.BINDING + 1)} <= numbers
+    assert f"0 to {codec.FIRST_LIBRARY_NUMBER - 1}" in numbers and f"{codec.BINDING + 1} to 127" in numbers
+
+
+def test_the_failures_have_their_codes() -> None:
+    listed = {row[0]: int(row[1]) for row in table("8. Failures")}
+    assert listed == {name: kind.code for name, kind in KINDS.items()}
+
+
+def test_the_limits_are_the_codes() -> None:
+    limits = {row[0]: row[1] for row in table("9. Limits")}
+    assert limits["body of an envelope"] == f"{commands.MAX_FRAME} bytes"
+    assert limits["control message from a peer"] == f"{commands.MAX_CONTROL} bytes"
+    assert f"({commands.MAX_MESSAGE})" in limits["item, in one body or in parts"]
+    assert limits["name of a service, group, role, method"] == f"{commands.MAX_NAME} bytes"
+    assert f"({commands.WINDOW})" in limits["window"]
+    assert f"and {commands.ENVELOPE_COST} more" in DOCUMENT
