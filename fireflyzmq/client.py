@@ -119,10 +119,12 @@ class Client:
         bindings: list[Binding] = self._run(self._peer.lookup(name, timeout), timeout + 10)
         return bindings
 
-    def exportMethod(self, method: Any = None, name: str | None = None, *, threads: int = 0) -> Any:
+    def exportMethod(
+        self, method: Any = None, name: str | None = None, *, threads: int = 0, limit: int | None = None
+    ) -> Any:
         """Let whoever has this client's binding call a function; it runs in the client's thread, or in a pool."""
         self._check()
-        return self._peer.exportMethod(method, name, threads=threads)
+        return self._peer.exportMethod(method, name, threads=threads, limit=limit)
 
     def serviceBinding(self) -> Binding:
         """The client as a value that can be sent; passing the client itself sends the same."""

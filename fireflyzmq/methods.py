@@ -17,16 +17,21 @@ Function = Callable[..., Any]
 class Method:
     """One exported function: `threads` is the size of its pool, 0 when it runs in the loop.
 
+    `limit` is how many of its requests may wait and be served at once (None: as many as the service takes), `running`
+    how many are.
+
     `least` and `most` bound the positional arguments of a call without keywords, so that the common call is checked
     by two comparisons; `signature` is None when Python does not know one (some built-ins), and then all calls pass.
     """
 
-    __slots__ = ("function", "least", "most", "name", "signature", "threads")
+    __slots__ = ("function", "least", "limit", "most", "name", "running", "signature", "threads")
 
-    def __init__(self, name: str, function: Function, threads: int = 0) -> None:
+    def __init__(self, name: str, function: Function, threads: int = 0, limit: int | None = None) -> None:
         self.name = name
         self.function = function
         self.threads = threads
+        self.limit = limit
+        self.running = 0
         self.signature: inspect.Signature | None
         try:
             self.signature = inspect.signature(function)
@@ -67,6 +72,7 @@ class Method:
             "signature": str(self.signature) if self.signature is not None else "(...)",
             "doc": inspect.getdoc(self.function) or "",
             "threads": self.threads,
+            "limit": self.limit,
         }
 
 
@@ -79,10 +85,12 @@ class MethodTable:
         self._methods: dict[str, Method] = {}
         self.get = self._methods.get
 
-    def export(self, function: Function, name: str | None = None, threads: int = 0) -> Method:
+    def export(
+        self, function: Function, name: str | None = None, threads: int = 0, limit: int | None = None
+    ) -> Method:
         """Export a function under `name` (its own by default); the same name replaces.
 
-        ValueError for an illegal name or a negative number of threads, TypeError for what cannot be called.
+        ValueError for an illegal name or numbers that make no sense, TypeError for what cannot be called.
         """
         if not callable(function):
             raise TypeError(f"{function!r} cannot be called")
@@ -95,9 +103,11 @@ class MethodTable:
             raise ValueError(f"names that begin with 'system.' are reserved: {name!r}")
         if threads < 0:
             raise ValueError(f"a method has 0 or more threads, not {threads}")
+        if limit is not None and limit < 1:
+            raise ValueError(f"a method's limit is 1 request or more, not {limit}")
         if threads and inspect.iscoroutinefunction(function):
             raise ValueError(f"{name!r} is a coroutine function, which runs in the loop and not in threads")
-        method = Method(name, function, threads)
+        method = Method(name, function, threads, limit)
         self._methods[name] = method
         return method
 

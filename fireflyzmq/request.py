@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fireflyzmq.channels import Channel
+    from fireflyzmq.methods import Method
     from fireflyzmq.serving import LocalService
     from fireflyzmq.wire.binding import Binding
 
@@ -20,7 +21,19 @@ class Request:
     user and address there).
     """
 
-    __slots__ = ("_clock", "channel", "deadline", "due", "method", "number", "properties", "service", "work")
+    __slots__ = (
+        "_clock",
+        "channel",
+        "deadline",
+        "due",
+        "exported",
+        "method",
+        "number",
+        "properties",
+        "service",
+        "started",
+        "work",
+    )
 
     def __init__(
         self,
@@ -39,6 +52,8 @@ class Request:
         self.properties: dict[str, Any] = {}
         self.work: Any = None
         self.due: set[Request]
+        self.exported: Method | None = None
+        self.started = 0.0
         self._clock = clock
 
     @property

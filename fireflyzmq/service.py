@@ -24,7 +24,7 @@ from fireflyzmq.methods import Method
 from fireflyzmq.mirror import Target
 from fireflyzmq.request import Request, current_request
 from fireflyzmq.response import ResponseId
-from fireflyzmq.serving import Suspended
+from fireflyzmq.serving import MAX_REQUESTS, Suspended
 from fireflyzmq.timers import Timers, fit
 from fireflyzmq.wire.binding import Binding
 from fireflyzmq.wire.codec import never_encode, stand_in
@@ -44,7 +44,7 @@ class Service:
 
     `name` is what others look up, "" for a nameless one that is reached through its binding alone. `exchange` is the
     one it belongs to, by default that of the event loop; `unique=True` refuses a second instance of the name anywhere.
-    ValueError for an illegal name.
+    Of more than `limit` requests at once the further ones are refused as Overloaded. ValueError for an illegal name.
     """
 
     def __init__(
@@ -54,6 +54,7 @@ class Service:
         exchange: Exchange | None = None,
         visibility: str = SERVICE_VISIBLE,
         unique: bool = False,
+        limit: int = MAX_REQUESTS,
     ) -> None:
         if name != "":
             check_name(name, "service name")
@@ -69,7 +70,7 @@ class Service:
         self._idle: asyncio.Future[None] | None = None
         self._refusal: RegistrationRefused | None = None
         self._local = connection.run_in_loop(
-            connection.session.add_service, name, _Upcalls(self), unique, visibility == SERVICE_VISIBLE
+            connection.session.add_service, name, _Upcalls(self), unique, visibility == SERVICE_VISIBLE, limit
         )
 
     def __repr__(self) -> str:
@@ -159,19 +160,22 @@ class Service:
 
     # Serving.
 
-    def exportMethod(self, method: Any = None, name: str | None = None, *, threads: int = 0) -> Any:
+    def exportMethod(
+        self, method: Any = None, name: str | None = None, *, threads: int = 0, limit: int | None = None
+    ) -> Any:
         """Let others call a function, under its own name or `name`, which may be dotted. Returns the function.
 
-        A `def` runs in the loop, an `async def` concurrently; with `threads=N` a `def` runs in a pool of N threads.
+        A `def` runs in the loop, an `async def` concurrently; with `threads=N` a `def` runs in a pool of N threads. Of
+        more than `limit` requests that wait or are served at once, the further ones are refused as Overloaded.
         Usable as a decorator, with and without arguments. ValueError for an illegal name.
         """
         if method is None:
-            return functools.partial(self.exportMethod, name=name, threads=threads)
+            return functools.partial(self.exportMethod, name=name, threads=threads, limit=limit)
         if isinstance(method, str):
-            return functools.partial(self.exportMethod, name=method, threads=threads)
+            return functools.partial(self.exportMethod, name=method, threads=threads, limit=limit)
         self._check_open()
         self._drop_pool(name or getattr(method, "__name__", None))
-        self._local.methods.export(method, name, threads)
+        self._local.methods.export(method, name, threads, limit)
         return method
 
     def unexportMethod(self, name: str) -> None:

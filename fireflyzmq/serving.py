@@ -37,6 +37,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+MAX_REQUESTS = 10_000
+"""Requests that a service takes at once, those that wait for a thread of its pools among them, unless it says else."""
+
+_SMOOTHING = 16
+"""How many requests the average of their duration remembers."""
+
 RESERVED = "system."
 """The beginning of the names of methods that every service answers to."""
 
@@ -56,7 +62,8 @@ class Owner(Protocol):
 class LocalService:
     """What a session knows of one of its services: its identity, its methods, and how busy it is.
 
-    The secret proves the address, to the exchange alone. `listed` says whether its name and groups find it.
+    The secret proves the address, to the exchange alone. `listed` says whether its name and groups find it. `limit` is
+    how many requests it takes at once, `running` how many it has, `typical` how long (s) such a request takes.
     """
 
     __slots__ = (
@@ -66,22 +73,35 @@ class LocalService:
         "closed",
         "failed",
         "groups",
+        "limit",
         "listed",
         "methods",
         "middleware",
         "name",
         "number",
         "owner",
+        "refused",
         "registered",
         "reported",
         "running",
         "secret",
         "served",
+        "typical",
         "unique",
         "visible",
     )
 
-    def __init__(self, number: int, name: str, owner: Owner, unique: bool = False, visible: bool = True) -> None:
+    def __init__(
+        self,
+        number: int,
+        name: str,
+        owner: Owner,
+        unique: bool = False,
+        visible: bool = True,
+        limit: int = MAX_REQUESTS,
+    ) -> None:
+        if limit < 1:
+            raise ValueError(f"a service's limit is 1 request or more, not {limit}")
         self.number = number
         self.name = name
         self.owner = owner
@@ -97,10 +117,13 @@ class LocalService:
         self.registered = False
         self.accepting = True
         self.closed = False
+        self.limit = limit
         self.running = 0
+        self.typical = 0.1
         self.reported = 0
         self.served = 0
         self.failed = 0
+        self.refused = 0
 
     def describe(self) -> dict[str, Any]:
         """What `system.describe` answers: the service's name, address, groups, and methods with their signatures."""
@@ -113,8 +136,8 @@ class LocalService:
         }
 
     def statistics(self) -> dict[str, Any]:
-        """What `system.statistics` answers: how many requests were served, failed, and are being served."""
-        return {"served": self.served, "failed": self.failed, "running": self.running}
+        """What `system.statistics` answers: how many requests were served, failed, were refused, and run."""
+        return {"served": self.served, "failed": self.failed, "refused": self.refused, "running": self.running}
 
     def regroup(self, groups: dict[str, str]) -> None:
         """Set the groups (name to role); the binding is a new one, as the old may be under way."""
@@ -168,20 +191,22 @@ class Serving:
         request = Request(channel, service, number, name, deadline, self._clock)
         if len(item) > 6:
             request.properties = item[5]
-        if not service.accepting:
-            self._refuse(request, "draining")
+        if service.running >= service.limit or not service.accepting:
+            self._refuse(request)
             return
-        service.served += 1
         method = service.methods.get(name)
         if method is None:
             method = self._stray_method(service, name)
         if method is None:
             self._answer_failure(request, MethodUnavailable(f"{service.name!r} exports no method {name!r}"))
+        elif method.limit is not None and method.running >= method.limit:
+            self._refuse(request)
         elif kwargs or not method.least <= len(args) <= method.most:
             self._serve_checked(request, method, args, kwargs)
         elif method.threads or service.middleware is not None:
             self._serve(request, method, args, kwargs)
         else:
+            request.exported = method
             self._run(request, method.function, args, kwargs)
 
     def _stray_method(self, service: LocalService, name: str) -> Method | None:
@@ -201,12 +226,14 @@ class Serving:
 
     def _serve(self, request: Request, method: Method, args: list[Any], kwargs: dict[str, Any]) -> None:
         """Run a method the general way: through the service's middleware, in a pool where it asks for one."""
+        request.exported = method
         middleware = request.service.middleware
         if middleware is None:
             function, arguments, keywords = method.function, args, kwargs
         else:
             function, arguments, keywords = middleware, [method.name, method, args, kwargs], _NO_KEYWORDS
         if method.threads:
+            request.service.served += 1
             self._track(request)
             request.work = self._runner.start_thread(request, method, lambda: function(*arguments, **keywords))
         else:
@@ -214,6 +241,7 @@ class Serving:
 
     def _run(self, request: Request, function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> None:
         """Call a function in the loop, under its request, and answer with what it returns or raises."""
+        request.service.served += 1
         token = current_request.set(request)
         try:
             value = function(*args, **kwargs)
@@ -246,7 +274,10 @@ class Serving:
         """Remember a request that is answered later."""
         channel = request.channel
         channel.serving[request.number or id(request)] = request
+        request.started = self._clock()
         request.service.running += 1
+        if request.exported is not None:
+            request.exported.running += 1
         request.due = self._deadlines.add(request, request.deadline)
 
     # Answers that come later.
@@ -305,6 +336,9 @@ class Serving:
         request.due.discard(request)
         service = request.service
         service.running -= 1
+        service.typical += (self._clock() - request.started - service.typical) / _SMOOTHING
+        if request.exported is not None:
+            request.exported.running -= 1
         if not service.running and not service.accepting:
             service.owner.idle()
         return True
@@ -359,10 +393,17 @@ class Serving:
         request = Request(channel, channel.local, number, "", 0.0, self._clock)
         self._answer_failure(request, failure)
 
-    def _refuse(self, request: Request, why: str) -> None:
-        """Do not take a request: it certainly has not run, so its caller may ask another instance."""
+    def _refuse(self, request: Request) -> None:
+        """Do not take a request: it certainly has not run, so its caller may ask another instance.
+
+        When there are too many, the hint when to try again is what a request takes here on average.
+        """
+        service = request.service
+        service.refused += 1
         if request.number:
-            item = self._pack([NOT_ACCEPTED, request.number, why, 0.1])
+            why = "overloaded" if service.accepting else "draining"
+            retry_after = min(max(service.typical, 0.01), 5.0)
+            item = self._pack([NOT_ACCEPTED, request.number, why, retry_after])
             request.channel.answers += 1
             self._channels.append(request.channel, item)
 

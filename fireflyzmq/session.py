@@ -16,7 +16,7 @@ from fireflyzmq._version import VERSION as LIBRARY_VERSION
 from fireflyzmq.calls import Call, Calls
 from fireflyzmq.channels import Channels
 from fireflyzmq.mirror import IDLE_WATCH, Instance, Mirror, Target
-from fireflyzmq.serving import LocalService, Owner, Runner, Serving
+from fireflyzmq.serving import MAX_REQUESTS, LocalService, Owner, Runner, Serving
 from fireflyzmq.wire.binding import Binding
 from fireflyzmq.wire.commands import (
     ABSENT,
@@ -173,9 +173,11 @@ class Session:
 
     # Services.
 
-    def add_service(self, name: str, owner: Owner, unique: bool = False, visible: bool = True) -> LocalService:
+    def add_service(
+        self, name: str, owner: Owner, unique: bool = False, visible: bool = True, limit: int = MAX_REQUESTS
+    ) -> LocalService:
         """Make a local service known here and, when connected, to the exchange."""
-        service = LocalService(next(self._numbers), name, owner, unique, visible)
+        service = LocalService(next(self._numbers), name, owner, unique, visible, limit)
         self.services[service.number] = service
         self.channels.add_local(service)
         taken = self._taken_here(service)

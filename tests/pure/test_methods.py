@@ -130,6 +130,7 @@ def test_a_description_has_name_signature_and_docstring() -> None:
         "signature": str(inspect.signature(Calculator().add)),
         "doc": "Add two numbers.",
         "threads": 2,
+        "limit": None,
     }
     assert Method("nothing", nothing).describe()["doc"] == ""
 
