@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 from world import World, WorldPeer, WorldService
 
+from exchange.config import Limits
 from fireflyzmq.calls import VALUE
-from fireflyzmq.wire.commands import BY_ADDRESS, BY_GROUP, ENVELOPE
-from fireflyzmq.wire.frames import encode_control
+from fireflyzmq.wire.codec import encode
+from fireflyzmq.wire.commands import BY_ADDRESS, BY_GROUP, ENVELOPE, PART, REQUEST, WINDOW
+from fireflyzmq.wire.frames import encode_control, envelope_head, join_items
 
 
 def pair() -> tuple[World, WorldPeer, WorldPeer, WorldService]:
@@ -217,6 +219,70 @@ def test_an_undelivered_request_goes_to_another_instance() -> None:
     heard_of_another(world, caller, third)
     world.settle()
     assert world.core.returned == 1 and call.value == call.token and world.runs[call.token] == 1
+
+
+def test_a_request_that_finds_a_full_queue_fails_and_is_not_sent_there_again() -> None:
+    world = World(Limits(queue=WINDOW))
+    caller, callee = world.peer(), world.peer()
+    callee.add_service("math")
+    caller.watch("math")
+    world.settle()
+    calls = [caller.call("math", padding=200_000) for _ in range(60)]
+    for _ in range(20):
+        assert caller.link is not None
+        world.deliver_to_exchange(caller.link, 100)
+        world.deliver_to_peer(caller.link, 100)
+    failures = [call.failure for call in calls]
+    assert failures.count("Overloaded") >= 3 and set(failures) == {"Overloaded", ""}
+    world.settle()
+    assert all(call.value == call.token for call, failure in zip(calls, failures, strict=True) if not failure)
+
+
+def test_a_call_whose_deadline_is_brought_forward_tells_the_service_when_it_ends() -> None:
+    world, caller, callee, _ = pair()
+    call = caller.call("math", "later", timeout=30.0)
+    world.settle()
+    caller.session.calls.shorten(call, call.deadline - 29.0)
+    world.advance(1.1)
+    assert call.failure == "RequestTimeout"
+    world.settle()
+    assert callee.tasks[0].cancelled
+
+
+def test_after_a_reconnect_a_call_waits_until_what_it_watches_is_known() -> None:
+    world, caller, callee, _ = pair()
+    caller.watch("late")
+    world.settle()
+    caller.disconnect()
+    callee.add_service("late")
+    world.settle()
+    caller.connect()
+    assert caller.link is not None
+    world.deliver_to_exchange(caller.link)
+    world.deliver_to_peer(caller.link)
+    call = caller.call("late")
+    assert not call.ended
+    world.settle()
+    assert call.value == call.token
+
+
+@pytest.mark.parametrize(
+    ("indexes", "runs"), [([0, 1, 2], 1), ([0, 2], 0), ([1, 2], 0), ([0, 1, 0, 1, 2], 1), ([0, 1, 0, 2], 0), ([2], 0)]
+)
+def test_parts_make_an_item_only_when_none_is_missing(indexes: list[int], runs: int) -> None:
+    world, caller, callee, service = pair()
+    caller.call("math")
+    world.settle()
+    deadline = world.now + world.ahead + 10.0
+    packed = encode([REQUEST, 1000, "echo", ["parts"], deadline])
+    parts = [packed[:9], packed[9:18], packed[18:]]
+    head = envelope_head(callee.session.peer_id, service.local.number, caller.caller.local.number)
+    for index in indexes:
+        item = encode([PART, 1000, index, index == 2, parts[index]])
+        assert caller.link is not None
+        caller.link.to_exchange.append([head, join_items([item])])
+    world.settle()
+    assert world.runs["parts"] == runs
 
 
 def test_a_one_way_call_ends_when_it_is_sent() -> None:
