@@ -327,8 +327,12 @@ class RoutingCore:
         logger.debug("%r is welcome", peer)
 
     def _receive_goodbye(self, peer: Peer, reason: str) -> None:
+        """Forget a peer that leaves, and say so: it keeps its socket until then, for closing one with data unread
+        would cut off its own last messages.
+        """
         logger.debug("%r says goodbye: %s", peer, reason)
         self._remove(peer, "goodbye")
+        self._sends.append((peer.key, (encode_control(GOODBYE, "goodbye"),)))
 
     def _refuse(self, key: bytes, code: str, reason: str, process: str = "") -> None:
         """Tell a peer why it is cut, and forget it."""

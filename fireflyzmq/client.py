@@ -30,8 +30,13 @@ class Peer(Service):
         """Wait until connected; ExchangeLost after `timeout` seconds."""
         await self._exchange.connected(timeout)
 
+    async def leave(self) -> None:
+        """Close the connection with all its services, and wait (a second at most) until the exchange has heard it."""
+        super().close()
+        await self._exchange.leave()
+
     def close(self) -> None:
-        """Say goodbye and close the connection, with all services that belong to it."""
+        """Say goodbye and close the connection at once, with all services that belong to it."""
         super().close()
         self._exchange.close()
 
@@ -68,7 +73,7 @@ class connect:  # noqa: N801
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._peer is not None:
-            self._peer.close()
+            await self._peer.leave()
 
 
 class Client:
@@ -135,11 +140,8 @@ class Client:
         """Say goodbye and end the thread. Again is harmless."""
         if not self._closed and not self._peer._connection.forked:
             self._closed = True
-            self._run(self._close_peer(), 5)
+            self._run(self._peer.leave(), 5)
             self._stop()
-
-    async def _close_peer(self) -> None:
-        self._peer.close()
 
     def _check(self) -> None:
         if self._closed:

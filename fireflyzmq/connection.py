@@ -7,6 +7,7 @@ Everything here runs in the thread of its event loop, but for `call`, which any 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import random
@@ -30,6 +31,9 @@ from fireflyzmq.session import Session
 from fireflyzmq.wire.codec import new_pack
 
 logger = logging.getLogger(__name__)
+
+GOODBYE_SECONDS = 1.0
+"""How long a peer that leaves waits for the exchange to hear of it."""
 
 FIRST_BACKOFF = 0.05
 """Seconds before the first attempt to connect again; it doubles, with jitter, up to the connection's longest."""
@@ -76,6 +80,7 @@ class Connection:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = float("inf")
         self._retry: asyncio.TimerHandle | None = None
+        self._left: asyncio.Future[None] | None = None
         self.runner = LoopRunner(loop, self.call_from_anywhere)
         self.session = Session(
             send=self._send,
@@ -200,12 +205,17 @@ class Connection:
         self._arm()
 
     def _changed(self, state: str, reason: str) -> None:
-        self.state, self.reason = state, reason
+        if state != "left":
+            self.state, self.reason = state, reason
         if state == "connected":
             self._backoff = FIRST_BACKOFF
             logger.info("connected to the exchange at %s", self._address or "this process")
         elif state == "refused":
             self._lose(f"refused: {reason}")
+        elif self._left is not None and not self._left.done():  # left, or lost while leaving
+            self._left.set_result(None)
+        if state == "left":
+            return
         self.on_change(state, reason)
 
     # The socket.
@@ -344,6 +354,16 @@ class Connection:
         draining = [service.owner.drain() for service in self.session.services.values()]
         if draining:
             await asyncio.gather(*draining)
+        await self.leave()
+
+    async def leave(self) -> None:
+        """Say goodbye, wait until the exchange has heard it, and close: so nothing said before is lost."""
+        for service in list(self.session.services.values()):
+            self.session.close_service(service)
+        if self.session.goodbye():
+            self._left = self.loop.create_future()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._left, GOODBYE_SECONDS)
         self.close()
 
     def close(self, reason: str = "goodbye") -> None:
@@ -352,7 +372,8 @@ class Connection:
             return
         for service in list(self.session.services.values()):
             self.session.close_service(service, reason)
-        self.session.goodbye(reason)
+        if self._left is None:
+            self.session.goodbye(reason)
         self.closed = True
         self._close_socket(GOODBYE_LINGER_MS)
         self.session.disconnected(reason)

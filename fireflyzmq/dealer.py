@@ -6,6 +6,8 @@ before any hello. It knows nothing of messages.
 
 from __future__ import annotations
 
+import atexit
+import os
 from collections.abc import Callable
 from typing import Final
 
@@ -30,12 +32,46 @@ _LOST: Final = {
 _CONNECTED: Final = int(zmq.EVENT_HANDSHAKE_SUCCEEDED)
 
 
+class _Sockets:
+    """The sockets of this process, in a ZeroMQ context of their own.
+
+    A process that ends does not wait for what its closed sockets have still to send, unless their context is
+    terminated: without that the last answers and the goodbye of a program that stops would be lost.
+    """
+
+    def __init__(self) -> None:
+        self._context: zmq.Context[zmq.Socket[bytes]] | None = None
+        self._process = 0
+        self._open = 0
+
+    def open(self, kind: int) -> zmq.Socket[bytes]:
+        """A new socket; after a fork the child's first one begins anew."""
+        if self._context is None or self._process != os.getpid():
+            self._context = zmq.Context()
+            self._process = os.getpid()
+            self._open = 0
+            atexit.register(self._finish, self._process)
+        self._open += 1
+        return self._context.socket(kind)
+
+    def closed(self) -> None:
+        """A socket was closed."""
+        self._open -= 1
+
+    def _finish(self, process: int) -> None:
+        """Let the closed sockets send what they have, for as long as they linger; not when one was left open."""
+        if self._context is not None and process == os.getpid() and self._open == 0:
+            self._context.term()
+
+
+_sockets = _Sockets()
+
+
 class Dealer:
     """A DEALER socket on its way to, or connected to, one address. ValueError when the address is illegal."""
 
     def __init__(self, address: str) -> None:
-        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
-        self.socket = context.socket(zmq.DEALER)
+        self.socket = _sockets.open(zmq.DEALER)
         options = {
             zmq.LINGER: 0,
             zmq.IMMEDIATE: 1,
@@ -81,6 +117,7 @@ class Dealer:
             self.socket.disable_monitor()
             self._monitor.close(0)
             self.socket.close(linger_ms)
+            _sockets.closed()
 
 
 def _descriptor(socket: zmq.Socket[bytes]) -> int:

@@ -116,6 +116,11 @@ class Exchange:
         await self._connection.drain()
         self.close()
 
+    async def leave(self) -> None:
+        """Close the services, say goodbye, and wait (a second at most) until the exchange has heard it."""
+        await self._connection.leave()
+        self.close()
+
     def close(self) -> None:
         """Close now: services are closed, the exchange is told goodbye, calls in flight fail."""
         self._connection.close()

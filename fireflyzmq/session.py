@@ -62,7 +62,7 @@ Changed = Callable[[str, str], None]
 class Session:
     """A peer's state. `send` takes the frames of one message; `wake` asks for `turn` at the end of the loop's turn.
 
-    `changed(state, reason)` hears of the connection: "connected", "lost" or "refused".
+    `changed(state, reason)` hears of the connection: "connected", "lost", "refused", or "left" after a goodbye.
     """
 
     def __init__(
@@ -104,6 +104,7 @@ class Session:
             ABSENT: self._receive_absent,
             INTRODUCED: self._receive_introduced,
             GONE: self._receive_gone,
+            GOODBYE: self._receive_goodbye,
             CREDIT: self.channels.grant,
         }
 
@@ -165,11 +166,13 @@ class Session:
                 earliest = when
         return earliest
 
-    def goodbye(self, reason: str = "goodbye") -> None:
-        """Say that this peer leaves; the socket may be closed after it."""
-        if self.state == CONNECTED:
-            self.channels.flush_all()
-            self._send((encode_control(GOODBYE, reason),))
+    def goodbye(self, reason: str = "goodbye") -> bool:
+        """Say that this peer leaves; False without a connection. `changed("left", ...)` is heard when all is said."""
+        if self.state != CONNECTED:
+            return False
+        self.channels.flush_all()
+        self._send((encode_control(GOODBYE, reason),))
+        return True
 
     # Services.
 
@@ -322,6 +325,9 @@ class Session:
     def _receive_refused(self, code: str, reason: str, details: dict[str, Any]) -> None:
         logger.error("the exchange refused this peer: %s (%s)", reason, code)
         self._changed("refused", reason)
+
+    def _receive_goodbye(self, reason: str) -> None:
+        self._changed("left", reason)
 
     def _receive_registered(self, number: int, address: str) -> None:
         service = self.services.get(number)

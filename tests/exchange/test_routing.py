@@ -797,7 +797,7 @@ def test_a_goodbye_is_a_leaving() -> None:
     pair.caller.take()
     pair.callee.say(GOODBYE, "bye")
     assert pair.caller.take() == [("ABSENT", pair.address, "goodbye"), ("GONE", pair.callee.id, 0, "goodbye")]
-    assert pair.callee.take() == [] and b"callee" not in pair.core.core.peers
+    assert pair.callee.take() == [("GOODBYE", "goodbye")] and b"callee" not in pair.core.core.peers
 
 
 def test_losing_a_peer_twice_or_one_never_seen_does_nothing() -> None:

@@ -5,54 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 
 import pytest
 
 import fireflyzmq as netsvc
-from fireflyzmq.client import Peer
-from fireflyzmq.testing import ExchangeProcess, PythonProcess
-from tests.faults.programs import WORKER
+from fireflyzmq.testing import ExchangeProcess
+from tests.faults.callers import eventually_running, failure_of
+from tests.faults.conftest import Start
 from tests.faults.relay import Relay
-
-Start = Callable[..., PythonProcess]
-
-
-@pytest.fixture
-def exchange() -> Iterator[ExchangeProcess]:
-    with ExchangeProcess() as process:
-        yield process
-
-
-@pytest.fixture
-def start(exchange: ExchangeProcess) -> Iterator[Start]:
-    """Start a worker of a name, at an address, and wait until it is registered."""
-    with ExitStack() as stack:
-
-        def start(name: str = "worker", address: str | None = None) -> PythonProcess:
-            environment = {"FIREFLYZMQ_EXCHANGE": address or exchange.address}
-            process = stack.enter_context(PythonProcess(["-c", WORKER, name], environment))
-            process.wait_for_line("ready")
-            return process
-
-        yield start
-
-
-async def eventually_running(peer: Peer, name: str, token: str) -> None:
-    """Wait until a worker has begun to serve a request."""
-    while token not in str(await peer.serviceEndPoint(name).tokens()):
-        await asyncio.sleep(0.01)
-
-
-async def failure_of(id: netsvc.ResponseId) -> tuple[netsvc.Failure, float]:
-    """The failure with which a call ends, and the seconds it took."""
-    started = time.monotonic()
-    try:
-        value = await id
-    except netsvc.Failure as failure:
-        return failure, time.monotonic() - started
-    raise AssertionError(f"the call has a value: {value!r}")
 
 
 def test_a_killed_service_fails_its_calls_in_flight(exchange: ExchangeProcess, start: Start) -> None:

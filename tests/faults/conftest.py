@@ -1,0 +1,33 @@
+"""Fixtures for the tests of faults: an exchange, and workers, in processes of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from fireflyzmq.testing import ExchangeProcess, PythonProcess
+from tests.faults.programs import WORKER
+
+Start = Callable[..., PythonProcess]
+
+
+@pytest.fixture
+def exchange() -> Iterator[ExchangeProcess]:
+    with ExchangeProcess() as process:
+        yield process
+
+
+@pytest.fixture
+def start(exchange: ExchangeProcess) -> Iterator[Start]:
+    """Start a worker of a name, at an address, and wait until it is registered."""
+    with ExitStack() as stack:
+
+        def start(name: str = "worker", address: str | None = None) -> PythonProcess:
+            environment = {"FIREFLYZMQ_EXCHANGE": address or exchange.address}
+            process = stack.enter_context(PythonProcess(["-c", WORKER, name], environment))
+            process.wait_for_line("ready")
+            return process
+
+        yield start
