@@ -29,12 +29,12 @@ def test_an_endpoint_equals_none_while_nobody_is_there(place: Place) -> None:
     endpoint = place.endpoint()
     place.settle()
     assert endpoint == None  # noqa: E711
-    assert not endpoint != None  # noqa: E711
+    assert not endpoint != None  # noqa: E711, SIM202
 
     place.server()
     place.settle()
     assert endpoint != None  # noqa: E711
-    assert not endpoint == None  # noqa: E711
+    assert not endpoint == None  # noqa: E711, SIM201
     assert endpoint is not None
 
 
@@ -60,7 +60,7 @@ def test_looking_at_an_endpoint_calls_nothing(place: Place) -> None:
     endpoint = place.endpoint()
     place.settle()
     str(endpoint), repr(endpoint), hash(endpoint), bool(endpoint), endpoint == 1, endpoint != 1
-    endpoint.method
+    _ = endpoint.method
     repr(endpoint.method)
     place.settle()
 
@@ -123,7 +123,7 @@ def test_illegal_names_are_refused(place: Place, name: str) -> None:
         place.endpoint(name)
 
 
-@pytest.mark.parametrize("target", [5, None, b"bytes", object()], ids=repr)
+@pytest.mark.parametrize("target", [5, None, b"bytes", object()], ids=["int", "None", "bytes", "object"])
 def test_what_is_neither_a_name_nor_a_binding_is_refused(place: Place, target: Any) -> None:
     with pytest.raises(TypeError):
         place.endpoint(target)
