@@ -464,3 +464,21 @@ def test_the_current_request_is_known_in_a_thread(connected_place: Place) -> Non
 def test_there_is_no_current_request_outside_of_methods(place: Place) -> None:
     with pytest.raises(RuntimeError, match="no request"):
         place.caller.currentRequest()
+
+
+def test_a_method_may_return_the_id_of_a_call_of_its_own(place: Place) -> None:
+    place.server("deep").exportMethod(lambda: "from below", "fetch")
+    front = place.server("front")
+    front.exportMethod(lambda: front.serviceEndPoint("deep").fetch(), "fetch")
+
+    assert place.run(place.endpoint("front").fetch()) == "from below"
+
+
+def test_a_response_id_and_an_endpoint_do_not_travel(place: Place) -> None:
+    place.server().exportMethod(lambda x: x, "echo")
+    endpoint = place.endpoint()
+    id = endpoint.echo(1)
+
+    assert isinstance(place.failure(endpoint.echo(id)), RequestEncoding)
+    assert isinstance(place.failure(endpoint.echo(endpoint)), RequestEncoding)
+    assert place.run(id) == 1

@@ -468,3 +468,12 @@ def test_a_response_id_is_what_a_call_returned(place: Place) -> None:
             function(5)
     with pytest.raises(TypeError, match="response id"):
         caller.monitorResponse(print, 5)
+
+
+def test_a_call_is_cancelled_before_it_has_left(place: Place, gate: Gate, endpoint: Any) -> None:
+    id = endpoint.enter()
+    place.caller.cancelRequest(id)
+    place.settle()
+
+    assert isinstance(place.failure(id), RequestCancelled)
+    assert place.run(place.endpoint("gate").system.statistics())["running"] == 0
