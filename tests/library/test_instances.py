@@ -282,21 +282,3 @@ def test_instances_of_one_process_share_calls_without_an_exchange() -> None:
     for worker in workers:
         worker.close()
     place.close()
-
-
-def test_a_draining_instance_is_not_called_and_finishes_its_calls(
-    network: Network, team: tuple[Service, list[Worker]]
-) -> None:
-    caller, workers = team
-    endpoint: Any = caller.serviceEndPoint("worker")
-
-    async def work() -> None:
-        ids = [endpoint.hold() for _ in range(3)]
-        await asyncio.sleep(0.5)
-        assert [worker.running for worker in workers] == [1, 1, 1]
-        workers[0].drain()
-        await asyncio.sleep(0.1)
-        assert {await endpoint.who() for _ in range(30)} == {1, 2}
-        assert sorted(await asyncio.gather(*ids)) == [0, 1, 2]
-
-    network.run(work())
