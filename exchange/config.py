@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fireflyzmq.wire.commands import ENVELOPE_COST, MAX_FRAME, MAX_MESSAGE, WINDOW
+from fireflyzmq.wire.commands import ENVELOPE_COST, MAX_FRAME, MAX_GROUPS, MAX_MESSAGE, WINDOW
 
 
 @dataclass(frozen=True)
 class Limits:
     """How much one exchange takes. Each limit has an effect that its peer is told of.
 
-    `window` (bytes) is the credit a peer has towards the exchange: one that sends more is dropped.
+    `window` (bytes) is the credit a peer has towards the exchange.
     `queue` (bytes) may wait for one peer that does not read; what is more comes back to its sender, and
     a peer for which twice that waits (with the directory's messages) is dropped.
     `hello_seconds` is the time a connection has for ZeroMQ's own handshake.
@@ -19,7 +19,7 @@ class Limits:
 
     peers: int = 10_000
     services_per_peer: int = 10_000
-    groups_per_service: int = 100
+    groups_per_service: int = MAX_GROUPS
     watches_per_peer: int = 100_000
     message: int = MAX_MESSAGE
     window: int = WINDOW

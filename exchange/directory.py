@@ -20,11 +20,23 @@ Watch = tuple[int, str]
 class Entry:
     """One service instance: its identity, who offers it, and the routes that mention it.
 
-    `listed` says whether its name and groups find it: a hidden, refused or draining service is not listed, but
-    who holds its address still reaches it.
+    `listed` says whether its name and groups find it: a hidden or refused service is not listed, but its address finds
+    it. A `withdrawn` one is not found at all; who is in touch with it stays so.
     """
 
-    __slots__ = ("address", "groups", "introduced", "listed", "name", "number", "peer", "routes", "unique", "user")
+    __slots__ = (
+        "address",
+        "groups",
+        "introduced",
+        "listed",
+        "name",
+        "number",
+        "peer",
+        "routes",
+        "unique",
+        "user",
+        "withdrawn",
+    )
 
     def __init__(self, peer: Peer, number: int, address: str, name: str, groups: dict[str, str]) -> None:
         self.peer = peer
@@ -35,6 +47,7 @@ class Entry:
         self.user: str | None = None
         self.listed = False
         self.unique = False
+        self.withdrawn = False
         self.routes: set[Route] = set()
         self.introduced: set[bytes] = set()
 
@@ -42,8 +55,14 @@ class Entry:
         """What the wire carries of an entry: peer id, number, name, address, groups with roles, user, listed."""
         return [self.peer.id, self.number, self.name, self.address, self.groups, self.user, self.listed]
 
+    def size(self) -> int:
+        """How many bytes its fields have on the wire, at most and roughly."""
+        return 200 + len(self.name) + sum(len(group) + len(role) + 10 for group, role in self.groups.items())
+
     def watches(self) -> Iterable[Watch]:
         """The watches that this entry answers to as it is now."""
+        if self.withdrawn:
+            return
         yield BY_ADDRESS, self.address
         if self.listed:
             yield BY_REGISTRY, ""
@@ -57,6 +76,7 @@ class Directory:
     """Entries by address, by name and by group, and the keys of the peers that watch."""
 
     def __init__(self) -> None:
+        self._entries: dict[str, Entry] = {}
         self._found: dict[Watch, dict[str, Entry]] = {}
         self._watchers: dict[Watch, set[bytes]] = {}
 
@@ -65,8 +85,11 @@ class Directory:
         return list(self._found.get((kind, key), {}).values())
 
     def at(self, address: str) -> Entry | None:
-        """The entry of an address."""
-        return self._found.get((BY_ADDRESS, address), {}).get(address)
+        """The entry of an address, withdrawn or not."""
+        return self._entries.get(address)
+
+    def __len__(self) -> int:
+        return len(self._entries)
 
     def keys(self, kind: int) -> list[str]:
         """All names, groups or addresses that find something."""
@@ -74,11 +97,14 @@ class Directory:
 
     def add(self, entry: Entry) -> None:
         """Index an entry under what it answers to now; undo with `remove` before the entry changes."""
+        self._entries[entry.address] = entry
         for watch in entry.watches():
             self._found.setdefault(watch, {})[entry.address] = entry
 
     def remove(self, entry: Entry) -> None:
         """Take an entry out of all indexes."""
+        if self._entries.get(entry.address) is entry:
+            del self._entries[entry.address]
         for watch in entry.watches():
             found = self._found.get(watch)
             if found is not None and found.get(entry.address) is entry:

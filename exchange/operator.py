@@ -12,7 +12,7 @@ from fireflyzmq.errors import Failure, ServiceUnavailable
 from fireflyzmq.methods import Method
 from fireflyzmq.request import Request
 from fireflyzmq.session import Session
-from fireflyzmq.wire.commands import BY_ADDRESS, BY_GROUP, BY_NAME
+from fireflyzmq.wire.commands import BY_GROUP, BY_NAME
 from fireflyzmq.wire.names import EXCHANGE_NAME
 
 from .server import Server
@@ -98,7 +98,7 @@ class Operator:
             "uptime": time.monotonic() - self._started,
             "addresses": list(self._server.addresses),
             "peers": len(core.peers),
-            "services": len(core.directory.keys(BY_ADDRESS)),
+            "services": len(core.directory),
             "queued": sum(peer.queued for peer in core.peers.values()),
             "refusals": core.refusals,
             "returned": core.returned,

@@ -33,6 +33,8 @@ from fireflyzmq.wire.commands import (
     JOIN,
     LEAVE,
     MAX_FRAME,
+    MAX_NAME,
+    NO_SENDER,
     NO_TARGET,
     PRESENT,
     QUEUE_FULL,
@@ -46,9 +48,11 @@ from fireflyzmq.wire.commands import (
     VERSION,
     WATCH,
     WELCOME,
+    WINDOW,
     WITHDRAW,
 )
 from fireflyzmq.wire.frames import (
+    HEAD_SIZE,
     ProtocolError,
     describe,
     encode_control,
@@ -67,8 +71,14 @@ logger = logging.getLogger(__name__)
 _MAX_COST = MAX_FRAME + ENVELOPE_COST
 _ENVELOPE_BYTE = bytes((ENVELOPE,))
 
-_STATE_ENTRIES = 100
-"""Entries in one STATE message, so that its frame stays under the limit whatever groups they are in."""
+_MAX_WINDOW = 16 * WINDOW
+"""The most credit (bytes) that one peer can give the exchange, however much it announces."""
+
+_STATE_SIZE = 64 * 1024
+"""Bytes of entries in one STATE message, roughly: what is more goes into the next."""
+
+_REFUSED_KEYS = 10_000
+"""How many refused connections are remembered, so that each is told only once."""
 
 Frames = tuple[bytes, ...]
 Send = tuple[bytes, Frames]
@@ -148,6 +158,7 @@ class RoutingCore:
         self._serial = 0
         self._sends: list[Send] = []
         self._overfull: set[bytes] = set()
+        self._refused: set[bytes] = set()
         self._commands: dict[int, Callable[..., None]] = {
             GOODBYE: self._receive_goodbye,
             REGISTER: self._receive_register,
@@ -208,12 +219,12 @@ class RoutingCore:
         """Forward an envelope, after finding its route when it is the first under its head."""
         if len(frames) != 2:
             raise ProtocolError(f"an envelope has two frames: {describe(frames)}")
-        head, body = frames
+        head, body = frames[0][:HEAD_SIZE], frames[1]
         cost = len(body) + ENVELOPE_COST
         self._charge(peer, cost)
         route = peer.routes.get(head) or self._find_route(peer, head)
-        if route is None:
-            self._return(peer, head, body, NO_TARGET)
+        if not isinstance(route, Route):
+            self._return(peer, head, body, route)
             return
         target = route.target.peer
         if target.credit > 0 and not target.queue:
@@ -261,16 +272,16 @@ class RoutingCore:
             raise ProtocolError(f"{COMMAND_NAMES.get(head[0], head[0])} is not for a peer to send")
         handler(peer, *parse_control(head))
 
-    def _find_route(self, peer: Peer, head: bytes) -> Route | None:
-        """Check both ends of a new head, introduce the sender, and remember the route; None without a target."""
+    def _find_route(self, peer: Peer, head: bytes) -> Route | int:
+        """Check both ends of a new head, introduce the sender, remember the route; or why there is none."""
         target_id, to, sender = parse_head(head)
         source = peer.services.get(sender)
         if source is None:
-            raise ProtocolError(f"an envelope from service number {sender}, which this peer has not")
+            return NO_SENDER
         target_peer = self._by_id.get(target_id)
         target = target_peer.services.get(to) if target_peer is not None else None
         if target is None:
-            return None
+            return NO_TARGET
         if target.peer.key not in source.introduced:
             source.introduced.add(target.peer.key)
             self._control(target.peer, INTRODUCED, source.to_fields())
@@ -301,19 +312,22 @@ class RoutingCore:
 
     def _receive_hello(self, key: bytes, hello: dict[str, Any], now: float) -> None:
         versions, window = hello.get("versions"), hello.get("window")
-        if not isinstance(versions, list) or not isinstance(window, int) or window <= 0:
-            raise ProtocolError("a hello says which versions it speaks and how large its window is")
-        process = str(hello.get("process", ""))[:200]
-        if VERSION not in versions:
-            reason = f"this exchange speaks wire version {VERSION}, the peer {versions[:8]}"
+        process = hello.get("process", "")
+        if not isinstance(versions, list) or type(window) is not int or window <= 0 or not isinstance(process, str):
+            raise ProtocolError("a hello says which versions it speaks, how large its window is, and what it is")
+        process = process[:200]
+        spoken = [version for version in versions if type(version) is int]
+        if VERSION not in spoken:
+            reason = f"this exchange speaks wire version {VERSION}, the peer {spoken[:8]}"
             self._refuse(key, "version", reason, process)
             return
         if len(self.peers) >= self.limits.peers:
             self._refuse(key, "limit", f"there are {len(self.peers)} peers already", process)
             return
+        self._refused.discard(key)
         self._serial += 1
         peer_id = self.identity + self._serial.to_bytes(4, "big")
-        peer = Peer(key, peer_id, process, min(window, self.limits.queue), self.limits.window, now)
+        peer = Peer(key, peer_id, process, min(window, _MAX_WINDOW), self.limits.window, now)
         self.peers[key] = self._by_id[peer_id] = peer
         welcome = {
             "version": VERSION,
@@ -335,9 +349,15 @@ class RoutingCore:
         self._sends.append((peer.key, (encode_control(GOODBYE, "goodbye"),)))
 
     def _refuse(self, key: bytes, code: str, reason: str, process: str = "") -> None:
-        """Tell a peer why it is cut, and forget it."""
+        """Tell a peer why it is cut, and forget it. Who goes on talking without a hello is told once."""
         self.refusals += 1
         peer = self.peers.get(key)
+        if peer is None:
+            if key in self._refused:
+                return
+            if len(self._refused) >= _REFUSED_KEYS:
+                self._refused.clear()
+            self._refused.add(key)
         logger.warning("refused %s: %s", peer or process or key.hex(), reason)
         if peer is not None:
             self._remove(peer, "kicked")
@@ -368,7 +388,7 @@ class RoutingCore:
     ) -> None:
         problem = self._registration_problem(peer, number, secret, name, groups)
         if problem is not None:
-            self._control(peer, REJECTED, number, "illegal", problem)
+            self._control(peer, REJECTED, number, "illegal", problem[:500])
             return
         address = address_of(secret)
         former = self.directory.at(address)
@@ -415,27 +435,48 @@ class RoutingCore:
         return None
 
     def _receive_withdraw(self, peer: Peer, number: int, reason: str) -> None:
-        self._unlist(self._entry(peer, number), reason or "withdrawn")
+        entry = peer.services.get(number)
+        if entry is not None:
+            self._unlist(entry, reason or "withdrawn")
 
     def _receive_close(self, peer: Peer, number: int, reason: str) -> None:
-        self._close(self._entry(peer, number), reason or "goodbye")
+        entry = peer.services.get(number)
+        if entry is not None:
+            self._close(entry, reason or "goodbye")
 
     def _close(self, entry: Entry, reason: str) -> None:
-        """End one service of a peer that stays: no longer found, no longer reached, partners told."""
+        """End one service of a peer that stays: no longer found, no longer reached, partners told.
+
+        What still waits for it was not delivered, and goes back.
+        """
         self._unlist(entry, reason)
+        peer = entry.peer
+        waiting, peer.queue = peer.queue, deque()
+        for frames, cost, route in waiting:
+            if route is not None and route.target is entry:
+                peer.queued -= cost
+                self._return(route.peer, route.head, frames[1], TARGET_GONE)
+            else:
+                peer.queue.append((frames, cost, route))
         for key in self._drop_entry(entry):
             self._control_to(key, GONE, entry.peer.id, entry.number, reason)
 
     def _receive_join(self, peer: Peer, number: int, group: str, role: str) -> None:
-        check = name_problem(group, "group name") or (name_problem(role, "role") if role else None)
-        entry = self._entry(peer, number)
-        if check is not None or len(entry.groups) >= self.limits.groups_per_service:
-            raise ProtocolError(check or f"a service is in at most {self.limits.groups_per_service} groups")
+        problem = name_problem(group, "group name") or (name_problem(role, "role") if role else None)
+        entry = peer.services.get(number)
+        if entry is None:
+            return
+        if len(entry.groups) >= self.limits.groups_per_service and group not in entry.groups:
+            problem = f"a service is in at most {self.limits.groups_per_service} groups"
+        if problem is not None:
+            self._control(peer, REJECTED, number, "group", problem[:500])
+            return
         self._regroup(entry, {**entry.groups, group: role})
 
     def _receive_leave(self, peer: Peer, number: int, group: str) -> None:
-        entry = self._entry(peer, number)
-        self._regroup(entry, {name: role for name, role in entry.groups.items() if name != group})
+        entry = peer.services.get(number)
+        if entry is not None and group in entry.groups:
+            self._regroup(entry, {name: role for name, role in entry.groups.items() if name != group})
 
     def _regroup(self, entry: Entry, groups: dict[str, str]) -> None:
         """Change an entry's groups: tell who watched it before or watches it now, and introduce it anew."""
@@ -448,14 +489,14 @@ class RoutingCore:
         self._announce(entry, keys | self.directory.interested(entry))
 
     def _unlist(self, entry: Entry, reason: str) -> None:
-        """Let nobody find an entry any more; who is in touch with it stays so."""
+        """Let nobody find an entry any more, by its address neither; who is in touch with it stays so."""
         keys = self.directory.interested(entry)
         self.directory.remove(entry)
-        was_listed, entry.listed = entry.listed, False
+        entry.listed = False
+        entry.withdrawn = True
         self.directory.add(entry)
-        if was_listed:
-            for key in keys:
-                self._control_to(key, ABSENT, entry.address, reason)
+        for key in keys:
+            self._control_to(key, ABSENT, entry.address, reason)
 
     def _announce(self, entry: Entry, keys: set[bytes]) -> None:
         for key in keys:
@@ -482,26 +523,26 @@ class RoutingCore:
     # Watching.
 
     def _receive_watch(self, peer: Peer, kind: int, key: str) -> None:
-        if kind > BY_REGISTRY or kind < BY_NAME or len(peer.watches) >= self.limits.watches_per_peer:
+        known = BY_NAME <= kind <= BY_REGISTRY and len(key.encode("utf-8", "replace")) <= MAX_NAME
+        if not known or len(peer.watches) >= self.limits.watches_per_peer:
             raise ProtocolError(f"watch {kind} {key[:50]!r} is unknown, or one too many")
         peer.watches.add((kind, key))
         self.directory.watch(peer.key, (kind, key))
-        entries = [entry.to_fields() for entry in self.directory.find(kind, key)]
-        for start in range(0, max(len(entries), 1), _STATE_ENTRIES):
-            last = start + _STATE_ENTRIES >= len(entries)
-            self._control(peer, STATE, kind, key, entries[start : start + _STATE_ENTRIES], last)
+        part: list[Any] = []
+        size = 0
+        for entry in self.directory.find(kind, key):
+            part.append(entry.to_fields())
+            size += entry.size()
+            if size > _STATE_SIZE:
+                self._control(peer, STATE, kind, key, part, False)
+                part, size = [], 0
+        self._control(peer, STATE, kind, key, part, True)
 
     def _receive_unwatch(self, peer: Peer, kind: int, key: str) -> None:
         peer.watches.discard((kind, key))
         self.directory.unwatch(peer.key, (kind, key))
 
     # Helpers.
-
-    def _entry(self, peer: Peer, number: int) -> Entry:
-        entry = peer.services.get(number)
-        if entry is None:
-            raise ProtocolError(f"this peer has no service number {number}")
-        return entry
 
     def _control(self, peer: Peer, command: int, *fields: Any) -> None:
         self._deliver(peer, (encode_control(command, *fields),), 0)

@@ -109,7 +109,7 @@ class Server:
     def join(self, receive: Receive, operator: bool = False) -> Joined:
         """Join a peer of this process: `receive` gets the frames of each of its messages."""
         self._locals += 1
-        key = _OPERATOR if operator else b"\0local%d" % self._locals
+        key = _OPERATOR if operator else (b"local%d" % self._locals).ljust(LOCAL_KEY_SIZE, b"\0")
         self._local[key] = receive
         return Joined(self, key)
 
@@ -241,4 +241,7 @@ class Joined:
         self._server.part(self._key, reason)
 
 
-_OPERATOR = b"\0exchange"
+LOCAL_KEY_SIZE: Final = 256
+"""Keys of local peers are longer than any routing id of ZeroMQ's (255 bytes), so nobody can take one."""
+
+_OPERATOR = b"exchange".ljust(LOCAL_KEY_SIZE, b"\0")

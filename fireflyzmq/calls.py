@@ -21,6 +21,7 @@ from fireflyzmq.errors import (
     Failure,
     MessageTooLarge,
     Overloaded,
+    RegistrationRefused,
     RequestCancelled,
     RequestEncoding,
     RequestTimeout,
@@ -35,6 +36,8 @@ from fireflyzmq.wire.commands import (
     FAILURE,
     LOAD,
     MAX_MESSAGE,
+    MAX_TIMEOUT,
+    NO_SENDER,
     NO_TARGET,
     NOT_ACCEPTED,
     QUEUE_FULL,
@@ -54,6 +57,7 @@ PENDING, VALUE, FAILED = 0, 1, 2
 DRAINED = "drained"
 """Why a service went that has answered everything it accepted."""
 
+_MOST_LOAD = 1_000_000
 _numbers = itertools.count(1)
 _float64 = struct.Struct(">d")
 
@@ -76,10 +80,10 @@ class Destination:
         key: str | None = None,
         oneway: bool = False,
     ) -> None:
-        if not timeout > 0:
-            raise ValueError(f"a timeout is more than 0 seconds, not {timeout!r}")
-        if not wait >= 0:
-            raise ValueError(f"a wait is 0 seconds or more, not {wait!r}")
+        if not 0 < timeout <= MAX_TIMEOUT:
+            raise ValueError(f"a timeout is more than 0 and at most {MAX_TIMEOUT:g} seconds, not {timeout!r}")
+        if not 0 <= wait <= MAX_TIMEOUT:
+            raise ValueError(f"a wait is 0 to {MAX_TIMEOUT:g} seconds, not {wait!r}")
         if balance not in POLICIES:
             raise ValueError(f"balance is one of {', '.join(POLICIES)}, not {balance!r}")
         if key is not None and not isinstance(key, str):
@@ -218,6 +222,8 @@ class Calls:
             candidates = [instance for instance in candidates if instance not in call.tried]
         if candidates:
             self._dispatch(call, self._choose(call.destination, candidates, now))
+        elif target.ready and call.refusal is not None:
+            self._fail(call, call.refusal)
         elif now < call.wait_until:
             target.parked[int(call)] = call
             self._deadlines.add(call, call.wait_until)
@@ -302,6 +308,8 @@ class Calls:
         name = call.destination.target.key
         if reason == QUEUE_FULL:
             failure: Failure = Overloaded(f"the exchange's queue for {name!r} is full", {"retry_after": 0.1})
+        elif reason == NO_SENDER:
+            failure = RegistrationRefused("the exchange has not registered the calling service")
         elif reason == NO_TARGET:
             failure = ServiceUnavailable(f"{name!r} has just gone")
         else:
@@ -317,7 +325,9 @@ class Calls:
             if channel.instance is not None and channel.instance not in call.tried:
                 call.tried = (*call.tried, channel.instance)
         call.refusal = failure
-        self._settle_where(call, self._clock())
+        now = self._clock()
+        call.wait_until = call.wait_until or now + call.destination.wait
+        self._settle_where(call, now)
 
     def fail_channel(self, channel: Channel, reason: str) -> None:
         """A channel ended: its calls in flight end with it, and may have run.
@@ -403,7 +413,7 @@ class Calls:
     def _note_load(self, channel: Channel, load: Any) -> None:
         instance = channel.instance
         if instance is not None and isinstance(load, int):
-            instance.load = load
+            instance.load = max(0, min(load, _MOST_LOAD))
             instance.load_at = self._clock()
             instance.own_at_load = sum(len(each.calls) for each in instance.channels.values())
 

@@ -24,6 +24,7 @@ from fireflyzmq.wire.commands import (
     PART,
     REQUEST,
     RESPONSE,
+    TARGET_GONE,
     WINDOW,
 )
 from fireflyzmq.wire.frames import (
@@ -81,6 +82,7 @@ class Channel:
         "offset",
         "out_head",
         "parts",
+        "parts_of",
         "peer",
         "serving",
         "size",
@@ -102,6 +104,7 @@ class Channel:
         self.calls: dict[int, Call] = {}
         self.serving: dict[int, Request] = {}
         self.parts: list[bytes] = []
+        self.parts_of = 0
         self.waiting: deque[Frames] = deque()
 
     def __repr__(self) -> str:
@@ -159,6 +162,7 @@ class Channels:
         self._looped: deque[tuple[Channel, bytes]] = deque()
         self._introduced: dict[bytes, dict[int, Binding]] = {}
         self._locals: dict[int, LocalService] = {}
+        self._transfers = 0
         self._used = 0
         self._offset = 0.0
         self._backlog = 0
@@ -186,8 +190,14 @@ class Channels:
             self.flush_channel(channel)
 
     def _append_parts(self, channel: Channel, item: bytes, number: int) -> None:
-        """Send an item that no frame holds as parts, each an envelope of its own."""
+        """Send an item that no frame holds as parts, each an envelope of its own.
+
+        They carry the call's number, or a negative one that tells this item from others.
+        """
         step = MAX_BODY - 64
+        if number == 0:
+            self._transfers += 1
+            number = -self._transfers
         for index, start in enumerate(range(0, len(item), step)):
             last = start + step >= len(item)
             channel.items.append(self._pack([PART, number, index, last, item[start : start + step]]))
@@ -297,6 +307,8 @@ class Channels:
         """Take the items of a body. Answers leave after it when they are many, during it when it takes long."""
         try:
             items = unpack(body)
+            if type(items) is not list:
+                raise ProtocolError("a body is an array of items")
         except Exception:  # any decoder's fault; find out which item's
             items = self._decode_each(channel, body)
         receive_response, receive_request, clock = (
@@ -327,11 +339,11 @@ class Channels:
         if item[0] == CANCEL:
             self.serving.receive_cancel(channel, item[1])
         elif item[0] == PART:
-            self._receive_part(channel, *item[2:5])
+            self._receive_part(channel, *item[1:5])
         else:
             self.calls.receive_other(channel, item)
 
-    def _receive_part(self, channel: Channel, index: int, last: bool, data: bytes) -> None:
+    def _receive_part(self, channel: Channel, number: int, index: int, last: bool, data: bytes) -> None:
         """Join the parts of an item that no frame holds, and take it when it is whole.
 
         Parts of one item come in order and unmixed. When one is missing (it went back to its sender), the rest is
@@ -340,7 +352,8 @@ class Channels:
         parts = channel.parts
         if index == 0:
             parts.clear()
-        if index != len(parts):
+            channel.parts_of = number
+        if index != len(parts) or number != channel.parts_of:
             return
         parts.append(data)
         if len(parts) * MAX_BODY > MAX_MESSAGE + 2 * MAX_FRAME:
@@ -375,6 +388,8 @@ class Channels:
                 self.serving.refuse_undecodable(channel, item[1], problem)
             elif item[0] == RESPONSE:
                 return [[FAILURE, item[1], "ResponseEncoding", 52, f"the answer does not decode: {problem}", "", None]]
+            elif item[0] == FAILURE:
+                return [[*item[:5], item[5], None]]
         except Exception:
             self._count_bad_item(channel)
         return []
@@ -388,9 +403,13 @@ class Channels:
             return
         reason = frames[0][HEAD_SIZE] if len(frames[0]) > HEAD_SIZE else 0
         for packed in item_slices(frames[1]):
-            kind, number = unpack_raw(packed)[:2]
-            if kind in (REQUEST, PART):
-                self.calls.receive_returned(channel, number, reason)
+            self._not_delivered(channel, packed, reason)
+
+    def _not_delivered(self, channel: Channel, packed: bytes, reason: int) -> None:
+        """Tell the call of an item that it certainly did not arrive whole."""
+        kind, number = unpack_raw(packed)[:2]
+        if kind in (REQUEST, PART):
+            self.calls.receive_returned(channel, number, reason)
 
     def backlog(self) -> int:
         """How many messages have been read and not yet worked off."""
@@ -483,11 +502,14 @@ class Channels:
                 del self._by_peer[channel.peer]
         if channel.instance is not None:
             channel.instance.channels.pop(channel.local.number, None)
+        unsent, channel.items = channel.items, []
         if channel.waiting:
             self._blocked.remove(channel)
             self.queued -= sum(len(frames[1]) + ENVELOPE_COST for frames in channel.waiting)
-        channel.items = []
-        channel.waiting.clear()
+            unsent = [item for frames in channel.waiting for item in item_slices(frames[1])] + unsent
+            channel.waiting.clear()
+        for packed in unsent:
+            self._not_delivered(channel, packed, TARGET_GONE)
         self.calls.fail_channel(channel, reason)
         self.serving.cancel_channel(channel)
 

@@ -250,8 +250,11 @@ class Mirror:
                 target.ready.append(instance)
                 target.version += 1
                 self._changed(target)
-        if instance.placed and not instance.local:
-            self._instances[instance.binding.address] = instance
+        if not instance.local:
+            if instance.placed:
+                self._instances[instance.binding.address] = instance
+            else:
+                self._instances.pop(instance.binding.address, None)
 
     def _displace(self, instance: Instance, keep: list[Key]) -> None:
         for key in instance.placed.difference(keep):

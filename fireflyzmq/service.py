@@ -28,7 +28,7 @@ from fireflyzmq.serving import MAX_REQUESTS, Suspended
 from fireflyzmq.timers import Timers, fit
 from fireflyzmq.wire.binding import Binding
 from fireflyzmq.wire.codec import never_encode, stand_in
-from fireflyzmq.wire.commands import BY_ADDRESS, BY_GROUP, BY_NAME
+from fireflyzmq.wire.commands import BY_ADDRESS, BY_GROUP, BY_NAME, MAX_GROUPS
 from fireflyzmq.wire.names import EXCHANGE_NAME, check_name
 
 logger = logging.getLogger(__name__)
@@ -134,8 +134,15 @@ class Service:
             self._idle.set_result(None)
 
     def close(self) -> None:
-        """End at once: withdrawn, its calls cancelled, what works for its callers cancelled. Again is harmless."""
-        self._close("goodbye")
+        """End at once: withdrawn, its calls cancelled, what works for its callers cancelled. Again is harmless.
+
+        In a method of its own the service ends after this turn of the loop, so that a `def` still answers.
+        """
+        request = current_request.get()
+        if request is not None and request.service is self._local:
+            self._connection.call_from_anywhere(self._close, "goodbye")
+        else:
+            self._close("goodbye")
 
     def _close(self, reason: str) -> None:
         self._timers.cancel_all()
@@ -148,9 +155,11 @@ class Service:
     # Groups.
 
     def joinGroup(self, group: str) -> None:
-        """Join a group, before or after connecting; ValueError for an illegal name."""
+        """Join a group, before or after connecting; ValueError for an illegal name, or one group too many."""
         check_name(group, "group name")
         self._check_open()
+        if len(self._local.groups) >= MAX_GROUPS and group not in self._local.groups:
+            raise ValueError(f"a service is in at most {MAX_GROUPS} groups")
         self._connection.run_in_loop(self._connection.session.join, self._local, group)
 
     def leaveGroup(self, group: str) -> None:

@@ -29,7 +29,7 @@ from fireflyzmq.methods import Method, MethodTable
 from fireflyzmq.request import Request, current_request
 from fireflyzmq.wire.binding import Binding, address_of
 from fireflyzmq.wire.codec import new_pack
-from fireflyzmq.wire.commands import FAILURE, LOAD, MAX_MESSAGE, NOT_ACCEPTED, RESPONSE
+from fireflyzmq.wire.commands import FAILURE, LOAD, MAX_MESSAGE, MAX_TIMEOUT, NOT_ACCEPTED, RESPONSE
 from fireflyzmq.wire.frames import ProtocolError
 
 if TYPE_CHECKING:
@@ -62,8 +62,9 @@ class Owner(Protocol):
 class LocalService:
     """What a session knows of one of its services: its identity, its methods, and how busy it is.
 
-    The secret proves the address, to the exchange alone. `listed` says whether its name and groups find it. `limit` is
-    how many requests it takes at once, `running` how many it has, `typical` how long (s) such a request takes.
+    The secret proves the address, to the exchange alone. `listed` says whether its name and groups find it, `taken`
+    that another service of this process wants the name for itself. `limit` is how many requests it takes at once,
+    `running` how many it has, `typical` how long (s) such a request takes.
     """
 
     __slots__ = (
@@ -86,6 +87,7 @@ class LocalService:
         "running",
         "secret",
         "served",
+        "taken",
         "typical",
         "unique",
         "visible",
@@ -114,6 +116,7 @@ class LocalService:
         self.middleware = owner.middleware()
         self.channels: set[Channel] = set()
         self.listed = visible
+        self.taken = False
         self.registered = False
         self.accepting = True
         self.closed = False
@@ -184,6 +187,8 @@ class Serving:
         deadline = item[-1] - channel.offset
         if type(number) is not int or type(name) is not str or type(args) is not list or type(kwargs) is not dict:
             raise ProtocolError("a request's fields have the wrong types")
+        if number in channel.serving or not deadline < now + MAX_TIMEOUT:
+            raise ProtocolError("a request's number is in use, or its deadline makes no sense")
         if deadline <= now:
             self.expired += 1
             return
@@ -349,7 +354,12 @@ class Serving:
         if len(item) > self.message_limit:
             problem = f"an answer of {len(item)} bytes is over the limit of {self.message_limit}"
             self._answer_failure(request, MessageTooLarge(problem))
-        elif request.number:
+        else:
+            self._say(request, item)
+
+    def _say(self, request: Request, item: bytes) -> None:
+        """Put an answer on its way; nobody waits for one to a one-way call, or from a service that is closed."""
+        if request.number and not request.service.closed:
             request.channel.answers += 1
             self._channels.append(request.channel, item)
 
@@ -383,8 +393,7 @@ class Serving:
             except Exception:
                 continue
             if len(item) <= self.message_limit:
-                request.channel.answers += 1
-                self._channels.append(request.channel, item)
+                self._say(request, item)
                 return
 
     def refuse_undecodable(self, channel: Channel, number: int, problem: str) -> None:
@@ -400,12 +409,9 @@ class Serving:
         """
         service = request.service
         service.refused += 1
-        if request.number:
-            why = "overloaded" if service.accepting else "draining"
-            retry_after = min(max(service.typical, 0.01), 5.0)
-            item = self._pack([NOT_ACCEPTED, request.number, why, retry_after])
-            request.channel.answers += 1
-            self._channels.append(request.channel, item)
+        why = "overloaded" if service.accepting else "draining"
+        retry_after = min(max(service.typical, 0.01), 5.0)
+        self._say(request, self._pack([NOT_ACCEPTED, request.number, why, retry_after]))
 
     def load_item(self, service: LocalService) -> bytes | None:
         """News of a service's load for whoever gets answers now, None when nothing changed."""

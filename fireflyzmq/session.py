@@ -184,14 +184,14 @@ class Session:
         self.services[service.number] = service
         self.channels.add_local(service)
         taken = self._taken_here(service)
-        if taken is not None:
-            service.listed = False
+        service.taken = taken is not None
+        service.listed = visible and taken is None
         self._show(service)
         if taken is not None:
             owner.registration_failed("taken", taken)
-        elif self.state == CONNECTED:
+        if self.state == CONNECTED:
             self._register(service)
-        elif not self.calls.attached:
+        elif not self.calls.attached and taken is None:
             service.registered = True
             owner.registered()
         return service
@@ -253,8 +253,10 @@ class Session:
         self.mirror.set_local(known)
 
     def _register(self, service: LocalService) -> None:
-        options = {"visible": service.visible, "unique": service.unique}
-        self._send((encode_control(REGISTER, service.number, service.secret, service.name, service.groups, options),))
+        """Register a service; one whose name is taken in this process as a nameless one, which others still reach."""
+        options = {"visible": service.visible and service.accepting, "unique": service.unique}
+        name = "" if service.taken else service.name
+        self._send((encode_control(REGISTER, service.number, service.secret, name, service.groups, options),))
 
     # Watching.
 
@@ -331,16 +333,22 @@ class Session:
 
     def _receive_registered(self, number: int, address: str) -> None:
         service = self.services.get(number)
-        if service is not None:
-            service.registered = True
-            service.owner.registered()
+        if service is None or service.taken:
+            return
+        if service.visible and service.accepting and not service.listed:  # the name was taken before
+            service.listed = True
+            self._show(service)
+        service.registered = True
+        service.owner.registered()
 
     def _receive_rejected(self, number: int, code: str, problem: str) -> None:
         service = self.services.get(number)
-        if service is not None:
+        if service is None:
+            return
+        if code != "group":
             service.listed = False
             self._show(service)
-            service.owner.registration_failed(code, problem)
+        service.owner.registration_failed(code, problem)
 
     def _receive_state(self, kind: int, key: str, entries: list[Any], last: bool) -> None:
         instances = [Instance.from_fields(fields) for fields in entries]

@@ -6,10 +6,12 @@ can name a class to import. Extension numbers 0 to 63 belong to applications, 64
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import decimal
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import Any, Final
 
 import msgpack
@@ -29,6 +31,9 @@ TIMEDELTA: Final = 73
 BINDING: Final = 74
 
 FIRST_LIBRARY_NUMBER: Final = 64
+
+MAX_NESTING: Final = 16
+"""How deep extensions may stand in each other: each level costs msgpack kilobytes of the C stack."""
 
 Pack = Callable[[Any], bytes]
 
@@ -135,8 +140,30 @@ def unpack_raw(data: bytes) -> Any:
     return msgpack.unpackb(data, strict_map_key=False, ext_hook=msgpack.ExtType, unicode_errors="replace")
 
 
+_nesting: ContextVar[int] = ContextVar("fireflyzmq_nesting", default=0)
+
+
+@contextlib.contextmanager
+def _one_deeper() -> Iterator[None]:
+    """Enter an extension inside another; ValueError when that is too deep."""
+    depth = _nesting.get()
+    if depth >= MAX_NESTING:
+        raise ValueError(f"more than {MAX_NESTING} extensions inside each other")
+    token = _nesting.set(depth + 1)
+    try:
+        yield
+    finally:
+        _nesting.reset(token)
+
+
 def _pack_nested(value: Any) -> bytes:
-    return new_pack()(value)
+    with _one_deeper():
+        return new_pack()(value)
+
+
+def _unpack_nested(data: bytes) -> Any:
+    with _one_deeper():
+        return unpack(data)
 
 
 def _extend(value: Any) -> Any:
@@ -156,7 +183,7 @@ def _extend(value: Any) -> Any:
         if base in _BUILT_IN:
             return _BUILT_IN[base](value)
         if base in _PLAIN:
-            return base(value)
+            return str.__str__(value) if base is str else base(value)
     raise EncodingError(f"{kind.__module__}.{kind.__qualname__} does not travel")
 
 
@@ -202,7 +229,7 @@ def _restore(number: int, data: bytes) -> Any:
         return known(data)
     function = _decoders.get(number)
     if function is not None:
-        return function(unpack(data))
+        return function(_unpack_nested(data))
     if 0 <= number < FIRST_LIBRARY_NUMBER:
         return Opaque(number, data)
     raise DecodingError(f"extension {number} is not one of wire version 1")
@@ -213,14 +240,14 @@ def _restore_text(read: Callable[[str], Any]) -> Callable[[bytes], Any]:
 
 
 def _restore_timedelta(data: bytes) -> datetime.timedelta:
-    days, seconds, microseconds = unpack(data)
+    days, seconds, microseconds = _unpack_nested(data)
     return datetime.timedelta(days, seconds, microseconds)
 
 
 _RESTORE: Final[dict[int, Callable[[bytes], Any]]] = {
-    TUPLE: lambda data: tuple(unpack(data)),
-    SET: lambda data: set(unpack(data)),
-    FROZENSET: lambda data: frozenset(unpack(data)),
+    TUPLE: lambda data: tuple(_unpack_nested(data)),
+    SET: lambda data: set(_unpack_nested(data)),
+    FROZENSET: lambda data: frozenset(_unpack_nested(data)),
     INTEGER: lambda data: int.from_bytes(data, "big", signed=True),
     DECIMAL: _restore_text(decimal.Decimal),
     UUID: lambda data: uuid.UUID(bytes=data),
@@ -228,5 +255,5 @@ _RESTORE: Final[dict[int, Callable[[bytes], Any]]] = {
     DATE: _restore_text(datetime.date.fromisoformat),
     TIME: _restore_text(datetime.time.fromisoformat),
     TIMEDELTA: _restore_timedelta,
-    BINDING: lambda data: Binding.from_fields(unpack(data)),
+    BINDING: lambda data: Binding.from_fields(_unpack_nested(data)),
 }

@@ -80,11 +80,16 @@ BY_REGISTRY: Final = 4
 NO_TARGET: Final = 1
 TARGET_GONE: Final = 2
 QUEUE_FULL: Final = 3
+NO_SENDER: Final = 4
 
 # Limits. Bytes unless the name says otherwise.
 MAX_FRAME: Final = 256 * 1024
 MAX_MESSAGE: Final = 64 * 1024 * 1024
 MAX_NAME: Final = 200
+MAX_GROUPS: Final = 100
+"""How many groups a service may be in."""
+MAX_TIMEOUT: Final = 1e7
+"""Seconds from now that a deadline may be away."""
 MAX_CONTROL: Final = 64 * 1024
 WINDOW: Final = 4 * 1024 * 1024
 ENVELOPE_COST: Final = 128
