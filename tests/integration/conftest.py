@@ -1,0 +1,41 @@
+"""Fixtures of the tests with real processes."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Iterator
+
+import pytest
+from starting import PROGRAMS, Start
+
+from fireflyzmq.testing import ExchangeProcess, PythonProcess
+
+
+@pytest.fixture
+def exchange() -> Iterator[ExchangeProcess]:
+    """An exchange in a process of its own."""
+    with ExchangeProcess() as process:
+        yield process
+
+
+@pytest.fixture
+def start_worker(exchange: ExchangeProcess) -> Iterator[Start]:
+    """Start workers, `start_worker(name, *options)`, each registered when it is returned."""
+    with contextlib.ExitStack() as stack:
+
+        def start(name: str = "worker", *options: str) -> PythonProcess:
+            arguments = [str(PROGRAMS / "worker.py"), name, *options]
+            process = stack.enter_context(PythonProcess(arguments, exchange.environment))
+            process.wait_for_line("ready")
+            return process
+
+        yield start
+
+
+@pytest.fixture
+def nobodys_address() -> Iterator[str]:
+    """An address at which nobody listens while the test runs."""
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        yield f"tcp://127.0.0.1:{reserved.getsockname()[1]}"
