@@ -146,6 +146,25 @@ def test_a_hello_without_versions_or_window_is_refused(hello: dict[str, Any]) ->
     assert refusal(core, b"one")[0] == "protocol"
 
 
+DEEP = b"\x91" * 1000 + b"\xc0"
+
+
+@pytest.mark.parametrize(
+    ("hello", "code"),
+    [
+        (b"\x83\xa8versions\x91\x01\xa6window\x01\xa7process" + DEEP, "protocol"),
+        (b"\x83\xa8versions\x91\x01\xa6window\x01\xa7process\x07", "protocol"),
+        (b"\x82\xa8versions\x91\x01\xa6window\xc3", "protocol"),
+        (b"\x82\xa8versions" + DEEP + b"\xa6window\x01", "version"),
+    ],
+    ids=["deep process", "process 7", "window true", "deep versions"],
+)
+def test_a_hello_of_other_types_is_refused(hello: bytes, code: str) -> None:
+    core = Core()
+    core.send(b"one", bytes((HELLO, 0x91)) + hello)
+    assert refusal(core, b"one")[0] == code
+
+
 def test_what_a_hello_says_that_is_not_known_is_ignored() -> None:
     core = Core()
     core.send(b"one", encode_control(HELLO, {**HELLO_1, "later": [1, {}]}, "another field"))
@@ -158,6 +177,14 @@ def test_who_says_anything_before_the_hello_is_refused(frame: bytes) -> None:
     core.send(b"one", frame)
     code, reason = refusal(core, b"one")
     assert code == "protocol" and "hello comes first" in reason
+
+
+def test_a_stranger_that_goes_on_without_hello_is_told_once() -> None:
+    core = Core()
+    for _ in range(5):
+        core.send(b"one", encode_control(GOODBYE, ""))
+    assert names(core.take(b"one")) == ["REFUSED"] and core.core.refusals == 5
+    core.peer(b"one")
 
 
 def test_an_envelope_before_the_hello_is_refused() -> None:
@@ -451,7 +478,35 @@ def test_a_withdrawn_service_is_absent_and_still_answers() -> None:
     assert pair.caller.take() == [("GONE", pair.callee.id, 5, "done")]
 
 
-@pytest.mark.parametrize(("command", "fields"), [(WATCH, (0, "")), (WATCH, (5, "")), (WATCH, (1 << 40, ""))])
+def test_a_withdrawn_service_is_not_found_by_its_address_any_more() -> None:
+    core = Core()
+    watcher, peer = core.peer(b"watcher"), core.peer(b"peer")
+    address = peer.register(1, "math")
+    peer.say(WITHDRAW, 1, "draining")
+    watcher.say(WATCH, BY_ADDRESS, address)
+    assert watcher.take() == [("STATE", BY_ADDRESS, address, [], True)]
+
+
+def test_who_watches_a_hidden_services_address_hears_that_it_went() -> None:
+    core = Core()
+    watcher, peer = core.peer(b"watcher"), core.peer(b"peer")
+    address = peer.register(1, "hidden", visible=False)
+    watcher.say(WATCH, BY_ADDRESS, address)
+    watcher.take()
+    peer.say(CLOSE, 1, "done")
+    assert watcher.take() == [("ABSENT", address, "done")]
+
+
+@pytest.mark.parametrize(
+    ("command", "fields"),
+    [
+        (WATCH, (0, "")),
+        (WATCH, (5, "")),
+        (WATCH, (1 << 40, "")),
+        (WATCH, (BY_NAME, "x" * 201)),
+        (WATCH, (BY_GROUP, "é" * 101)),
+    ],
+)
 def test_an_unknown_watch_is_refused(command: int, fields: tuple[Any, ...]) -> None:
     core = Core()
     core.peer(b"one").say(command, *fields)
@@ -484,7 +539,7 @@ def test_a_command_about_a_service_that_is_not_there_changes_nothing(command: in
 
 
 @pytest.mark.parametrize(("group", "role"), [("", ""), ("a b", ""), ("red", "a b"), ("red", "*")])
-def test_joining_under_an_illegal_name_is_refused(group: str, role: str) -> None:
+def test_joining_under_an_illegal_name_is_rejected(group: str, role: str) -> None:
     core = Core()
     peer = core.peer(b"one")
     peer.register(1, "math")
@@ -493,6 +548,16 @@ def test_joining_under_an_illegal_name_is_refused(group: str, role: str) -> None
     [(name, number, code, _)] = peer.take()
     assert (name, number, code) == ("REJECTED", 1, "group")
     assert core.core.directory.find(BY_NAME, "math")[0].groups == {}
+
+
+def test_joining_a_group_too_many_is_rejected_but_a_new_role_is_not() -> None:
+    peer = Core(groups_per_service=2).peer(b"one")
+    peer.register(1, "math", {"red": "", "blue": ""})
+    peer.say(JOIN, 1, "green", "")
+    [(name, number, code, problem)] = peer.take()
+    assert (name, number, code) == ("REJECTED", 1, "group") and "at most 2 groups" in problem
+    peer.say(JOIN, 1, "blue", "child")
+    assert peer.state.services[1].groups == {"red": "", "blue": "child"}
 
 
 # Envelopes.
@@ -570,6 +635,13 @@ def test_bytes_behind_the_head_are_ignored_and_not_passed_on(reserved: bytes) ->
     for _ in range(2):
         pair.core.send(b"caller", envelope_head(pair.callee.id, 5, 1) + reserved, b"body")
     assert [message[1:] for message in pair.callee.take()[1:]] == [(pair.caller.id, 5, 1, b"body")] * 2
+
+
+def test_bytes_behind_the_head_make_no_routes_of_their_own() -> None:
+    pair = Pair()
+    for number in range(50):
+        pair.core.send(b"caller", envelope_head(pair.callee.id, 5, 1) + b"%d" % number, b"body")
+    assert len(pair.caller.state.routes) == 1
 
 
 def test_a_body_is_never_looked_at() -> None:
@@ -690,6 +762,14 @@ def test_credit_does_not_grow_beyond_the_window() -> None:
     assert pair.callee.state.credit == 1000
 
 
+def test_a_peers_window_counts_for_64_mib_at_most() -> None:
+    assert Core().peer(b"one", 1 << 60).state.window == 16 * WINDOW
+
+
+def test_the_queue_limit_does_not_narrow_a_peers_window() -> None:
+    assert Core(queue=600_000).peer(b"one", 1_000_000).state.credit == 1_000_000
+
+
 def test_control_messages_cost_no_credit() -> None:
     pair = Pair(window=1)
     pair.caller.say(WATCH, BY_REGISTRY, "")
@@ -787,6 +867,22 @@ def test_what_still_waited_for_a_peer_that_left_comes_back() -> None:
     assert names(back) == ["RETURNED"] * 3 + ["GONE"]
     assert {message[4] for message in back[:3]} == {TARGET_GONE}
     assert came + [message[5][:1] for message in back[:3]] == [b"0", b"1", b"2", b"3"]
+
+
+def test_what_still_waited_for_a_service_that_closes_comes_back_and_the_rest_goes_on_waiting() -> None:
+    pair = Pair(window=100)
+    pair.callee.register(6, "other")
+    for to in (5, 6, 5, 6):
+        pair.caller.envelope(1, pair.callee.id, to, bytes(100))
+    pair.callee.take()
+    pair.callee.say(CLOSE, 5, "done")
+    assert [(message[0], *message[2:5]) for message in pair.caller.take()] == [
+        ("RETURNED", 5, 1, TARGET_GONE),
+        ("GONE", 5, "done"),
+    ]
+    pair.callee.say(CREDIT, 100 + ENVELOPE_COST)
+    pair.callee.say(CREDIT, 100 + ENVELOPE_COST)
+    assert [message[2] for message in pair.callee.take()] == [6, 6] and pair.callee.state.queued == 0
 
 
 def test_closing_one_service_tells_its_partners_and_leaves_the_others() -> None:

@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
-from world import World, WorldPeer, WorldService
+from world import Link, World, WorldPeer, WorldService, pair
 
 from exchange.config import Limits
-from fireflyzmq.calls import VALUE
+from fireflyzmq.calls import DRAINED, VALUE
 from fireflyzmq.wire.codec import encode
-from fireflyzmq.wire.commands import BY_ADDRESS, BY_GROUP, ENVELOPE, PART, REQUEST, WINDOW
-from fireflyzmq.wire.frames import encode_control, envelope_head, join_items
+from fireflyzmq.wire.commands import BY_ADDRESS, BY_GROUP, ENVELOPE, MAX_TIMEOUT, PART, REQUEST, WINDOW
+from fireflyzmq.wire.frames import encode_control, join_items
 
 
-def pair() -> tuple[World, WorldPeer, WorldPeer, WorldService]:
-    """A caller, and a peer with the service `math`; their clocks disagree."""
-    world = World()
-    caller, callee = world.peer(ahead=40.0), world.peer(ahead=-900.0)
-    service = callee.add_service("math")
-    world.settle()
-    return world, caller, callee, service
+def heard_of_another(world: World, caller: WorldPeer, third: WorldPeer, lost: Link | None = None) -> WorldService:
+    """Another instance of `math`, of which the caller hears though what it sent has not left.
 
-
-def heard_of_another(world: World, caller: WorldPeer, third: WorldPeer) -> WorldService:
-    """Another instance of `math`, of which the caller hears though what it sent has not left."""
+    When a link is `lost`, the caller hears of that in the same turn.
+    """
     service = third.add_service("math")
     assert third.link is not None and caller.link is not None
     world.deliver_to_exchange(third.link, 10)
-    world.deliver_to_peer(caller.link, 10)
+    if lost is not None:
+        world.deliver_to_exchange(lost)
+    while caller.link.to_peer:
+        caller.session.receive(caller.link.to_peer.popleft() or [])
+    caller.run_turns()
     return service
 
 
@@ -120,6 +120,25 @@ def test_a_request_that_arrives_after_its_deadline_does_not_run() -> None:
     assert call.failure == "RequestTimeout" and world.runs[call.token] == 0
 
 
+@pytest.mark.parametrize("seconds", [0.0, -1.0, math.nan, math.inf, MAX_TIMEOUT * 1.01])
+@pytest.mark.parametrize("option", ["timeout", "wait"])
+def test_times_that_make_no_sense_are_refused_where_they_are_given(option: str, seconds: float) -> None:
+    _, caller, _, _ = pair()
+    if (option, seconds) != ("wait", 0.0):
+        with pytest.raises(ValueError, match=option):
+            caller.call("math", **{option: seconds})
+
+
+def test_a_call_may_wait_for_its_answer_for_months() -> None:
+    world, caller, callee, _ = pair()
+    call = caller.call("math", "later", timeout=MAX_TIMEOUT - 1.0)
+    world.settle()
+    world.advance(MAX_TIMEOUT / 2)
+    callee.tasks[0].finish()
+    world.settle()
+    assert call.value == call.token
+
+
 def test_the_remaining_time_is_the_callers() -> None:
     world, caller, callee, _ = pair()
     caller.call("math", "later", timeout=10.0)
@@ -196,6 +215,29 @@ def test_a_request_that_only_a_draining_service_could_take_fails() -> None:
     assert call.failure == "ServiceUnavailable" and world.runs[call.token] == 0
 
 
+def test_a_request_that_its_one_instance_bounced_waits_for_another_as_long_as_it_may() -> None:
+    world, caller, callee, service = pair()
+    caller.call("math")
+    world.settle()
+    call = caller.call("math", wait=5.0)
+    callee.session.withdraw(service.local, "draining")
+    world.settle()
+    assert not call.ended
+    callee.add_service("math")
+    world.settle()
+    assert call.value == call.token
+
+
+def test_a_draining_service_stays_withdrawn_after_a_reconnect() -> None:
+    world, caller, callee, service = pair()
+    target = caller.watch("math")
+    callee.session.withdraw(service.local, "draining")
+    callee.disconnect()
+    callee.connect()
+    world.settle()
+    assert target.known and target.ready == []
+
+
 def test_a_draining_service_answers_what_it_accepted_and_is_idle_then() -> None:
     world, caller, callee, service = pair()
     call = caller.call("math", "later")
@@ -219,6 +261,39 @@ def test_an_undelivered_request_goes_to_another_instance() -> None:
     heard_of_another(world, caller, third)
     world.settle()
     assert world.core.returned == 1 and call.value == call.token and world.runs[call.token] == 1
+
+
+@pytest.mark.parametrize("credit", [0, WINDOW], ids=["without credit", "in this turn"])
+def test_a_request_that_had_not_left_goes_elsewhere_when_its_target_goes(credit: int) -> None:
+    world, caller, callee, _ = pair()
+    third = world.peer()
+    caller.call("math")
+    world.settle()
+    caller.session.channels.credit = credit
+    call = caller.start("math")
+    if not credit:
+        caller.run_turns()
+    callee.disconnect()
+    (lost,) = [link for link in world.links.values() if link.peer is callee]
+    other = heard_of_another(world, caller, third, lost)
+    caller.session.channels.grant(WINDOW)
+    world.settle()
+    assert call.value == call.token and other.local.served == 1
+
+
+@pytest.mark.parametrize(("reason", "failure"), [(DRAINED, ""), ("goodbye", "ServiceWithdrawn")])
+def test_only_a_drained_service_has_certainly_not_run_what_it_did_not_answer(reason: str, failure: str) -> None:
+    world, caller, callee, service = pair()
+    third = world.peer()
+    caller.call("math")
+    world.settle()
+    call = caller.call("math")
+    assert caller.link is not None
+    world.deliver_to_exchange(caller.link)
+    heard_of_another(world, caller, third)
+    callee.session.close_service(service.local, reason)
+    world.settle()
+    assert call.failure == failure and world.runs[call.token] == (not failure)
 
 
 def test_a_request_that_finds_a_full_queue_fails_and_is_not_sent_there_again() -> None:
@@ -270,14 +345,10 @@ def test_after_a_reconnect_a_call_waits_until_what_it_watches_is_known() -> None
     ("indexes", "runs"), [([0, 1], 1), ([0, 2], 0), ([1, 2], 0), ([0, 0], 0), ([1, 0], 0), ([3, 1], 0), ([0, 3], 0)]
 )
 def test_parts_make_an_item_only_when_none_is_missing(indexes: list[int], runs: int) -> None:
-    world, caller, callee, service = pair()
-    caller.call("math")
-    world.settle()
+    world, caller, _, service = pair()
     packed = encode([REQUEST, 1000, "echo", ["parts"], world.now + world.ahead + 10.0])
-    head = envelope_head(callee.session.peer_id, service.local.number, caller.caller.local.number)
     for index, data, last in zip(indexes, (packed[:9], packed[9:]), (False, True), strict=True):
-        assert caller.link is not None
-        caller.link.to_exchange.append([head, join_items([encode([PART, 1000, index, last, data])])])
+        caller.caller.forge(service, join_items([encode([PART, 1000, index, last, data])]))
     world.settle()
     assert world.runs["parts"] == runs
 
@@ -330,6 +401,30 @@ def test_a_session_sends_no_more_than_its_credit_and_keeps_the_order() -> None:
     assert list(world.runs) == [call.token for call in calls]
 
 
+def test_envelopes_that_come_back_do_not_use_credit_up() -> None:
+    world, caller, callee, _ = pair()
+    absent = callee.add_service("absent")
+    callee.session.close_service(absent.local)
+    world.settle()
+    for _ in range(40):
+        caller.caller.forge(absent, bytes(200_000))
+        world.settle()
+    assert world.core.returned == 40 and caller.at_exchange.credit > 0
+
+
+def test_envelopes_for_services_that_have_closed_do_not_use_credit_up() -> None:
+    world, caller, callee, _ = pair()
+    for _ in range(40):
+        service = callee.add_service("brief")
+        world.settle()
+        caller.call("brief", padding=200_000)
+        assert caller.link is not None
+        world.deliver_to_exchange(caller.link, 10)
+        callee.session.close_service(service.local)
+        world.settle()
+    assert callee.at_exchange.credit > 0
+
+
 def test_groups_are_called_and_told_of() -> None:
     world, caller, callee, service = pair()
     callee.session.join(service.local, "red", "child")
@@ -342,6 +437,40 @@ def test_groups_are_called_and_told_of() -> None:
     callee.session.leave(service.local, "red")
     world.settle()
     assert target.ready == []
+
+
+def test_a_service_that_leaves_all_that_is_watched_is_forgotten() -> None:
+    world, caller, callee, service = pair()
+    callee.session.join(service.local, "red")
+    caller.watch("red", BY_GROUP)
+    world.settle()
+    assert caller.session.mirror.instance(service.address) is not None
+    callee.session.leave(service.local, "red")
+    world.settle()
+    assert caller.session.mirror.instance(service.address) is None
+
+
+def test_who_watches_the_address_of_a_hidden_service_hears_that_it_went() -> None:
+    world, caller, callee, _ = pair()
+    hidden = callee.add_service("hidden", visible=False)
+    target = caller.watch(hidden.address, BY_ADDRESS)
+    world.settle()
+    assert [instance.binding.address for instance in target.ready] == [hidden.address]
+    callee.session.close_service(hidden.local)
+    world.settle()
+    assert target.ready == []
+
+
+def test_a_watch_of_many_services_in_many_long_groups_is_answered() -> None:
+    world, caller, callee, _ = pair()
+    for number in range(40):
+        service = callee.add_service("big")
+        for group in range(100):
+            callee.session.join(service.local, f"{'g' * 190}{number:03d}{group:03d}", "r" * 200)
+    world.settle()
+    target = caller.watch("big")
+    world.settle()
+    assert target.known and len(target.ready) == 40
 
 
 def test_a_partner_hears_of_a_loss_though_the_caller_joined_a_group_meanwhile() -> None:
@@ -392,6 +521,24 @@ def test_after_a_restart_everything_is_registered_and_watched_again() -> None:
     callee.connect()
     world.settle()
     assert [each.binding.address for each in target.ready] == [address] and parked.value == parked.token
+
+
+def test_parked_calls_leave_nothing_due_again_and_again() -> None:
+    world, caller, callee, _ = pair()
+    caller.watch("math")
+    world.settle()
+    callee.disconnect()
+    caller.disconnect()
+    caller.connect()
+    assert caller.link is not None
+    world.deliver_to_exchange(caller.link)
+    world.deliver_to_peer(caller.link)
+    parked = [caller.call("math"), caller.call("nobody", wait=1.0)]
+    world.advance(2.0)  # fails when something is
+    assert not any(call.ended for call in parked)
+    world.settle()
+    world.advance(2.0)
+    assert [call.failure for call in parked] == ["ServiceUnavailable"] * 2
 
 
 def test_who_does_not_come_back_after_a_restart_is_lost_after_the_grace() -> None:

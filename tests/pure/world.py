@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from exchange.config import Limits
-from exchange.routing import RoutingCore, Send
+from exchange.routing import Peer, RoutingCore, Send
 from fireflyzmq.calls import PENDING, VALUE, Call, Destination
 from fireflyzmq.deadlines import TICK
 from fireflyzmq.errors import Failure
@@ -22,6 +22,7 @@ from fireflyzmq.request import Request
 from fireflyzmq.serving import LocalService
 from fireflyzmq.session import Session
 from fireflyzmq.wire.commands import BY_NAME
+from fireflyzmq.wire.frames import envelope_head
 
 Message = list[bytes] | None
 """The frames of a message, or None: the connection is lost."""
@@ -86,6 +87,12 @@ class WorldService:
     @property
     def address(self) -> str:
         return self.local.binding.address
+
+    def forge(self, target: WorldService, body: bytes) -> None:
+        """Send another service a body that no session wrote."""
+        assert self.peer.link is not None
+        head = envelope_head(target.peer.session.peer_id, target.local.number, self.local.number)
+        self.peer.link.to_exchange.append([head, body])
 
     # Methods.
 
@@ -173,6 +180,12 @@ class WorldPeer:
             self._turn_due = self.session.turn()
         raise AssertionError("the turns of the loop never end")
 
+    @property
+    def at_exchange(self) -> Peer:
+        """What the exchange knows of this peer."""
+        assert self.link is not None
+        return self.world.core.peers[self.link.key]
+
     def add_service(self, name: str, unique: bool = False, visible: bool = True) -> WorldService:
         service = WorldService(self, name, unique, visible)
         self.services.append(service)
@@ -185,7 +198,13 @@ class WorldPeer:
         target.holders.add(self.caller)
         return target
 
-    def call(
+    def call(self, whom: str, method: str = "echo", kind: int = BY_NAME, **options: Any) -> RecordedCall:
+        """Start a call with a token of its own as its argument, and end the turn; options are those of `start`."""
+        call = self.start(whom, method, kind, **options)
+        self.run_turns()
+        return call
+
+    def start(
         self,
         whom: str,
         method: str = "echo",
@@ -195,14 +214,13 @@ class WorldPeer:
         timeout: float = 30.0,
         **options: Any,
     ) -> RecordedCall:
-        """Start a call, with a token of its own as its argument."""
+        """Start a call; its request leaves when the turn ends."""
         destination = Destination((caller or self.caller).local, self.watch(whom, kind), timeout=timeout, **options)
         token = f"call {next(self.world.tokens)}"
         call = self.session.calls.start(destination, method, (token, bytes(padding)), {})
         assert isinstance(call, RecordedCall)
         call.token = token
         self.world.calls.append((self, call))
-        self.run_turns()
         return call
 
     def cancel_call(self, call: RecordedCall) -> None:
@@ -354,3 +372,12 @@ class World:
         return [
             call for peer, call in self.calls if not call.ended and call.deadline + 2 * TICK < self.now + peer.ahead
         ]
+
+
+def pair() -> tuple[World, WorldPeer, WorldPeer, WorldService]:
+    """A caller, and a peer with the service `math`; their clocks disagree."""
+    world = World()
+    caller, callee = world.peer(ahead=40.0), world.peer(ahead=-900.0)
+    service = callee.add_service("math")
+    world.settle()
+    return world, caller, callee, service

@@ -8,10 +8,13 @@ import dataclasses
 import datetime
 import decimal
 import enum
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import msgpack
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -168,6 +171,53 @@ def test_a_value_that_nests_modestly_travels(kind: type) -> None:
     assert decode(encode(nested(kind, 16))) == nested(kind, 16)
 
 
+def nested_payloads(depth: int) -> bytes:
+    """So many tuples of one element inside each other, as bytes."""
+    data = b"\x00"
+    for _ in range(depth):
+        data = b"\xc9" + (len(data) + 1).to_bytes(4, "big") + bytes((codec.TUPLE, 0x91)) + data
+    return data
+
+
+def test_extensions_stand_in_each_other_16_deep_and_no_deeper() -> None:
+    assert decode(nested_payloads(codec.MAX_NESTING)) == nested(tuple, codec.MAX_NESTING)
+    with pytest.raises(DecodingError):
+        decode(nested_payloads(codec.MAX_NESTING + 1))
+    with pytest.raises(EncodingError):
+        encode(nested(tuple, codec.MAX_NESTING + 1))
+
+
+DEEP_PAYLOADS = """
+from fireflyzmq.wire import codec
+data = b"\\xc0"
+for _ in range(1000):
+    data = b"\\xc9" + (len(data) + 1).to_bytes(4, "big") + bytes((codec.TUPLE, 0x91)) + data
+try:
+    codec.decode(data)
+except codec.DecodingError:
+    print("refused")
+"""
+
+A_TUPLE_OF_WHAT_HOLDS_IT = """
+from fireflyzmq.wire import codec
+top = inner = []
+for _ in range(400):
+    inner.append([])
+    inner = inner[0]
+inner.append((top,))
+try:
+    codec.encode(top)
+except codec.EncodingError:
+    print("refused")
+"""
+
+
+@pytest.mark.parametrize("program", [DEEP_PAYLOADS, A_TUPLE_OF_WHAT_HOLDS_IT], ids=["decoding", "encoding"])
+def test_what_nests_deep_in_extensions_does_not_exhaust_the_stack(program: str) -> None:
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "refused\n")
+
+
 def test_a_list_that_holds_itself_is_refused() -> None:
     value: list[Any] = []
     value.append(value)
@@ -210,8 +260,13 @@ class Label(enum.StrEnum):
     RED = "red"
 
 
+class Colour(str, enum.Enum):  # noqa: UP042 - not a StrEnum: it prints as Colour.RED
+    RED = "red"
+
+
 class Text(str):
-    pass
+    def __str__(self) -> str:
+        return "prints otherwise"
 
 
 class Bytes(bytes):
@@ -230,6 +285,7 @@ class Moment(datetime.datetime):
         (Level.HUGE, 1 << 70),
         (Flag.ON, 2),
         (Label.RED, "red"),
+        (Colour.RED, "red"),
         (Text("text"), "text"),
         (Bytes(b"bytes"), b"bytes"),
         (bytearray(b"array"), b"array"),
@@ -404,6 +460,13 @@ def test_an_extension_of_any_number_and_payload_decodes_or_is_refused(number: in
 def test_an_extension_that_version_1_does_not_have_is_refused(number: int) -> None:
     with pytest.raises(DecodingError, match=str(number)):
         decode(b"\xd4" + bytes((number % 256, 0)))
+
+
+def test_an_extension_in_msgpacks_own_type_is_written_as_it_is() -> None:
+    written = encode(msgpack.ExtType(100, b"data"))
+    assert written == b"\xd6\x64data"
+    with pytest.raises(DecodingError):
+        decode(written)
 
 
 def test_a_raw_reading_takes_what_a_decoder_refuses() -> None:

@@ -1,0 +1,81 @@
+"""Peers that send what no session sends: it costs nothing behind it, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import math
+
+import msgpack
+import pytest
+from world import pair
+
+from fireflyzmq.wire.codec import encode
+from fireflyzmq.wire.commands import FAILURE, LOAD, MAX_TIMEOUT, PART, REQUEST
+from fireflyzmq.wire.frames import join_items
+
+
+@pytest.mark.parametrize("body", [b"\x01", b"\xc0", b"\xc3", b"\xcb" + bytes(8), b"\x80"], ids=lambda body: body.hex())
+def test_a_body_that_is_no_array_costs_nothing_behind_it(body: bytes) -> None:
+    world, caller, _, service = pair()
+    caller.caller.forge(service, body)
+    call = caller.call("math")
+    world.settle()
+    assert call.value == call.token
+
+
+def test_parts_of_two_items_do_not_make_one() -> None:
+    world, caller, _, service = pair()
+    deadline = world.now + world.ahead + 10.0
+    one, other = (encode([REQUEST, number, "echo", ["x" * 20], deadline]) for number in (101, 102))
+    for part in ([PART, 101, 0, False, one[:20]], [PART, 102, 1, True, other[20:]]):
+        caller.caller.forge(service, join_items([encode(part)]))
+    world.settle()
+    assert not world.runs
+
+
+@pytest.mark.parametrize("deadline", [math.inf, math.nan, 1e308, -math.inf, 1000.0 + 5000.0 + MAX_TIMEOUT + 1.0])
+def test_a_request_whose_deadline_makes_no_sense_does_not_run(deadline: float) -> None:
+    world, caller, callee, service = pair()
+    caller.caller.forge(service, join_items([encode([REQUEST, 5, "later", ["x"], deadline])]))
+    world.settle()
+    assert not world.runs and not callee.tasks and service.local.running == 0
+
+
+def test_a_request_under_a_number_in_use_does_not_run() -> None:
+    world, caller, _, service = pair()
+    deadline = world.now + world.ahead + 100.0
+    requests = [encode([REQUEST, 5, "later", [token], deadline]) for token in ("first", "second")]
+    caller.caller.forge(service, join_items(requests))
+    world.settle()
+    assert dict(world.runs) == {"first": 1} and service.local.running == 1
+    caller.disconnect()
+    world.settle()
+    assert service.local.running == 0
+
+
+@pytest.mark.parametrize("load", [1 << 2000, -(1 << 2000), "heavy", math.inf, None], ids=lambda load: str(load)[:6])
+def test_a_load_that_makes_no_sense_keeps_nobody_from_calling(load: object) -> None:
+    world, caller, callee, service = pair()
+    services = [service, callee.add_service("math")]
+    caller.watch("math")
+    world.settle()
+    for _ in range(2):
+        caller.call("math", balance="round-robin")
+    world.settle()
+    assert all(each.local.served for each in services)
+    for each in services:
+        each.forge(caller.caller, join_items([encode([LOAD, load])]))
+    world.settle()
+    call = caller.call("math")
+    world.settle()
+    assert call.value == call.token
+
+
+def test_a_failure_whose_details_do_not_decode_ends_its_call_without_them() -> None:
+    world, caller, _, service = pair()
+    call = caller.call("math", "later")
+    world.settle()
+    failure = [FAILURE, int(call), "InvalidArguments", 56, "why", "math", msgpack.ExtType(100, b"")]
+    service.forge(caller.caller, join_items([msgpack.packb(failure)]))
+    world.settle()
+    assert call.failure == "InvalidArguments"
+    assert (call.value.description, call.value.origin, call.value.details) == ("why", "math", None)

@@ -1,0 +1,144 @@
+"""Services that are refused, hidden, or closed where one does not expect it: nobody else pays for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from world import RecordedCall, World, WorldPeer, WorldService, pair
+
+from fireflyzmq.errors import Failure
+
+
+def refused_by_the_exchange(peer: WorldPeer) -> WorldService:
+    """A service whose registration the exchange rejects."""
+    return peer.add_service("exchange")
+
+
+def refused_by_its_process(peer: WorldPeer) -> WorldService:
+    """A service whose name another one of its process wants for itself."""
+    peer.add_service("alone", unique=True)
+    return peer.add_service("alone")
+
+
+REFUSED = [refused_by_the_exchange, refused_by_its_process]
+
+
+@pytest.mark.parametrize("refused", REFUSED)
+def test_closing_a_refused_service_costs_nobody_the_connection(refused: Callable[[WorldPeer], WorldService]) -> None:
+    world, _, callee, _ = pair()
+    service = refused(callee)
+    world.settle()
+    assert service.problems and not service.registrations
+    callee.session.close_service(service.local)
+    world.settle()
+    assert world.core.refusals == 0
+
+
+@pytest.mark.parametrize("refused", REFUSED)
+def test_a_refused_service_that_joins_and_leaves_groups_costs_nobody_the_connection(
+    refused: Callable[[WorldPeer], WorldService],
+) -> None:
+    world, _, callee, _ = pair()
+    service = refused(callee)
+    world.settle()
+    callee.session.join(service.local, "red")
+    callee.session.leave(service.local, "red")
+    world.settle()
+    assert world.core.refusals == 0
+
+
+def test_a_call_from_a_service_that_the_exchange_refused_fails_as_such() -> None:
+    world, caller, _, _ = pair()
+    service = refused_by_the_exchange(caller)
+    world.settle()
+    call = caller.call("math", caller=service)
+    world.settle()
+    assert call.failure == "RegistrationRefused" and world.core.refusals == 0
+
+
+def test_a_service_whose_name_its_process_refused_still_calls() -> None:
+    world, caller, _, _ = pair()
+    service = refused_by_its_process(caller)
+    world.settle()
+    call = caller.call("math", caller=service)
+    world.settle()
+    assert call.value == call.token and world.core.refusals == 0
+
+
+def test_a_service_whose_name_its_process_refused_is_found_nowhere() -> None:
+    world, caller, callee, _ = pair()
+    refused_by_its_process(callee)
+    far, near = caller.watch("alone"), callee.watch("alone")
+    world.settle()
+    assert len(far.ready) == len(near.ready) == 1
+
+
+def test_a_service_that_was_refused_is_found_everywhere_when_its_name_is_free_at_the_next_connection() -> None:
+    world, caller, callee, _ = pair()
+    first = caller.add_service("alone", unique=True)
+    second = callee.add_service("alone")
+    far, near = caller.watch("alone"), callee.watch("alone")
+    world.settle()
+    assert second.problems == ["taken"]
+    caller.session.close_service(first.local)
+    callee.disconnect()
+    callee.connect()
+    world.settle()
+    assert [each.binding.address for each in far.ready] == [each.binding.address for each in near.ready]
+    assert [each.binding.address for each in far.ready] == [second.address] and second.registrations == 1
+
+
+def test_a_group_too_many_is_rejected_and_the_service_stays() -> None:
+    world, caller, callee, service = pair()
+    for number in range(101):
+        callee.session.join(service.local, f"group{number}")
+    world.settle()
+    assert service.problems == ["group"] and world.core.refusals == 0
+    call = caller.call("math")
+    world.settle()
+    assert call.value == call.token
+
+
+def test_a_service_that_closes_itself_in_a_method_costs_nobody_the_connection() -> None:
+    world, caller, callee, service = pair()
+
+    def stop(token: str, padding: bytes) -> str:
+        callee.session.close_service(service.local)
+        return token
+
+    service.local.methods.export(stop, "stop")
+    call = caller.call("math", "stop")
+    world.settle()
+    assert call.failure == "ServiceWithdrawn" and world.core.refusals == 0
+
+
+def test_a_local_method_that_closes_another_service_leaves_the_turn_whole() -> None:
+    world = World()
+    peer = world.peer()
+    service, other, second_caller = (peer.add_service(name) for name in ("math", "other", "second"))
+    world.settle()
+
+    def stop(token: str, padding: bytes) -> str:
+        peer.session.close_service(other.local)
+        return token
+
+    service.local.methods.export(stop, "stop")
+    calls: list[RecordedCall] = [peer.start("math", "stop"), peer.start("math", caller=second_caller)]
+    peer.run_turns()
+    assert [call.value for call in calls] == [call.token for call in calls]
+
+
+def test_a_failure_that_does_not_travel_as_it_is_still_ends_its_call() -> None:
+    world, caller, _, service = pair()
+
+    def fail(token: str, padding: bytes) -> None:
+        details: list[object] = []
+        for _ in range(3000):
+            details = [details]
+        raise Failure(1, "broken \udc80", details)
+
+    service.local.methods.export(fail, "fail")
+    call = caller.call("math", "fail")
+    world.settle()
+    assert (call.failure, call.value.code, call.value.description) == ("Failure", 1, "broken ?")
