@@ -184,7 +184,16 @@ def test_a_stranger_that_goes_on_without_hello_is_told_once() -> None:
     for _ in range(5):
         core.send(b"one", encode_control(GOODBYE, ""))
     assert names(core.take(b"one")) == ["REFUSED"] and core.core.refusals == 5
-    core.peer(b"one")
+
+
+def test_a_stranger_that_was_refused_and_has_been_a_peer_since_is_told_again() -> None:
+    core = Core()
+    core.send(b"one", encode_control(GOODBYE, ""))
+    core.take(b"one")
+    peer = core.peer(b"one")
+    peer.say(GOODBYE, "")
+    peer.say(GOODBYE, "")
+    assert names(peer.take()) == ["GOODBYE", "REFUSED"]
 
 
 def test_an_envelope_before_the_hello_is_refused() -> None:

@@ -68,10 +68,10 @@ def test_a_service_whose_name_its_process_refused_still_calls() -> None:
 
 def test_a_service_whose_name_its_process_refused_is_found_nowhere() -> None:
     world, caller, callee, _ = pair()
-    refused_by_its_process(callee)
+    service = refused_by_its_process(callee)
     far, near = caller.watch("alone"), callee.watch("alone")
     world.settle()
-    assert len(far.ready) == len(near.ready) == 1
+    assert len(far.ready) == len(near.ready) == 1 and service.problems == ["taken"]
 
 
 def test_a_service_that_was_refused_is_found_everywhere_when_its_name_is_free_at_the_next_connection() -> None:
@@ -95,9 +95,9 @@ def test_a_group_too_many_is_rejected_and_the_service_stays() -> None:
         callee.session.join(service.local, f"group{number}")
     world.settle()
     assert service.problems == ["group"] and world.core.refusals == 0
-    call = caller.call("math")
+    calls = [peer.call("math") for peer in (caller, callee)]
     world.settle()
-    assert call.value == call.token
+    assert [call.value for call in calls] == [call.token for call in calls]
 
 
 def test_a_service_that_closes_itself_in_a_method_costs_nobody_the_connection() -> None:
@@ -110,7 +110,8 @@ def test_a_service_that_closes_itself_in_a_method_costs_nobody_the_connection() 
     service.local.methods.export(stop, "stop")
     call = caller.call("math", "stop")
     world.settle()
-    assert call.failure == "ServiceWithdrawn" and world.core.refusals == 0
+    assert call.failure == "ServiceWithdrawn"
+    assert world.core.refusals == world.core.returned == 0
 
 
 def test_a_local_method_that_closes_another_service_leaves_the_turn_whole() -> None:
