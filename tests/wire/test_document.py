@@ -50,7 +50,7 @@ def test_the_items_have_their_numbers() -> None:
 
 def test_the_reasons_have_their_numbers() -> None:
     listed = {name: int(number) for number, name, _ in table("RETURNED")}
-    assert listed == {name: getattr(commands, name) for name in ("NO_TARGET", "TARGET_GONE", "QUEUE_FULL")}
+    assert listed == {name: getattr(commands, name) for name in listed} and len(listed) == commands.NO_SENDER
 
 
 def test_the_extensions_have_their_numbers() -> None:
@@ -70,5 +70,10 @@ def test_the_limits_are_the_codes() -> None:
     assert limits["control message from a peer"] == f"{commands.MAX_CONTROL} bytes"
     assert f"({commands.MAX_MESSAGE})" in limits["item, in one body or in parts"]
     assert limits["name of a service, group, role, method"] == f"{commands.MAX_NAME} bytes"
+    assert limits["key of a watch"] == f"{commands.MAX_NAME} bytes"
+    assert limits["time to a request's deadline"] == f"{commands.MAX_TIMEOUT:.0f} s"
+    assert limits["extensions in each other"] == f"{codec.MAX_NESTING}"
+    assert limits["groups of a service"] == f"{commands.MAX_GROUPS} by default"
     assert f"({commands.WINDOW})" in limits["window"]
+    assert f"({16 * commands.WINDOW})" in limits["window of a peer"]
     assert f"and {commands.ENVELOPE_COST} more" in DOCUMENT

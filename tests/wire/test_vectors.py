@@ -124,16 +124,23 @@ def test_there_is_a_vector_for_each_kind_of_item() -> None:
     assert kinds == set(range(commands.REQUEST, commands.PART + 1))
 
 
-def test_the_parts_of_the_vectors_join_to_an_item() -> None:
-    parts = [
-        notation.read(item) for vector in VECTORS["bodies"] for item in vector["items"] if item[0] == commands.PART
-    ]
-    whole = b"".join(part[4] for part in parts)
-    assert [part[3] for part in parts] == [False, True]
+def joined_parts(number: int) -> bytes:
+    """The bytes that the parts of one number come to; there are two of each."""
+    items = [notation.read(item) for vector in VECTORS["bodies"] for item in vector["items"]]
+    parts = [item for item in items if item[:2] == [commands.PART, number]]
+    assert [part[2:4] for part in parts] == [[0, False], [1, True]]
+    return b"".join(part[4] for part in parts)
+
+
+def test_the_parts_of_the_vectors_join_to_a_request() -> None:
     unpacker = msgpack.Unpacker()
-    unpacker.feed(whole)
+    unpacker.feed(joined_parts(10))
     assert unpacker.read_array_header() == 5
-    assert [unpacker.unpack() for _ in range(3)] == [commands.REQUEST, parts[0][1], "save"]
+    assert [unpacker.unpack() for _ in range(3)] == [commands.REQUEST, 10, "save"]
+
+
+def test_the_parts_of_the_vectors_with_a_negative_number_join_to_an_answer() -> None:
+    assert codec.decode(joined_parts(-1)) == [commands.RESPONSE, 7, "done"]
 
 
 @pytest.mark.parametrize("vector", VECTORS["addresses"], ids=lambda vector: str(vector["address"][:8]))
