@@ -28,7 +28,8 @@ def test_a_client_calls_and_gets_results_and_failures(exchange: ExchangeProcess,
         endpoint = client.serviceEndPoint("worker")
 
         assert endpoint.who() == worker.process.pid
-        assert [endpoint.echo(value) for value in (0, "", [], {}, False, None)] == [0, "", [], {}, False, None]
+        falsy: list[Any] = [0, "", [], {}, False, None]
+        assert [endpoint.echo(value) for value in falsy] == falsy
         with pytest.raises(MethodUnavailable):
             endpoint.missing()
         with pytest.raises(ServiceUnavailable):

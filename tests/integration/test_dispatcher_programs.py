@@ -83,6 +83,33 @@ def test_a_second_signal_stops_now(exchange: ExchangeProcess, start_worker: Star
     assert "arrived" not in worker.lines
 
 
+def test_stopping_an_instance_under_load_costs_no_call(exchange: ExchangeProcess, start_worker: Start) -> None:
+    workers = [start_worker() for _ in range(3)]
+
+    async def work() -> None:
+        async with connect(exchange.address) as peer:
+            while len(await peer.lookup("worker", 5.0)) < 3:
+                await asyncio.sleep(0.005)
+            endpoint: Any = peer.serviceEndPoint("worker")
+            stopping = True
+
+            async def call_on() -> int:
+                calls = 0
+                while stopping:
+                    assert await endpoint.sleep(0.001, calls) == calls
+                    calls += 1
+                return calls
+
+            callers = [asyncio.ensure_future(call_on()) for _ in range(50)]
+            for worker in workers[:2]:
+                worker.send_signal(signal.SIGTERM)
+                await line(worker, "stopped")
+            stopping = False
+            assert min(await asyncio.gather(*callers)) > 0
+
+    asyncio.run(work())
+
+
 def test_an_idle_program_stops_at_once(start_worker: Start) -> None:
     worker = start_worker()
     worker.send_signal(signal.SIGTERM)

@@ -37,7 +37,7 @@ class Place:
         self.caller = self._make(Service, self._callers)
 
     def _make(self, kind: type[AnyService], exchange: Exchange | None, *args: Any, **options: Any) -> AnyService:
-        service = self.network.make(kind, *args, exchange=exchange, **options)
+        service: AnyService = self.network.make(kind, *args, exchange=exchange, **options)
         self._services.append(service)
         return service
 
@@ -78,7 +78,7 @@ class Place:
     @property
     def now(self) -> float:
         """The loop's time in seconds."""
-        return self.network.now
+        return float(self.network.now)
 
     def close(self) -> None:
         """End everything."""

@@ -226,7 +226,7 @@ def test_a_cancelled_error_in_a_plain_method_fails_its_own_call_alone(place: Pla
 
     endpoint = place.endpoint(wait=1.0)
 
-    async def both() -> list[Any]:
+    async def both() -> Any:
         return await asyncio.gather(endpoint.cancelled(), endpoint.fine(), return_exceptions=True)
 
     before = place.now

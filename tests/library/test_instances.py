@@ -60,7 +60,7 @@ def ask(network: Network, endpoint: Any, calls: int, method: str = "who") -> lis
 def ask_at_once(network: Network, endpoint: Any, calls: int, method: str = "who") -> collections.Counter[int]:
     """So many calls at once: how many each answered."""
 
-    async def work() -> list[int]:
+    async def work() -> Any:
         return await asyncio.gather(*(getattr(endpoint, method)() for _ in range(calls)))
 
     return collections.Counter(network.run(work()))

@@ -383,7 +383,7 @@ def test_a_thousand_calls_each_get_their_own_answer(place: Place) -> None:
     place.server().exportMethod(lambda x: -x, "negate")
     endpoint = place.endpoint(wait=1.0)
 
-    async def many() -> list[int]:
+    async def many() -> Any:
         return await asyncio.gather(*(endpoint.negate(number) for number in range(1000)))
 
     assert place.run(many()) == [-number for number in range(1000)]

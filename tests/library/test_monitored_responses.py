@@ -342,9 +342,9 @@ def test_a_callback_in_a_method_inherits_its_request(place: Place, listener: Lis
     def ask() -> None:
         def answer(value: Any) -> None:
             remaining.append(front.currentRequest().remaining)
-            front.resumeResponse(id, value)
+            front.resumeResponse(request, value)
 
-        id = front.currentRequest().id
+        request = front.currentRequest().id
         endpoint: Any = front.serviceEndPoint("server")
         front.monitorResponse(answer, endpoint.sleep(3, "slept"))
         front.suspendResponse()

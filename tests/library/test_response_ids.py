@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -43,7 +42,7 @@ class Gate:
 
 
 @pytest.fixture
-def gate(place: Place) -> Iterator[Gate]:
+def gate(place: Place) -> Gate:
     return Gate(place)
 
 
@@ -58,8 +57,8 @@ def test_a_call_returns_its_id_at_once(endpoint: Any) -> None:
     id = endpoint.enter()
 
     assert isinstance(id, ResponseId)
-    assert isinstance(id, int)
     assert not id.done()
+    assert isinstance(id, int)
 
 
 def test_ids_are_unique_in_the_process(place: Place, endpoint: Any) -> None:
@@ -356,6 +355,7 @@ def test_a_threads_wait_has_a_timeout_that_leaves_the_call_alone(connected_place
     place = connected_place
     gate = Gate(place)
     front = place.server("front")
+    entered = threading.Event()
 
     def work() -> Any:
         endpoint: Any = front.serviceEndPoint("gate")
@@ -363,6 +363,7 @@ def test_a_threads_wait_has_a_timeout_that_leaves_the_call_alone(connected_place
         with pytest.raises(RequestTimeout):
             id.wait(0.01)
         assert not id.done()
+        assert entered.wait(10)
         place.network.loop.call_soon_threadsafe(gate.open, "after all")
         return id.wait(10)
 
@@ -373,6 +374,7 @@ def test_a_threads_wait_has_a_timeout_that_leaves_the_call_alone(connected_place
         id = place.endpoint("front").work()
         while not gate.waiting:
             await asyncio.sleep(0)
+        entered.set()
         return await id
 
     assert place.run(call()) == "after all"

@@ -94,9 +94,10 @@ def own_types() -> Iterator[None]:
     """Leave no registered type behind."""
     encoders, decoders = dict(codec._encoders), dict(codec._decoders)
     yield
-    for table, former in ((codec._encoders, encoders), (codec._decoders, decoders)):
-        table.clear()
-        table.update(former)  # type: ignore[attr-defined]
+    codec._encoders.clear()
+    codec._encoders.update(encoders)
+    codec._decoders.clear()
+    codec._decoders.update(decoders)
 
 
 @pytest.mark.usefixtures("own_types")
