@@ -24,7 +24,23 @@ class Plan:
     pure_seconds: float = 0.3
     pure_repeats: int = 5
     starts: int = 11
+    kills: int = 50
+    memory_peers: int = 1000
+    idle_peers: tuple[int, ...] = (100, 1000, 5000)
+    idle_seconds: float = 5.0
 
 
-QUICK: Final = Plan(rounds=3, seconds=0.15, crowd_rounds=2, warm_up=0.1, pure_seconds=0.05, pure_repeats=3, starts=3)
+QUICK: Final = Plan(
+    rounds=3,
+    seconds=0.15,
+    crowd_rounds=2,
+    warm_up=0.1,
+    pure_seconds=0.05,
+    pure_repeats=3,
+    starts=3,
+    kills=5,
+    memory_peers=100,
+    idle_peers=(100,),
+    idle_seconds=2.0,
+)
 FULL: Final = Plan()

@@ -41,10 +41,16 @@ def tables(results: Results) -> Iterator[Table]:
     pure = {name: value for part in ("codec", "routing", "session") for name, value in results.get(part, {}).items()}
     if pure:
         yield Table("The pure cores, one process", ["", "per second", "µs each"], _pure_rows(pure))
+    faults = {
+        name: value
+        for part in ("death", "neighbours", "memory", "heartbeats")
+        for name, value in results.get(part, {}).items()
+    }
+    if faults:
+        yield Table("When something goes wrong", ["", "figure"], _figures(faults))
     rest = {name: value for part in ("import", "start", "size") for name, value in results.get(part, {}).items()}
     if rest:
-        rows = [[name, f"{value:,.1f}" if value % 1 else f"{value:,.0f}"] for name, value in rest.items()]
-        yield Table("What it costs to have it", ["", "figure"], rows)
+        yield Table("What it costs to have it", ["", "figure"], _figures(rest))
 
 
 def _calls(calls: Results) -> Table:
@@ -93,6 +99,10 @@ def _rates(crowd: Results) -> Table:
     (measurement,) = crowd["figures"]
     title = measurement[0].upper() + measurement[1:]
     return Table(f"{title}: medians of {crowd['rounds']} rounds", ["system", "calls/s"], rows)
+
+
+def _figures(figures: dict[str, float]) -> list[list[str]]:
+    return [[name, f"{value:,.1f}" if value % 1 else f"{value:,.0f}"] for name, value in figures.items()]
 
 
 def _pure_rows(pure: dict[str, float]) -> list[list[str]]:

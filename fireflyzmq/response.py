@@ -207,12 +207,15 @@ class ResponseId(Call):
         return None
 
     _cancelled_by_task = False
+    _cancel_message: Any = None
+    """What `asyncio.gather` looks at in a cancelled future."""
 
     def cancel(self, msg: Any = None) -> bool:
         """Cancel the call as asyncio does when the task that awaits it is cancelled."""
         if self.state != PENDING:
             return False
         self._cancelled_by_task = True
+        self._cancel_message = msg
         return self.connection.cancel_call(self)
 
     def cancelled(self) -> bool:
