@@ -25,6 +25,7 @@ from fireflyzmq.errors import (
     RequestCancelled,
     RequestEncoding,
     RequestTimeout,
+    ResponseEncoding,
     ServiceUnavailable,
     ServiceWithdrawn,
     failure_from_fields,
@@ -42,6 +43,7 @@ from fireflyzmq.wire.commands import (
     NOT_ACCEPTED,
     QUEUE_FULL,
     REQUEST,
+    RESPONSE,
 )
 from fireflyzmq.wire.frames import NOBODY, ProtocolError
 
@@ -293,12 +295,18 @@ class Calls:
         if call is None:
             self.late += 1
         elif kind == FAILURE:
-            _, _, name, code, description, origin, details = item[:7]
-            self._fail(call, failure_from_fields(name, code, description, origin, details))
+            self._fail(call, _failure_of(item))
         elif kind == NOT_ACCEPTED:
             self._try_elsewhere(call, _not_accepted(item))
         else:
             raise ProtocolError(f"item of unknown kind {kind}")
+
+    def receive_malformed(self, channel: Channel, item: Any) -> None:
+        """An item that makes no sense: when it was to be an answer, its call ends."""
+        if isinstance(item, list) and len(item) > 1 and item[0] in (RESPONSE, FAILURE, NOT_ACCEPTED):
+            call = channel.calls.get(item[1]) if isinstance(item[1], int) else None
+            if call is not None:
+                self._fail(call, ResponseEncoding("the answer makes no sense"))
 
     def receive_returned(self, channel: Channel, number: int, reason: int) -> None:
         """A request of ours comes back from the exchange, undelivered."""
@@ -418,9 +426,18 @@ class Calls:
             instance.own_at_load = sum(len(each.calls) for each in instance.channels.values())
 
 
+def _failure_of(item: list[Any]) -> Failure:
+    """The failure that an item carries; one that is not formed as it should be is a failure to decode the answer."""
+    if len(item) >= 7:
+        kind, code, description, origin, details = item[2:7]
+        if isinstance(code, int) and all(isinstance(text, str) for text in (kind, description, origin)):
+            return failure_from_fields(kind, code, description, origin, details)
+    return ResponseEncoding("the answer is a failure that makes no sense")
+
+
 def _not_accepted(item: list[Any]) -> Failure:
     """The failure that a refused request ends with when nobody else takes it: why, and when to retry."""
-    why, retry_after = item[2], item[3]
+    why, retry_after = (*item[2:4], None, None)[:2]
     if why == "draining":
         return ServiceUnavailable("the service is stopping")
-    return Overloaded(f"the service does not take more requests ({why})", {"retry_after": retry_after})
+    return Overloaded("the service does not take more requests", {"retry_after": retry_after})

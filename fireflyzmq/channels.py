@@ -116,6 +116,7 @@ class CallSide(Protocol):
 
     def receive_response(self, channel: Channel, number: int, value: Any) -> None: ...
     def receive_other(self, channel: Channel, item: list[Any]) -> None: ...
+    def receive_malformed(self, channel: Channel, item: Any) -> None: ...
     def receive_returned(self, channel: Channel, number: int, reason: int) -> None: ...
     def fail_channel(self, channel: Channel, reason: str) -> None: ...
 
@@ -332,6 +333,7 @@ class Channels:
                     self._receive_other(channel, item)
             except Exception:
                 self._count_bad_item(channel)
+                self.calls.receive_malformed(channel, item)
         if channel.answers >= ANSWERS_AT_ONCE:
             self.flush_channel(channel)
 
@@ -360,9 +362,11 @@ class Channels:
             parts.clear()
             raise ProtocolError(f"an item of more than {MAX_MESSAGE} bytes in parts")
         if last:
-            whole = join_items([b"".join(parts)])
+            whole = b"".join(parts)
             parts.clear()
-            self._receive_body(channel, whole)
+            if whole[1:2] == bytes((PART,)):
+                raise ProtocolError("parts of a part")
+            self._receive_body(channel, join_items([whole]))
 
     def _decode_each(self, channel: Channel, body: bytes) -> list[Any]:
         """The items of a body that does not decode as a whole: broken requests are answered, the others taken."""

@@ -24,6 +24,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+_LONGEST_HINT = 3600.0
+"""Seconds; a hint that is longer, negative, or no number at all is not taken for one."""
+
 ORIGIN = "fireflyzmq"
 """The origin of failures that the library made; an application's failure has its service's name."""
 
@@ -56,7 +59,8 @@ class Failure(Exception):
 
     def __str__(self) -> str:
         call = f"{self.service}.{self.method}: " if self.method else ""
-        details = f" ({self.details})" if self.shows_details and self.details not in (None, "", {}) else ""
+        empty = self.details is None or (isinstance(self.details, (str, dict)) and not self.details)
+        details = f" ({self.details})" if self.shows_details and not empty else ""
         return f"{call}{self.description}{details} [{self.kind} {self.code}]"
 
     def __repr__(self) -> str:
@@ -151,7 +155,7 @@ class Overloaded(_LibraryFailure):
     def retry_after(self) -> float:
         """Seconds to wait before another attempt has a chance."""
         hint = self.details.get("retry_after") if isinstance(self.details, dict) else None
-        return float(hint) if isinstance(hint, (int, float)) else 0.1
+        return float(hint) if isinstance(hint, (int, float)) and 0 <= hint <= _LONGEST_HINT else 0.1
 
 
 class NotAuthorised(_LibraryFailure):

@@ -40,6 +40,9 @@ logger = logging.getLogger(__name__)
 MAX_REQUESTS = 10_000
 """Requests that a service takes at once, those that wait for a thread of its pools among them, unless it says else."""
 
+_SMALL_FAILURE = 64 * 1024
+"""Bytes that a failure may have whatever the limit: its caller must hear of it."""
+
 _SMOOTHING = 16
 """How many requests the average of their duration remembers."""
 
@@ -367,7 +370,6 @@ class Serving:
         """Turn what a method raised into its caller's failure; the traceback stays in this process's log."""
         if isinstance(error, Failure):
             failure = error
-            failure.origin = failure.origin or request.service.name or ORIGIN
         elif type(error).__name__ == "CancelledError":
             failure = RequestCancelled("the method was cancelled where it runs")
         else:
@@ -386,13 +388,14 @@ class Serving:
             logger.warning("a one-way call of %s failed: %s", request.method, failure)
             return
         kind, code, description, origin, details = failure_to_fields(failure)
+        origin = origin or request.service.name or ORIGIN
         plain = [kind, code if isinstance(code, int) else 0, _text(description)[:10_000], _text(origin)[:1000]]
         for fields in ([kind, code, description, origin, details], [*plain, _text(details)[:10_000]], [*plain, None]):
             try:
                 item = self._pack([FAILURE, request.number, *fields])
             except Exception:
                 continue
-            if len(item) <= self.message_limit:
+            if len(item) <= max(self.message_limit, _SMALL_FAILURE):
                 self._say(request, item)
                 return
 

@@ -243,7 +243,9 @@ class Session:
             self._send((encode_control(CLOSE, service.number, reason),))
 
     def _show(self, service: LocalService) -> None:
-        """Let the mirror show a local service as it is now."""
+        """Let the mirror show a local service as it is now; one that is withdrawn is shown to nobody."""
+        if not service.accepting:
+            return
         known = self.mirror.instance(service.binding.address)
         if known is not None:
             self.mirror.remove_local(service.binding.address)
@@ -257,6 +259,8 @@ class Session:
         options = {"visible": service.visible and service.accepting, "unique": service.unique}
         name = "" if service.taken else service.name
         self._send((encode_control(REGISTER, service.number, service.secret, name, service.groups, options),))
+        if not service.accepting:
+            self._send((encode_control(WITHDRAW, service.number, "drained"),))
 
     # Watching.
 
@@ -345,9 +349,11 @@ class Session:
         service = self.services.get(number)
         if service is None:
             return
-        if code != "group":
+        if code == "group":  # the last one joined; the exchange has the others
+            service.regroup(dict(list(service.groups.items())[:-1]))
+        else:
             service.listed = False
-            self._show(service)
+        self._show(service)
         service.owner.registration_failed(code, problem)
 
     def _receive_state(self, kind: int, key: str, entries: list[Any], last: bool) -> None:

@@ -8,8 +8,9 @@ import msgpack
 import pytest
 from world import pair
 
+from fireflyzmq.errors import Overloaded
 from fireflyzmq.wire.codec import encode
-from fireflyzmq.wire.commands import FAILURE, LOAD, MAX_TIMEOUT, PART, REQUEST
+from fireflyzmq.wire.commands import FAILURE, LOAD, MAX_GROUPS, MAX_TIMEOUT, PART, REQUEST, RESPONSE
 from fireflyzmq.wire.frames import join_items
 
 
@@ -79,3 +80,55 @@ def test_a_failure_whose_details_do_not_decode_ends_its_call_without_them() -> N
     world.settle()
     assert call.failure == "InvalidArguments"
     assert (call.value.description, call.value.origin, call.value.details) == ("why", "math", None)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [RESPONSE],
+        [FAILURE],
+        [FAILURE, "Failure", 1],
+        [FAILURE, ["kind"], 1, "", "", None],
+        [FAILURE, "Failure", "1", "", "", None],
+        [FAILURE, "Failure", 1, 7, "", None],
+    ],
+    ids=str,
+)
+def test_an_answer_that_makes_no_sense_ends_its_call(answer: list[object]) -> None:
+    world, caller, _, service = pair()
+    call = caller.call("math", "later")
+    world.settle()
+    item = encode([answer[0], int(call), *answer[1:]])
+    service.forge(caller.caller, join_items([item]))
+    world.settle()
+    assert call.failure == "ResponseEncoding"
+
+
+def test_parts_do_not_stand_in_parts() -> None:
+    world, caller, _, service = pair()
+    request = encode([REQUEST, 5, "echo", ["x"], world.now + world.ahead + 10.0])
+    inner = encode([PART, 5, 0, True, request])
+    caller.caller.forge(service, join_items([encode([PART, 5, 0, True, inner])]))
+    world.settle()
+    assert not world.runs
+
+
+@pytest.mark.parametrize("hint", [10**400, -1, math.nan, math.inf, "soon", None], ids=lambda hint: str(hint)[:6])
+def test_a_hint_that_makes_no_sense_is_not_passed_on(hint: object) -> None:
+    failure = Overloaded("full", {"retry_after": hint})
+    assert failure.retry_after == 0.1
+
+
+def test_a_group_that_the_exchange_refuses_is_left_again() -> None:
+    world, caller, callee, service = pair()
+    for number in range(MAX_GROUPS + 1):
+        callee.session.join(service.local, f"group{number}")
+    callee.run_turns()
+    world.settle()
+    assert service.problems == ["group"] and len(service.local.groups) == MAX_GROUPS
+    callee.disconnect()
+    callee.connect()
+    world.settle()
+    call = caller.call("math")
+    world.settle()
+    assert call.value == call.token
