@@ -19,7 +19,7 @@ CALLS = 20
 FAST, SLOW = 0.002, 0.020
 
 
-@pytest.mark.parametrize("method", ["queue", "block_thread"])
+@pytest.mark.parametrize("method", ["block", "queue", "block_thread"])
 def test_a_slow_instance_gets_fewer_calls_and_does_not_hold_up_the_rest(
     exchange: ExchangeProcess, start_worker: Start, method: str
 ) -> None:

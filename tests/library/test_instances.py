@@ -282,3 +282,61 @@ def test_instances_of_one_process_share_calls_without_an_exchange() -> None:
     for worker in workers:
         worker.close()
     place.close()
+
+
+def test_the_first_calls_of_a_caller_are_spread_too() -> None:
+    with Network() as network:
+        served: list[int] = []
+        for number in range(3):
+            service = Service("worker", exchange=network.exchange())
+            service.exportMethod(lambda number=number: served.append(number), "work")
+        for options in ({"balance": "round-robin"}, {"balance": "least-pending"}):
+            served.clear()
+            endpoint: Any = Service(exchange=network.exchange()).serviceEndPoint("worker", **options)
+            ids = [endpoint.work() for _ in range(9)]
+            network.run(gathered(ids))
+            assert sorted(served) == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+
+
+def test_the_first_call_with_a_key_goes_where_the_others_go() -> None:
+    with Network() as network:
+        for number in range(3):
+            service = Service("worker", exchange=network.exchange())
+            service.exportMethod(lambda number=number: number, "work")
+        for key in ("a", "b", "c", "d"):
+            endpoint: Any = Service(exchange=network.exchange()).serviceEndPoint("worker", key=key)
+            assert len({network.run(endpoint.work()) for _ in range(3)}) == 1
+
+
+def test_draining_beside_the_caller_runs_no_call_twice() -> None:
+    with Network() as network:
+        near = network.exchange()
+        ran: list[int] = []
+        first, second = Service("worker", exchange=near), Service("worker", exchange=network.exchange())
+        caller = Service(exchange=near)
+
+        def offer(service: Service, number: int) -> None:
+            async def hold() -> int:
+                ran.append(number)
+                await asyncio.sleep(1)
+                return number
+
+            service.exportMethod(hold)
+
+        offer(first, 0)
+        offer(second, 1)
+        network.run(caller.lookup("worker", 1))
+        endpoint: Any = caller.serviceEndPoint("worker", balance="round-robin")
+
+        async def drain_meanwhile() -> list[int]:
+            ids = [endpoint.hold(), endpoint.hold()]
+            await asyncio.sleep(0.5)
+            first.drain()
+            return list(await asyncio.gather(*ids))
+
+        assert sorted(network.run(drain_meanwhile())) == [0, 1]
+        assert sorted(ran) == [0, 1]
+
+
+async def gathered(ids: list[Any]) -> list[Any]:
+    return list(await asyncio.gather(*ids))
