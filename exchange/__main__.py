@@ -25,7 +25,7 @@ DEFAULT_LISTEN = "tcp://127.0.0.1:11111"
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line; prints and exits on --help, --version and what is wrong."""
     parser = argparse.ArgumentParser(
-        prog="python -m exchange",
+        prog="python -m exchange" if sys.argv[0].endswith("__main__.py") else None,
         description="The exchange of fireflyzmq: services register with it, and calls go through it.",
     )
     parser.add_argument(

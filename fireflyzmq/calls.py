@@ -102,9 +102,9 @@ class Destination:
 class Call(int):
     """One call: its number, where it is, and its outcome once it has one.
 
-    `channel` is None while the call is parked or has ended; `due` is the set that its deadline is kept in; `refusal`
-    is why an instance did not take it. Subclasses tell whoever waits in `finished`. Attributes that most calls never
-    set are the class's.
+    `channel` is None while the call is parked or has ended; `due` and `patience` are the sets that its deadline and
+    the end of its wait are kept in; `refusal` is why an instance did not take it. Subclasses tell whoever waits in
+    `finished`. Attributes that most calls never set are the class's.
     """
 
     destination: Destination
@@ -114,6 +114,7 @@ class Call(int):
     item: bytes = b""
     channel: Channel | None = None
     wait_until: float = 0.0
+    patience: set[Call] | None = None
     tried: tuple[Instance, ...] = ()
     refusal: Failure | None = None
     state: int = PENDING
@@ -228,13 +229,18 @@ class Calls:
             self._fail(call, call.refusal)
         elif now < call.wait_until:
             target.parked[int(call)] = call
-            self._deadlines.add(call, call.wait_until)
+            self._lose_patience_later(call)
         elif self.attached and not self.connected:
             self._fail(call, ExchangeLost("there is no connection to the exchange"))
         elif target.unconfirmed or not target.known:
             target.parked[int(call)] = call
         else:
             self._fail(call, call.refusal or ServiceUnavailable(f"nobody offers {target.key!r}"))
+
+    def _lose_patience_later(self, call: Call) -> None:
+        if call.patience is not None:
+            call.patience.discard(call)
+        call.patience = self._deadlines.add(call, call.wait_until)
 
     def _choose(self, destination: Destination, candidates: Sequence[Instance], now: float) -> Instance:
         if len(candidates) == 1:
@@ -247,6 +253,8 @@ class Calls:
         """Put a call that was parked, came back, or had to choose, under way to an instance."""
         number = int(call)
         call.destination.target.parked.pop(number, None)
+        if call.patience is not None:
+            call.patience.discard(call)
         if len(call.item) > self.message_limit:
             self._fail_size(call, len(call.item))
             return
@@ -410,6 +418,8 @@ class Calls:
             return
         number = int(call)
         call.due.discard(call)
+        if call.patience is not None:
+            call.patience.discard(call)
         call.destination.target.parked.pop(number, None)
         if call.channel is not None:
             call.channel.calls.pop(number, None)

@@ -164,6 +164,7 @@ class Channels:
         self._introduced: dict[bytes, dict[int, Binding]] = {}
         self._locals: dict[int, LocalService] = {}
         self._transfers = 0
+        self._turn_began = 0.0
         self._used = 0
         self._offset = 0.0
         self._backlog = 0
@@ -243,9 +244,14 @@ class Channels:
 
     def flush_all(self) -> None:
         """Everything said leaves, in the middle of a turn; nothing arrives."""
-        for channel in self._dirty:
+        dirty, self._dirty = self._dirty, []
+        for channel in dirty:
             self.flush_channel(channel)
-        self._dirty = []
+        self._turn_began = self._clock()
+
+    def begin_turn(self) -> None:
+        """Messages follow; what they make somebody say waits for the last of them, unless that takes long."""
+        self._turn_began = self._clock()
 
     def _loop_back(self, channel: Channel, body: bytes) -> None:
         """Let what one local service said arrive at the other."""
@@ -282,6 +288,8 @@ class Channels:
             self._backlog = backlog
             self._receive_body(channel, frames[1])
             self._worked_off(frames[1])
+            if self._dirty and self._clock() - self._turn_began > ANSWERS_WITHIN:
+                self.flush_all()
 
     def _worked_off(self, body: bytes) -> None:
         """Give the exchange back its credit for a body, when it has come to half a window."""
@@ -444,6 +452,11 @@ class Channels:
         self._introduced.setdefault(peer, {})[number] = binding
         for channel in self._by_peer.get(peer, {}).get(number, ()):
             channel.binding = binding
+
+    def rename_local(self, service: LocalService) -> None:
+        """A local service has another binding now: the other local services it is in touch with see that."""
+        for channel in self._by_peer.get(NOBODY, {}).get(service.number, ()):
+            channel.binding = service.binding
 
     def _open_incoming(self, peer: bytes, to: int, sender: int) -> Channel | None:
         local = self._locals.get(to)

@@ -279,7 +279,9 @@ class Connection:
             return
         if self._dealer is None or self.closed:
             return
-        if self.state != "connected" and reason != self.reason:
+        if self.state == "connected":
+            logger.warning("lost the exchange at %s (%s); trying again", self._address, reason)
+        elif reason != self.reason:
             logger.warning("no exchange at %s (%s); trying again", self._address, reason)
         dealer = self._dealer
         self._readable()
@@ -339,6 +341,7 @@ class Connection:
         except zmq.Again:
             pass
         self._turn_due = True  # what is sent meanwhile needs no turn of its own: one follows
+        self.session.channels.begin_turn()
         take, behind = self.session.channels.receive, len(messages)
         try:
             for frames in messages:
@@ -367,7 +370,7 @@ class Connection:
         self.close()
 
     def close(self, reason: str = "goodbye") -> None:
-        """Say goodbye and close the socket; calls in flight fail with ExchangeLost."""
+        """Close the services, which cancels their calls, say goodbye, and close the socket."""
         if self.closed or self.forked:
             return
         for service in list(self.session.services.values()):
@@ -385,6 +388,11 @@ class Connection:
 
 
 _all_connections: weakref.WeakSet[Connection] = weakref.WeakSet()
+
+
+def connections_of(loop: asyncio.AbstractEventLoop) -> list[Connection]:
+    """The connections of an event loop."""
+    return [connection for connection in _all_connections if connection.loop is loop]
 
 
 def _mark_forked() -> None:

@@ -60,6 +60,7 @@ class Endpoint:
         self._destination = destination
         self._target = destination.target
         self._target.holders.add(self)
+        self._target.idle = False
 
     def __getattr__(self, name: str) -> RemoteMethod:
         method = self._method(name, name)

@@ -133,6 +133,8 @@ class Exchange:
 
 def exchange_address(host: str | None = None, port: int | None = None) -> str:
     """The ZeroMQ address of host and port, of an address in the place of the host, or of the environment."""
+    if host == "" or (port is not None and not 0 < port < 65536):
+        raise ValueError(f"there is no exchange at host {host!r} and port {port}")
     if host is None:
         host = os.environ.get(ADDRESS_VARIABLE) or "localhost"
     if "://" in host:

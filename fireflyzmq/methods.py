@@ -96,8 +96,10 @@ class MethodTable:
             raise TypeError(f"{function!r} cannot be called")
         if name is None:
             name = getattr(function, "__name__", None)
+        if name is None or name == "<lambda>":
+            raise ValueError(f"{function!r} has no name of its own: give one, exportMethod(function, 'name')")
         problem = method_problem(name)
-        if problem is not None or name is None:
+        if problem is not None:
             raise ValueError(problem)
         if name.startswith("system."):
             raise ValueError(f"names that begin with 'system.' are reserved: {name!r}")

@@ -128,7 +128,8 @@ class Mirror:
     """Targets by what they watch, and the instances found through them by address."""
 
     def __init__(self, changed: Callable[[Target], None]) -> None:
-        self._changed = changed
+        self._tell = changed
+        self._held: dict[Target, None] | None = None
         self._targets: dict[Key, Target] = {}
         self._instances: dict[str, Instance] = {}
         self._local: dict[str, Instance] = {}
@@ -196,9 +197,18 @@ class Mirror:
         if not keep_missing:
             target.unconfirmed.clear()
         target.known = True
+        self._held = {target: None}  # whoever waits is to choose among all, not to take the first
         for instance in snapshot.values():
             self.present(instance)
-        self._changed(target)
+        held, self._held = self._held, None
+        for each in held:
+            self._tell(each)
+
+    def _changed(self, target: Target) -> None:
+        if self._held is None:
+            self._tell(target)
+        else:
+            self._held[target] = None
 
     def present(self, instance: Instance) -> None:
         """Take an instance that came or changed; its targets follow."""

@@ -33,6 +33,9 @@ from fireflyzmq.wire.names import EXCHANGE_NAME, check_name
 
 logger = logging.getLogger(__name__)
 
+_ANSWER_SECONDS = 5.0
+"""How long the exchange may take to say who is there."""
+
 SERVICE_VISIBLE = "visible"
 SERVICE_HIDDEN = "hidden"
 
@@ -129,6 +132,7 @@ class Service:
     def _finish_draining(self) -> None:
         if self._local.running:
             return
+        self._connection.session.channels.flush()  # the last answers to services of this process arrive
         self._close(DRAINED)
         if self._idle is not None and not self._idle.done():
             self._idle.set_result(None)
@@ -361,7 +365,8 @@ class Service:
         loop = asyncio.get_running_loop()
         patience = loop.time() + timeout
         while not target.ready:
-            waiting = patience - loop.time() if target.known else max(patience - loop.time(), 5.0)
+            asked = not target.known and self._connection.session.calls.connected
+            waiting = max(patience - loop.time(), _ANSWER_SECONDS if asked else 0.0)
             if waiting <= 0 or not await _change_of(target, loop, waiting):
                 break
         return [instance.binding for instance in target.ready]
@@ -417,6 +422,7 @@ class _Upcalls:
 
     def registered(self) -> None:
         service = self._service
+        service._refusal = None
         waiting, service._ready = service._ready, []
         for future in waiting:
             if not future.done():

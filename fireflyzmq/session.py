@@ -216,6 +216,7 @@ class Session:
         if groups != service.groups:
             service.regroup(groups)
             self._show(service)
+            self.channels.rename_local(service)
             if self.state == CONNECTED:
                 self._send((encode_control(command, service.number, *fields),))
 

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import Any, TypeVar
 
-from fireflyzmq.connection import Connection
+from fireflyzmq.connection import Connection, connections_of
 from fireflyzmq.embedded import EmbeddedExchange
 from fireflyzmq.exchange import EXCHANGE_CLIENT, Exchange
 
@@ -78,13 +78,18 @@ class Network:
     # Faults.
 
     def cut(self, exchange: Exchange) -> None:
-        """Cut a peer's connection; both sides notice at once."""
-        self._in_loop(self._links[exchange].part, "cut")
+        """Cut the connection of a peer, one that `exchange()` returned; both sides notice at once."""
+        self._in_loop(self._link(exchange).part, "cut")
 
     def restore(self, exchange: Exchange) -> None:
         """Connect a peer again that was cut."""
-        self._in_loop(self._links[exchange].join, self._embedded.join)
+        self._in_loop(self._link(exchange).join, self._embedded.join)
         self.run(exchange.connected())
+
+    def _link(self, exchange: Exchange) -> Connection:
+        if exchange not in self._links:
+            raise TypeError(f"a peer is what Network.exchange() returned, not {exchange!r}")
+        return self._links[exchange]
 
     def restart(self) -> None:
         """Kill the exchange and start a new one, which knows nothing; all peers are cut, and connect again."""
@@ -101,7 +106,7 @@ class Network:
             self.restore(exchange)
 
     def _threads_running(self) -> bool:
-        return any(connection.runner.threads_running for connection in self._links.values())
+        return any(connection.runner.threads_running for connection in connections_of(self.loop))
 
     def close(self) -> None:
         """Close all peers, the exchange and the loop."""
