@@ -13,6 +13,7 @@ from fireflyzmq.testing import ExchangeProcess, PythonProcess
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
 README = ROOT / "README.md"
+GUIDE = ROOT / "docs" / "guide.md"
 
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PRINTED = re.compile(r"^\s*print\(.*\)  # (.*)$", re.MULTILINE)
@@ -171,11 +172,15 @@ def test_the_service_and_its_caller_at_the_head_of_the_readme_work(exchange: Exc
         stop(process, signal.SIGTERM)
 
 
-@pytest.mark.parametrize("number", range(2, len(readme_programs())))
-def test_a_program_of_the_readme_prints_what_it_says(
-    exchange: ExchangeProcess, math: PythonProcess, tmp_path: Path, number: int
+def guide_programs() -> list[str]:
+    """The programs in the guide."""
+    return BLOCK.findall(GUIDE.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("text", [*readme_programs()[2:], *guide_programs()])
+def test_a_program_of_the_documentation_prints_what_it_says(
+    exchange: ExchangeProcess, math: PythonProcess, tmp_path: Path, text: str
 ) -> None:
-    text = readme_programs()[number]
     program = tmp_path / "test_program.py"
     program.write_text(text, encoding="utf-8")
     if "def test_" in text:
