@@ -321,7 +321,7 @@ class RoutingCore:
             reason = f"this exchange speaks wire version {VERSION}, the peer {spoken[:8]}"
             self._refuse(key, "version", reason, process)
             return
-        if len(self.peers) >= self.limits.peers:
+        if len(self.peers) >= self.limits.peers + bool(self._operator):  # which does not count
             self._refuse(key, "limit", f"there are {len(self.peers)} peers already", process)
             return
         self._refused.discard(key)

@@ -30,6 +30,9 @@ HEARTBEAT_TIMEOUT_MS: Final = 1500
 PROBE_AFTER: Final = (0.0, 0.002, 0.01, 0.05, 0.25)
 """Seconds after a disconnection at which peers are probed: the event comes before the pipe's end is seen."""
 
+PROBE_SECONDS: Final = 1e-4
+"""Seconds, for each peer, between one probing of all and the next: some 10 µs of it is work."""
+
 MESSAGES_AT_ONCE: Final = 1000
 """Messages read before the time and other work get their turn."""
 
@@ -55,6 +58,7 @@ class Server:
         self._local: dict[bytes, Receive] = {}
         self._locals = 0
         self._probes: list[float] = []
+        self._probed_at = float("-inf")
         self._unread = False
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
         self._socket = self._open_socket()
@@ -188,14 +192,17 @@ class Server:
         except zmq.Again:
             pass
         if events:
-            now = self.clock()
-            self._probes = [now + delay for delay in PROBE_AFTER]
+            spacing = len(self.core.peers) * PROBE_SECONDS
+            first = max(self.clock(), self._probed_at + spacing)
+            later = [first + delay for delay in PROBE_AFTER if delay == 0 or delay > spacing]
+            self._probes = sorted({*(when for when in self._probes if when < first), *later})
 
     def _probe(self) -> None:
         """Send each peer an empty message, which means nothing: who cannot be reached is gone.
 
         Everything that has come has been read by now, a dead peer's last answers too.
         """
+        self._probed_at = self.clock()
         for key in list(self.core.peers):
             if key not in self._local:
                 try:

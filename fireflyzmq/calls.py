@@ -138,7 +138,6 @@ class Calls:
         self.attached = False
         self.message_limit = MAX_MESSAGE
         self.queue_limit = 2 * MAX_MESSAGE
-        self.late = 0
         self._channels = channels
         self._clock = clock
         self._make = make
@@ -162,9 +161,9 @@ class Calls:
         number = int.__int__(call)
         try:
             if kwargs:
-                item = self._pack([REQUEST, number, method, list(args), kwargs, call.deadline + channel.offset])
+                item = self._pack([REQUEST, number, method, list(args), kwargs, call.deadline + channel.offset_out])
             else:
-                item = self._pack([REQUEST, number, method, list(args), call.deadline + channel.offset])
+                item = self._pack([REQUEST, number, method, list(args), call.deadline + channel.offset_out])
         except Exception as error:  # msgpack's own errors, or whatever a user's encoder raises
             self._fail_encoding(call, error)
             return call
@@ -264,7 +263,7 @@ class Calls:
         caller = call.destination.caller
         channel = instance.channels.get(caller.number) or self._channels.open(caller, instance)
         call.tried = (*call.tried, instance)
-        call.item = call.item[:-8] + _float64.pack(call.deadline + channel.offset)
+        call.item = call.item[:-8] + _float64.pack(call.deadline + channel.offset_out)
         call.channel = channel
         channel.calls[number] = call
         self._channels.append(channel, call.item, number)
@@ -284,8 +283,7 @@ class Calls:
     def receive_response(self, channel: Channel, number: int, value: Any) -> None:
         """An answer: the call ends with its value, when it is the one that this channel's service was asked."""
         call = channel.calls.pop(number, None)
-        if call is None:
-            self.late += 1
+        if call is None:  # it has ended, or was never this channel's
             return
         call.due.discard(call)
         call.channel = None
@@ -301,8 +299,8 @@ class Calls:
             return
         call = channel.calls.get(number)
         if call is None:
-            self.late += 1
-        elif kind == FAILURE:
+            return
+        if kind == FAILURE:
             self._fail(call, _failure_of(item))
         elif kind == NOT_ACCEPTED:
             self._try_elsewhere(call, _not_accepted(item))

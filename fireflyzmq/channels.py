@@ -67,7 +67,9 @@ class Channel:
     """One local service in touch with one other service.
 
     `calls` holds the local service's calls that have not ended, `serving` the requests it is serving, by their numbers
-    at the caller's side. `offset` is what turns a deadline here into the exchange's time.
+    at the caller's side. The offsets turn a deadline
+    here into the exchange's time (`offset_out`), and back (`offset_in`): the bounds of what is known, so that being
+    wrong only makes a deadline later for whoever serves.
     """
 
     __slots__ = (
@@ -79,7 +81,8 @@ class Channel:
         "items",
         "local",
         "number",
-        "offset",
+        "offset_in",
+        "offset_out",
         "out_head",
         "parts",
         "parts_of",
@@ -89,12 +92,15 @@ class Channel:
         "waiting",
     )
 
-    def __init__(self, local: LocalService, peer: bytes, number: int, binding: Binding, offset: float) -> None:
+    def __init__(
+        self, local: LocalService, peer: bytes, number: int, binding: Binding, least: float, most: float
+    ) -> None:
         self.local = local
         self.peer = peer
         self.number = number
         self.binding = binding
-        self.offset = offset
+        self.offset_in = least
+        self.offset_out = most
         self.out_head = envelope_head(peer, number, local.number)
         self.in_head = envelope_head(peer, local.number, number)
         self.instance: Instance | None = None
@@ -166,7 +172,7 @@ class Channels:
         self._transfers = 0
         self._turn_began = 0.0
         self._used = 0
-        self._offset = 0.0
+        self._offsets = 0.0, 0.0
         self._backlog = 0
 
     # Outgoing.
@@ -241,6 +247,11 @@ class Channels:
         for _ in range(len(self._looped)):
             self._loop_back(*self._looped.popleft())
         return bool(self._looped or self._dirty)
+
+    def dry(self, service: LocalService) -> bool:
+        """Whether everything that a local service has said has left."""
+        looped = any(channel.local is service for channel, _ in self._looped)
+        return not looped and not any(channel.items or channel.waiting for channel in service.channels)
 
     def flush_all(self) -> None:
         """Everything said leaves, in the middle of a turn; nothing arrives."""
@@ -470,7 +481,7 @@ class Channels:
         return self._add(local, peer, sender, binding)
 
     def _add(self, local: LocalService, peer: bytes, number: int, binding: Binding) -> Channel:
-        channel = Channel(local, peer, number, binding, 0.0 if peer == NOBODY else self._offset)
+        channel = Channel(local, peer, number, binding, *((0.0, 0.0) if peer == NOBODY else self._offsets))
         self._by_head[channel.in_head] = channel
         self._by_peer.setdefault(peer, {}).setdefault(number, set()).add(channel)
         local.channels.add(channel)
@@ -482,9 +493,9 @@ class Channels:
         for each in [number] if number else list(numbers):
             for channel in list(numbers.get(each, ())):
                 self._close(channel, reason)
-        if number:
-            self._introduced.get(peer, {}).pop(number, None)
-        else:
+        introduced = self._introduced.get(peer, {})
+        introduced.pop(number, None)
+        if number == 0 or not introduced:
             self._introduced.pop(peer, None)
 
     def remove_local(self, service: LocalService, reason: str) -> None:
@@ -494,9 +505,9 @@ class Channels:
         for channel in list(service.channels):
             self._close(channel, reason)
 
-    def opened(self, credit: int, offset: float) -> None:
-        """The connection is there: so much credit, and so far ahead of our clock is the exchange's."""
-        self._offset = offset
+    def opened(self, credit: int, least: float, most: float) -> None:
+        """The connection is there: so much credit, and the exchange's clock is so far ahead, at least and at most."""
+        self._offsets = least, most
         self._used = 0
         self.credit = 0
         self.grant(credit)

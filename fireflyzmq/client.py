@@ -98,6 +98,9 @@ class Client:
             raise
 
     def _run(self, coroutine: Any, timeout: float) -> Any:
+        if threading.current_thread() is self._thread:
+            coroutine.close()
+            raise RuntimeError("a client's blocking calls are not for the client's own thread")
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout)
 
     def _stop(self) -> None:
@@ -139,8 +142,8 @@ class Client:
     def close(self) -> None:
         """Say goodbye and end the thread. Again is harmless."""
         if not self._closed and not self._peer._connection.forked:
-            self._closed = True
             self._run(self._peer.leave(), 5)
+            self._closed = True
             self._stop()
 
     def _check(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import logging
 import os
 import random
@@ -37,6 +38,11 @@ GOODBYE_SECONDS = 1.0
 
 FIRST_BACKOFF = 0.05
 """Seconds before the first attempt to connect again; it doubles, with jitter, up to the connection's longest."""
+
+_FORKED = "this process was forked after the connection was made; make a new one in the child"
+
+ATTEMPT_SECONDS = 5.0
+"""How long an attempt to connect may take until the exchange says welcome."""
 
 LOOP_SECONDS = 30.0
 """How long another thread waits for the loop to do something for it."""
@@ -69,6 +75,9 @@ class Connection:
         self.reason = "not connected yet"
         self.on_change: Callable[[str, str], None] = lambda state, reason: None
         self.forked = False
+        self.nameless: object = None
+        self.on_close: Callable[[], None] = lambda: None
+        self._context = contextvars.Context()  # what the loop calls belongs to no request
         self._turn_due = False
         self.thread = threading.get_ident()
         self._local_pack = threading.local()
@@ -80,6 +89,7 @@ class Connection:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = float("inf")
         self._retry: asyncio.TimerHandle | None = None
+        self._attempt: asyncio.TimerHandle | None = None
         self._left: asyncio.Future[None] | None = None
         self.runner = LoopRunner(loop, self.call_from_anywhere)
         self.session = Session(
@@ -92,6 +102,7 @@ class Connection:
             process=f"{sockets.gethostname()}:{os.getpid()}:{os.path.basename(sys.argv[0] or 'python')}",  # noqa: PTH119
         )
         self.runner.finish = self.session.serving.finish
+        self.session.serving.debug = loop.get_debug()
         _all_connections.add(self)
 
     # Calling.
@@ -127,7 +138,7 @@ class Connection:
 
     def _unusable(self, caller: LocalService) -> str:
         if self.forked:
-            return "this process was forked after the connection was made; make a new one in the child"
+            return _FORKED
         return f"service {caller.name!r} is closed"
 
     def watch(self, kind: int, key: str) -> Target:
@@ -141,6 +152,8 @@ class Connection:
         """Run a function in the loop and give its result: at once in the loop's thread, otherwise by waiting."""
         if threading.get_ident() == self.thread:
             return function(*args)
+        if self.forked or self.closed or self.loop.is_closed():
+            raise RuntimeError(_FORKED if self.forked else "the connection is closed")
         outcome: Future[Result] = Future()
 
         def run() -> None:
@@ -165,14 +178,14 @@ class Connection:
     def call_from_anywhere(self, function: Callable[..., Any], *args: Any) -> None:
         """Run a function in the loop, whatever thread this is."""
         try:
-            self.loop.call_soon_threadsafe(function, *args)
+            self.loop.call_soon_threadsafe(function, *args, context=contextvars.Context())
         except RuntimeError:  # the loop is closed, and nobody is left to tell
             logger.debug("%r came after the loop had closed", function)
 
     def _wake(self) -> None:
         if not self._turn_due:
             self._turn_due = True
-            self.loop.call_soon(self._turn)
+            self.loop.call_soon(self._turn, context=self._context)
 
     def _turn(self) -> None:
         """End of the loop's turn: what was said leaves, and the timer is set to what is due next.
@@ -196,7 +209,7 @@ class Connection:
             if self._timer is not None:
                 self._timer.cancel()
             self._timer_at = due
-            self._timer = self.loop.call_at(due, self._expire)
+            self._timer = self.loop.call_at(due, self._expire, context=self._context)
 
     def _expire(self) -> None:
         self._timer = None
@@ -209,6 +222,8 @@ class Connection:
             self.state, self.reason = state, reason
         if state == "connected":
             self._backoff = FIRST_BACKOFF
+            if self._attempt is not None:
+                self._attempt.cancel()
             logger.info("connected to the exchange at %s", self._address or "this process")
         elif state == "refused":
             self._lose(f"refused: {reason}")
@@ -228,7 +243,7 @@ class Connection:
             raise ValueError(f"the longest back-off is more than 0 seconds, not {longest_backoff!r}")
         self._longest_backoff = longest_backoff
         self.session.attach()
-        self._open(address)
+        contextvars.Context().run(self._open, address)
         self._address = address
 
     def join(self, join: Callable[[Receive], Link]) -> None:
@@ -258,6 +273,7 @@ class Connection:
             self.session.disconnected(reason)
 
     def _open(self, address: str) -> None:
+        self._attempt = self.loop.call_later(ATTEMPT_SECONDS, self._lose, "no welcome", context=self._context)
         self._dealer = dealer = Dealer(address)
         descriptor, monitor = dealer.descriptors
         self.loop.add_reader(descriptor, self._readable)
@@ -290,15 +306,25 @@ class Connection:
         self._close_socket(0)
         self.reason = reason
         self.session.disconnected(reason)
+        self._retry_later()
+
+    def _retry_later(self) -> None:
         delay = self._backoff * random.uniform(0.5, 1.0)
         self._backoff = min(self._backoff * 2, self._longest_backoff)
-        self._retry = self.loop.call_later(delay, self._reopen)
+        self._retry = self.loop.call_later(delay, self._reopen, context=self._context)
 
     def _reopen(self) -> None:
-        if self._dealer is None and not self.closed and self._address is not None:
-            self._open(self._address)
+        if self._dealer is not None or self.closed or self._address is None:
+            return
+        try:
+            contextvars.Context().run(self._open, self._address)
+        except (zmq.ZMQError, OSError, ValueError) as error:  # out of descriptors, say
+            logger.warning("cannot open a socket (%s); trying again", error)
+            self._retry_later()
 
     def _close_socket(self, linger_ms: int) -> None:
+        if self._attempt is not None:
+            self._attempt.cancel()
         dealer, self._dealer = self._dealer, None
         if dealer is not None:
             for descriptor in dealer.descriptors:
@@ -363,10 +389,12 @@ class Connection:
         """Say goodbye, wait until the exchange has heard it, and close: so nothing said before is lost."""
         for service in list(self.session.services.values()):
             self.session.close_service(service)
-        if self.session.goodbye():
+        if self._left is not None:  # somebody else has said it
+            await asyncio.wait([self._left], timeout=GOODBYE_SECONDS)
+        elif self.session.goodbye():
             self._left = self.loop.create_future()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._left, GOODBYE_SECONDS)
+                await asyncio.wait_for(asyncio.shield(self._left), GOODBYE_SECONDS)
         self.close()
 
     def close(self, reason: str = "goodbye") -> None:
@@ -385,6 +413,7 @@ class Connection:
             if timer is not None:
                 timer.cancel()
         self.runner.close()
+        self.on_close()
 
 
 _all_connections: weakref.WeakSet[Connection] = weakref.WeakSet()

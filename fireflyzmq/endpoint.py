@@ -83,9 +83,6 @@ class Endpoint:
     def __eq__(self, other: object) -> bool:
         return not self if other is None else self is other
 
-    def __ne__(self, other: object) -> bool:
-        return not self == other
-
     def __hash__(self) -> int:
         return id(self)
 

@@ -160,22 +160,38 @@ _homes: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Home] = weakref.We
 def _claim(loop: asyncio.AbstractEventLoop, default: bool) -> Connection:
     """The connection for a new exchange: what services without one have used so far, otherwise a new one."""
     home = _homes.get(loop)
-    if home is not None and not home.claimed and not home.connection.closed:
+    if home is not None and not home.claimed:
         home.claimed = True
+        dispatcher = dispatcher_of(loop)
+        if dispatcher is not None:
+            dispatcher.remove(home.connection)  # the exchange sees to it now
         return home.connection
     connection = Connection(loop)
-    if home is None or home.connection.closed or default:
-        _homes[loop] = _Home(connection, claimed=True)
+    if home is None or default:
+        _settle(connection, claimed=True)
     return connection
+
+
+def _settle(connection: Connection, claimed: bool) -> None:
+    """Make a connection the home of its loop, until it is closed."""
+    home = _homes[connection.loop] = _Home(connection, claimed)
+
+    def leave() -> None:
+        if _homes.get(connection.loop) is home:
+            del _homes[connection.loop]
+
+    connection.on_close = leave
 
 
 def default_connection() -> Connection:
     """The connection of services made here that name no exchange."""
     loop = current_loop()
     home = _homes.get(loop)
-    if home is None or home.connection.closed:
-        home = _homes[loop] = _Home(Connection(loop), claimed=False)
-        dispatcher = dispatcher_of(loop)
-        if dispatcher is not None:
-            dispatcher.add(home.connection)
-    return home.connection
+    if home is not None:
+        return home.connection
+    connection = Connection(loop)
+    _settle(connection, claimed=False)
+    dispatcher = dispatcher_of(loop)
+    if dispatcher is not None:
+        dispatcher.add(connection)
+    return connection

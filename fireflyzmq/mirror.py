@@ -198,9 +198,11 @@ class Mirror:
             target.unconfirmed.clear()
         target.known = True
         self._held = {target: None}  # whoever waits is to choose among all, not to take the first
-        for instance in snapshot.values():
-            self.present(instance)
-        held, self._held = self._held, None
+        try:
+            for instance in snapshot.values():
+                self.present(instance)
+        finally:
+            held, self._held = self._held, None
         for each in held:
             self._tell(each)
 

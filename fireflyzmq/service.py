@@ -33,6 +33,9 @@ from fireflyzmq.wire.names import EXCHANGE_NAME, check_name
 
 logger = logging.getLogger(__name__)
 
+_DRY_SECONDS = 0.01
+"""How often a draining service looks whether its last answers have left."""
+
 _ANSWER_SECONDS = 5.0
 """How long the exchange may take to say who is there."""
 
@@ -69,6 +72,7 @@ class Service:
         self._connection: Connection = connection
         self._timers = Timers(connection.loop, name or "a nameless service")
         self._suspended: dict[str, tuple[Request, Callable[..., Any] | None]] = {}
+        self._suspended_kept = 100
         self._ready: list[asyncio.Future[None]] = []
         self._idle: asyncio.Future[None] | None = None
         self._refusal: RegistrationRefused | None = None
@@ -132,7 +136,11 @@ class Service:
     def _finish_draining(self) -> None:
         if self._local.running:
             return
-        self._connection.session.channels.flush()  # the last answers to services of this process arrive
+        channels = self._connection.session.channels
+        channels.flush()
+        if not channels.dry(self._local):  # answers still wait for credit
+            self._connection.loop.call_later(_DRY_SECONDS, self._finish_draining)
+            return
         self._close(DRAINED)
         if self._idle is not None and not self._idle.done():
             self._idle.set_result(None)
@@ -151,6 +159,8 @@ class Service:
     def _close(self, reason: str) -> None:
         self._timers.cancel_all()
         self._connection.run_in_loop(self._connection.session.close_service, self._local, reason)
+        for name in self._local.methods.names():
+            self._drop_pool(name)
 
     def _check_open(self) -> None:
         if self._local.closed:
@@ -235,14 +245,19 @@ class Service:
         With a callback, its result is the answer: `callback(id)`, or `callback()`. Raises, to leave the method.
         """
         request = self.currentRequest()
+        self._forget_ended()
         self._suspended[request.id] = (request, callback)
         raise Suspended
 
     def resumeResponse(self, id: str, value: Any = None) -> bool:
         """Answer a suspended request with its callback's result, or with `value`. What the callback raises fails it.
 
-        False, and nothing happens, when the request has ended: its caller gave up, or it was answered already.
+        False, and nothing happens, when the request has ended: its caller gave up, or it was answered already. May be
+        called in any thread; the callback runs in the loop.
         """
+        return self._connection.run_in_loop(self._resume, id, value)
+
+    def _resume(self, id: str, value: Any) -> bool:
         request, callback = self._take_suspended(id)
         if request is None:
             return False
@@ -265,20 +280,30 @@ class Service:
         return True
 
     def cancelResponse(self, id: str, code: int, description: str = "", details: Any = None) -> bool:
-        """Answer a suspended request with a failure; False when it has ended."""
+        """Answer a suspended request with a failure; False when it has ended. May be called in any thread."""
+        failure = Failure(code, description, details)
+        return self._connection.run_in_loop(self._fail_suspended, id, failure)
+
+    def _fail_suspended(self, id: str, failure: Failure) -> bool:
         request, _ = self._take_suspended(id)
         if request is None:
             return False
-        self._connection.session.serving.finish(request, None, Failure(code, description, details))
+        self._connection.session.serving.finish(request, None, failure)
         return True
 
     def _take_suspended(self, id: str) -> tuple[Request | None, Callable[..., Any] | None]:
-        """A suspended request that still waits, and its callback. Forgets those that have ended meanwhile."""
-        serving = self._connection.session.serving
-        for other, (request, _) in list(self._suspended.items()):
-            if not serving.suspended(request):
-                del self._suspended[other]
-        return self._suspended.pop(id, (None, None))
+        """A suspended request that still waits, and its callback."""
+        request, callback = self._suspended.pop(id, (None, None))
+        if request is not None and not self._connection.session.serving.suspended(request):
+            return None, None
+        return request, callback
+
+    def _forget_ended(self) -> None:
+        """Forget suspended requests that have ended, each time their number has doubled."""
+        if len(self._suspended) > self._suspended_kept:
+            serving = self._connection.session.serving
+            self._suspended = {id: entry for id, entry in self._suspended.items() if serving.suspended(entry[0])}
+            self._suspended_kept = max(100, 2 * len(self._suspended))
 
     # Calling.
 
@@ -364,7 +389,7 @@ class Service:
         target = self._connection.watch(BY_NAME, name)
         loop = asyncio.get_running_loop()
         patience = loop.time() + timeout
-        while not target.ready:
+        while not target.ready or (not target.known and self._connection.session.calls.connected):
             asked = not target.known and self._connection.session.calls.connected
             waiting = max(patience - loop.time(), _ANSWER_SECONDS if asked else 0.0)
             if waiting <= 0 or not await _change_of(target, loop, waiting):
@@ -501,15 +526,12 @@ def detached() -> Iterator[None]:
         current_request.reset(token)
 
 
-_process_services: dict[int, Service] = {}
-
-
 def serviceEndPoint(nameOrBinding: str | Binding | Service, **options: Any) -> Endpoint:
     """An endpoint of a nameless service of this process; options as for `Service.serviceEndPoint`."""
     connection = default_connection()
-    service = _process_services.get(id(connection))
-    if service is None or service._connection is not connection or service._local.closed:
-        service = _process_services[id(connection)] = Service("")
+    service = connection.nameless
+    if not isinstance(service, Service) or service._local.closed:
+        service = connection.nameless = Service("")
     return service.serviceEndPoint(nameOrBinding, **options)
 
 

@@ -187,7 +187,7 @@ class Serving:
         """
         number, name, args = item[1], item[2], item[3]
         kwargs: dict[str, Any] = item[4] if len(item) > 5 else _NO_KEYWORDS
-        deadline = item[-1] - channel.offset
+        deadline = item[-1] - channel.offset_in
         if type(number) is not int or type(name) is not str or type(args) is not list or type(kwargs) is not dict:
             raise ProtocolError("a request's fields have the wrong types")
         if number in channel.serving or not deadline < now + MAX_TIMEOUT:
@@ -368,8 +368,13 @@ class Serving:
 
     def _answer_error(self, request: Request, error: BaseException) -> None:
         """Turn what a method raised into its caller's failure; the traceback stays in this process's log."""
-        if isinstance(error, Failure):
+        if isinstance(error, Failure) and (error.id is None or error.kind == "Failure"):
             failure = error
+        elif isinstance(
+            error, Failure
+        ):  # why a call that the method made failed says nothing of its caller's: that ran
+            details = {"type": error.kind, "message": _text(error), "code": error.code}
+            failure = ApplicationFailure(f"{error.kind}: {details['message']}", details, request.service.name)
         elif type(error).__name__ == "CancelledError":
             failure = RequestCancelled("the method was cancelled where it runs")
         else:

@@ -20,7 +20,6 @@ from fireflyzmq.serving import MAX_REQUESTS, LocalService, Owner, Runner, Servin
 from fireflyzmq.wire.binding import Binding
 from fireflyzmq.wire.commands import (
     ABSENT,
-    BY_NAME,
     CLOSE,
     COMMAND_NAMES,
     CREDIT,
@@ -239,6 +238,8 @@ class Session:
         self.channels.flush_all()
         self.services.pop(service.number, None)
         self._by_name[service.name].remove(service)
+        if not self._by_name[service.name]:
+            del self._by_name[service.name]
         self.channels.remove_local(service, reason)
         if self.state == CONNECTED:
             self._send((encode_control(CLOSE, service.number, reason),))
@@ -314,8 +315,6 @@ class Session:
     def _receive_welcome(self, welcome: dict[str, Any]) -> None:
         now = self._clock()
         self.peer_id = welcome["peer"]
-        round_trip = now - self._greeted_at
-        offset = welcome["now"] + round_trip / 2 - now
         self.calls.message_limit = self.serving.message_limit = welcome.get("message", self.calls.message_limit)
         self.state = CONNECTED
         self.calls.connected = True
@@ -326,7 +325,7 @@ class Session:
         if self._was_connected:
             self._grace_until = now + GRACE
         self._was_connected = True
-        self.channels.opened(welcome["window"], offset)
+        self.channels.opened(welcome["window"], welcome["now"] - now, welcome["now"] - self._greeted_at)
         self._changed("connected", "")
 
     def _receive_refused(self, code: str, reason: str, details: dict[str, Any]) -> None:
@@ -373,8 +372,3 @@ class Session:
 
     def _receive_gone(self, peer: bytes, number: int, reason: str) -> None:
         self.channels.gone(peer, number, reason)
-
-    def find_name(self, name: str) -> list[Binding]:
-        """The bindings of a watched name that are there now."""
-        target = self.mirror.target(BY_NAME, name)
-        return [instance.binding for instance in target.ready] if target is not None else []

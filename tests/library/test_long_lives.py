@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
+import time
 from typing import Any
 
-from fireflyzmq import Failure, Service
+import pytest
+
+from fireflyzmq import ApplicationFailure, Failure, Service
 from fireflyzmq.testing import Network
 
 
@@ -67,3 +71,87 @@ def test_a_service_that_was_refused_is_ready_when_its_name_is_free() -> None:
         network.run(loser.ready())
         caller = Service(exchange=network.exchange())
         assert network.run(caller.lookup("solo", 1)) == [loser.serviceBinding()]
+
+
+def test_a_draining_service_delivers_answers_that_wait_for_credit() -> None:
+    with Network() as network:
+        ran: list[str] = []
+        caller = Service(exchange=network.exchange())
+        services = {}
+        for name in ("a", "b"):
+            service = services[name] = Service("large", exchange=network.exchange())
+
+            async def make(name: str = name) -> bytes:
+                ran.append(name)
+                await asyncio.sleep(1)
+                return bytes(10_000_000)
+
+            service.exportMethod(make)
+        endpoint: Any = caller.serviceEndPoint("large", wait=1)
+
+        async def main() -> bytes:
+            id = endpoint.make()
+            while not ran:
+                await asyncio.sleep(0.01)
+            services[ran[0]].drain()
+            answer: bytes = await id
+            return answer
+
+        assert len(network.run(main())) == 10_000_000
+        assert len(ran) == 1
+
+
+def test_a_failure_of_a_call_that_a_method_made_is_not_its_own() -> None:
+    with Network() as network:
+        service, caller = Service("front", exchange=network.exchange()), Service(exchange=network.exchange())
+
+        @service.exportMethod  # type: ignore[untyped-decorator]
+        async def fetch() -> object:
+            return await service.serviceEndPoint("nobody").fetch()
+
+        endpoint: Any = caller.serviceEndPoint("front", wait=1)
+        with pytest.raises(ApplicationFailure) as caught:
+            network.run(endpoint.fetch())
+        assert caught.value.details["type"] == "ServiceUnavailable"
+
+
+def test_a_suspended_response_may_be_resumed_from_a_thread() -> None:
+    with Network() as network:
+        service, caller = Service("later", exchange=network.exchange()), Service(exchange=network.exchange())
+        resumed: list[bool] = []
+
+        @service.exportMethod  # type: ignore[untyped-decorator]
+        def later() -> None:
+            id = service.currentRequest().id
+            network.loop.run_in_executor(None, lambda: resumed.append(service.resumeResponse(id, "now")))
+            service.suspendResponse()
+
+        @service.exportMethod(threads=1)  # type: ignore[untyped-decorator]
+        def hold() -> None:
+            while not resumed:
+                time.sleep(0.001)
+
+        endpoint: Any = caller.serviceEndPoint("later", wait=1)
+        network.run(caller.lookup("later", 1))
+        held = endpoint.hold()  # a thread at work keeps the clock from jumping over the other
+        assert network.run(endpoint.later()) == "now"
+        network.run(held)
+
+
+def test_a_peer_that_was_busy_while_it_was_made_welcome_serves_short_deadlines() -> None:
+    with Network() as network:
+        service = Service("math", exchange=network.exchange())
+        service.exportMethod(lambda: "here", "where")
+        slow = network.exchange()
+        network.cut(slow)
+        session = slow.connection.session
+        connected = session.connected
+
+        def busy_after_hello() -> None:
+            connected()
+            network.loop.jump(4.0)
+
+        session.connected = busy_after_hello  # type: ignore[method-assign]
+        network.restore(slow)
+        caller = Service(exchange=slow)
+        assert network.run(caller.serviceEndPoint("math", timeout=0.5, wait=0.4).where()) == "here"
