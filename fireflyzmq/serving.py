@@ -370,9 +370,7 @@ class Serving:
         """Turn what a method raised into its caller's failure; the traceback stays in this process's log."""
         if isinstance(error, Failure) and (error.id is None or error.kind == "Failure"):
             failure = error
-        elif isinstance(
-            error, Failure
-        ):  # why a call that the method made failed says nothing of its caller's: that ran
+        elif isinstance(error, Failure):  # of a call that the method made: its own caller's did run
             details = {"type": error.kind, "message": _text(error), "code": error.code}
             failure = ApplicationFailure(f"{error.kind}: {details['message']}", details, request.service.name)
         elif type(error).__name__ == "CancelledError":
