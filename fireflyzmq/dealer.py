@@ -17,6 +17,9 @@ from zmq.utils.monitor import parse_monitor_message
 HEARTBEAT_INTERVAL_MS: Final = 500
 HEARTBEAT_TIMEOUT_MS: Final = 1500
 CONNECT_TIMEOUT_MS: Final = 3000
+MAX_SOCKETS: Final = 60_000
+"""ZeroMQ's own bound is 1,023, and a connection takes three sockets with its monitor."""
+
 GOODBYE_LINGER_MS: Final = 1000
 """How long the last messages may take to leave after a goodbye."""
 
@@ -48,6 +51,7 @@ class _Sockets:
         """A new socket; after a fork the child's first one begins anew."""
         if self._context is None or self._process != os.getpid():
             self._context = zmq.Context()
+            self._context.set(zmq.MAX_SOCKETS, MAX_SOCKETS)
             self._process = os.getpid()
             self._open = 0
             atexit.register(self._finish, self._process)
