@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
+from fireflyzmq.returned import ReturnedAnswers
 from fireflyzmq.wire.codec import new_pack, unpack, unpack_raw
 from fireflyzmq.wire.commands import (
     CANCEL,
@@ -22,6 +23,7 @@ from fireflyzmq.wire.commands import (
     MAX_FRAME,
     MAX_MESSAGE,
     PART,
+    QUEUE_FULL,
     REQUEST,
     RESPONSE,
     TARGET_GONE,
@@ -135,6 +137,7 @@ class ServingSide(Protocol):
     def refuse_undecodable(self, channel: Channel, number: int, problem: str) -> None: ...
     def cancel_channel(self, channel: Channel) -> None: ...
     def load_item(self, service: LocalService) -> bytes | None: ...
+    def cut_answer_item(self, number: int) -> bytes: ...
 
 
 class Channels:
@@ -169,7 +172,7 @@ class Channels:
         self._looped: deque[tuple[Channel, bytes]] = deque()
         self._introduced: dict[bytes, dict[int, Binding]] = {}
         self._locals: dict[int, LocalService] = {}
-        self._transfers = 0
+        self._returned = ReturnedAnswers()
         self._turn_began = 0.0
         self._used = 0
         self._offsets = 0.0, 0.0
@@ -180,7 +183,8 @@ class Channels:
     def append(self, channel: Channel, item: bytes, number: int = 0) -> None:
         """Say an item on a channel; it leaves at the end of the turn, or when a frame is full.
 
-        `number` is the call's for a request, 0 for everything else; the call is told when a part of it comes back.
+        `number` is the call's for a request, the negative one for an answer, 0 for everything else: it says whose part
+        has come back.
         """
         size = len(item)
         if channel.size + size > MAX_BODY:
@@ -194,18 +198,15 @@ class Channels:
         items = channel.items
         items.append(item)
         channel.size += size
-        if number and len(items) >= REQUESTS_AT_ONCE and 2 * len(items) >= len(channel.calls):
+        if number > 0 and len(items) >= REQUESTS_AT_ONCE and 2 * len(items) >= len(channel.calls):
             self.flush_channel(channel)
 
     def _append_parts(self, channel: Channel, item: bytes, number: int) -> None:
         """Send an item that no frame holds as parts, each an envelope of its own.
 
-        They carry the call's number, or a negative one that tells this item from others.
+        They carry the call's number, for an answer the negative one, which tells them from the parts of others.
         """
         step = MAX_BODY - 64
-        if number == 0:
-            self._transfers += 1
-            number = -self._transfers
         for index, start in enumerate(range(0, len(item), step)):
             last = start + step >= len(item)
             channel.items.append(self._pack([PART, number, index, last, item[start : start + step]]))
@@ -429,10 +430,26 @@ class Channels:
             self._not_delivered(channel, packed, reason)
 
     def _not_delivered(self, channel: Channel, packed: bytes, reason: int) -> None:
-        """Tell the call of an item that it certainly did not arrive whole."""
+        """Tell the call of an item that it certainly did not arrive whole; an answer is sent again a little later."""
         kind, number = unpack_raw(packed)[:2]
-        if kind in (REQUEST, PART):
+        if kind == REQUEST or (kind == PART and number > 0):
             self.calls.receive_returned(channel, number, reason)
+        elif reason == QUEUE_FULL:
+            if kind == PART:
+                packed = self.serving.cut_answer_item(-number)
+            self._returned.keep(channel, packed, self._clock())
+            self.wake()
+
+    def next_deadline(self) -> float | None:
+        """When `expire` has something to do next."""
+        return self._returned.due
+
+    def expire(self, now: float) -> None:
+        """Send the answers again that found their callers' queues full."""
+        if self._returned.due is not None and self._returned.due <= now:
+            for channel, packed in self._returned.take():
+                if self._by_head.get(channel.in_head) is channel:
+                    self.append(channel, packed)
 
     def backlog(self) -> int:
         """How many messages have been read and not yet worked off."""

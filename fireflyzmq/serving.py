@@ -364,7 +364,12 @@ class Serving:
         """Put an answer on its way; nobody waits for one to a one-way call, or from a service that is closed."""
         if request.number and not request.service.closed:
             request.channel.answers += 1
-            self._channels.append(request.channel, item)
+            self._channels.append(request.channel, item, -request.number)
+
+    def cut_answer_item(self, number: int) -> bytes:
+        """What a caller gets in the place of an answer of which a part could not be delivered."""
+        failure = MessageTooLarge("the answer did not fit into the caller's queue")
+        return self._pack([FAILURE, number, *failure_to_fields(failure)])
 
     def _answer_error(self, request: Request, error: BaseException) -> None:
         """Turn what a method raised into its caller's failure; the traceback stays in this process's log."""

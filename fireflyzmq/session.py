@@ -151,6 +151,7 @@ class Session:
         now = self._clock()
         self.calls.expire(now)
         self.serving.expire(now)
+        self.channels.expire(now)
         if self._grace_until is not None and self._grace_until <= now:
             self._grace_until = None
             self.mirror.confirm()
@@ -160,7 +161,7 @@ class Session:
     def next_deadline(self) -> float | None:
         """When `expire` has something to do next."""
         earliest = self.calls.next_deadline()
-        for when in (self.serving.next_deadline(), self._grace_until, self._sweep_at):
+        for when in (self.serving.next_deadline(), self.channels.next_deadline(), self._grace_until, self._sweep_at):
             if when is not None and (earliest is None or when < earliest):
                 earliest = when
         return earliest

@@ -22,6 +22,7 @@ PURE = {
     "fireflyzmq.session",
     "fireflyzmq.methods",
     "fireflyzmq.request",
+    "fireflyzmq.returned",
     "exchange.routing",
     "exchange.directory",
     "exchange.config",
@@ -37,6 +38,7 @@ FOR_THE_EXCHANGE = {
     "fireflyzmq.balance",
     "fireflyzmq.methods",
     "fireflyzmq.request",
+    "fireflyzmq.returned",
     "fireflyzmq._version",
 }
 SHELL_MODULES = {"zmq", "asyncio", "socket", "selectors", "select", "threading", "concurrent", "time", "uvloop"}
