@@ -157,8 +157,8 @@ class Calls:
             call = self.prepare(destination, method, args, kwargs, self._pack)
             self.launch(call)
             return call
-        call = self._new(destination, method)
-        number = int.__int__(call)
+        number = next(_numbers)
+        call = self._new(number, destination, method)
         try:
             if kwargs:
                 item = self._pack([REQUEST, number, method, list(args), kwargs, call.deadline + channel.offset_out])
@@ -181,8 +181,10 @@ class Calls:
         self, destination: Destination, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], pack: Pack
     ) -> Call:
         """Make a call without starting it: safe in any thread, with a pack function of its own."""
-        call = self._new(destination, method)
-        number = 0 if destination.oneway else int.__int__(call)
+        number = next(_numbers)
+        call = self._new(number, destination, method)
+        if destination.oneway:
+            number = 0  # no answer is wanted
         try:
             call.item = pack([REQUEST, number, method, list(args), *([kwargs] if kwargs else ()), call.deadline])
         except Exception as error:
@@ -198,8 +200,8 @@ class Calls:
             self._settle_where(call, now)
             self._channels.wake()
 
-    def _new(self, destination: Destination, method: str) -> Call:
-        call = self._make(next(_numbers))
+    def _new(self, number: int, destination: Destination, method: str) -> Call:
+        call = self._make(number)
         call.destination = destination
         call.method = method
         deadline = self._clock() + destination.timeout

@@ -97,7 +97,9 @@ class Connection:
             wake=self._wake,
             clock=loop.time,
             runner=self.runner,
-            make_call=type("ResponseId", (ResponseId,), {"connection": self}),
+            # A class of its own: what all its calls share need not be set for each, and a weak reference, called as
+            # a method, gives the loop at half the cost of a function.
+            make_call=type("ResponseId", (ResponseId,), {"connection": self, "get_loop": weakref.ref(loop)}),
             changed=self._changed,
             process=f"{sockets.gethostname()}:{os.getpid()}:{os.path.basename(sys.argv[0] or 'python')}",  # noqa: PTH119
         )
