@@ -53,8 +53,11 @@ logger = logging.getLogger(__name__)
 MAX_BODY = MAX_FRAME - 1024
 """Bytes of items in one body; the rest of a frame is for the array's header."""
 
-REQUESTS_AT_ONCE = 32
+REQUESTS_AT_ONCE = 64
 """Requests that leave before the turn ends when they are half of what is in flight: the service works meanwhile."""
+
+REQUESTS_AT_MOST = 256
+"""Requests that leave in any case: the last batch of many would be worked off while the caller has nothing to do."""
 
 ANSWERS_AT_ONCE = 32
 """Answers that leave before the turn ends, so that the caller can go on meanwhile."""
@@ -198,8 +201,11 @@ class Channels:
         items = channel.items
         items.append(item)
         channel.size += size
-        if number > 0 and len(items) >= REQUESTS_AT_ONCE and 2 * len(items) >= len(channel.calls):
-            self.flush_channel(channel)
+        waiting = len(items)
+        if number > 0 and waiting >= REQUESTS_AT_ONCE:
+            enough = min(len(channel.calls) // 2, REQUESTS_AT_MOST)
+            if waiting >= enough:
+                self.flush_channel(channel)
 
     def _append_parts(self, channel: Channel, item: bytes, number: int) -> None:
         """Send an item that no frame holds as parts, each an envelope of its own.
