@@ -18,14 +18,12 @@ from typing import Final
 import zmq
 from zmq.utils.monitor import parse_monitor_message
 
+from fireflyzmq.wire.commands import HEARTBEAT_INTERVAL_MS, HEARTBEAT_TIMEOUT_MS
+
 from .config import Limits
 from .routing import RoutingCore, Send
 
 logger = logging.getLogger(__name__)
-
-HEARTBEAT_INTERVAL_MS: Final = 500
-HEARTBEAT_TIMEOUT_MS: Final = 1500
-"""libzmq's I/O thread beats, so a process that is only busy lives; a frozen one is dropped within 2 s or so."""
 
 PROBE_AFTER: Final = (0.0, 0.002, 0.01, 0.05, 0.25)
 """Seconds after a disconnection at which peers are probed: the event comes before the pipe's end is seen."""

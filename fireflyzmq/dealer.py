@@ -14,8 +14,8 @@ from typing import Final
 import zmq
 from zmq.utils.monitor import parse_monitor_message
 
-HEARTBEAT_INTERVAL_MS: Final = 500
-HEARTBEAT_TIMEOUT_MS: Final = 1500
+from fireflyzmq.wire.commands import HEARTBEAT_INTERVAL_MS, HEARTBEAT_TIMEOUT_MS
+
 CONNECT_TIMEOUT_MS: Final = 3000
 MAX_SOCKETS: Final = 60_000
 """ZeroMQ's own bound is 1,023, and a connection takes three sockets with its monitor."""

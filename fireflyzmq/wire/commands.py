@@ -82,6 +82,11 @@ TARGET_GONE: Final = 2
 QUEUE_FULL: Final = 3
 NO_SENDER: Final = 4
 
+# ZeroMQ's heartbeats, which both sides send. Its I/O thread answers them, so a process that is only busy lives; a frozen
+# one, or a dead line, is noticed within two seconds or so.
+HEARTBEAT_INTERVAL_MS: Final = 500
+HEARTBEAT_TIMEOUT_MS: Final = 1500
+
 # Limits. Bytes unless the name says otherwise.
 MAX_FRAME: Final = 256 * 1024
 MAX_MESSAGE: Final = 64 * 1024 * 1024
