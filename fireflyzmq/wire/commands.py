@@ -82,8 +82,8 @@ TARGET_GONE: Final = 2
 QUEUE_FULL: Final = 3
 NO_SENDER: Final = 4
 
-# ZeroMQ's heartbeats, which both sides send. Its I/O thread answers them, so a process that is only busy lives; a frozen
-# one, or a dead line, is noticed within two seconds or so.
+# ZeroMQ's heartbeats, which both sides send. Its I/O thread answers them, so a process that is only busy lives; a
+# frozen one, or a dead line, is noticed within two seconds or so.
 HEARTBEAT_INTERVAL_MS: Final = 500
 HEARTBEAT_TIMEOUT_MS: Final = 1500
 
