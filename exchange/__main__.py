@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import gc
 import logging
 import os
@@ -10,9 +11,10 @@ import select
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from types import FrameType
 
-from exchange.config import Limits
+from exchange.config import Limits, parse_size
 from exchange.operator import Operator
 from exchange.server import Server
 from fireflyzmq._version import VERSION
@@ -36,16 +38,38 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         f"may be given several times (default {DEFAULT_LISTEN})",
     )
     parser.add_argument(
-        "--max-peers", type=int, default=Limits.peers, metavar="N", help="connections taken (default %(default)s)"
-    )
-    parser.add_argument(
         "--log-level",
         default="info",
         choices=("debug", "info", "warning", "error"),
         help="how much is logged to standard error (default %(default)s)",
     )
+    _add_limits(parser)
     parser.add_argument("--version", action="version", version=f"fireflyzmq exchange {VERSION}")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    try:
+        options.limits = Limits(**{name: getattr(options, name) for name in _LIMITS})
+    except ValueError as error:
+        parser.error(str(error))
+    return options
+
+
+_LIMITS = {field.name: field for field in dataclasses.fields(Limits)}
+_UNITS: dict[str, Callable[[str], float]] = {"N": int, "BYTES": parse_size, "SECONDS": float}
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    """Make an option of each limit: `--max-peers` for `Limits.peers`."""
+    group = parser.add_argument_group("limits", "BYTES may have K, M or G behind them, powers of 1024.")
+    for name, field in _LIMITS.items():
+        unit = field.metadata["unit"]
+        group.add_argument(
+            f"--max-{name.replace('_', '-')}" if unit != "SECONDS" else f"--{name}-seconds",
+            dest=name,
+            type=_UNITS[unit],
+            default=field.default,
+            metavar=unit,
+            help=f"{field.metadata['help']} (default %(default)s)",
+        )
 
 
 class StopFlag:
@@ -94,7 +118,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     stop = StopFlag()
     try:
-        server = Server(options.listen or [DEFAULT_LISTEN], Limits(peers=options.max_peers))
+        server = Server(options.listen or [DEFAULT_LISTEN], options.limits)
     except (OSError, ValueError) as error:
         print(f"exchange: {error}", file=sys.stderr)
         return 1

@@ -1,31 +1,70 @@
-"""Limits of an exchange: what it takes from its peers, with the unit in each name's comment."""
+"""Limits of an exchange: what it takes from its peers. Each says its unit, and becomes an option of the daemon."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import dataclasses
+import re
+from typing import Any
 
-from fireflyzmq.wire.commands import ENVELOPE_COST, MAX_FRAME, MAX_GROUPS, MAX_MESSAGE, WINDOW
+from fireflyzmq.wire.commands import (
+    ENVELOPE_COST,
+    HEARTBEAT_SECONDS,
+    MAX_CALLS,
+    MAX_FRAME,
+    MAX_GROUPS,
+    MAX_MESSAGE,
+    MAX_NAME,
+    WINDOW,
+)
+
+_MULTIPLES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
-@dataclass(frozen=True)
+def _limit(default: Any, unit: str, about: str) -> Any:
+    """A field with the unit and the sentence that the daemon's help shows."""
+    return dataclasses.field(default=default, metadata={"unit": unit, "help": about})
+
+
+@dataclasses.dataclass(frozen=True)
 class Limits:
-    """How much one exchange takes. Each limit has an effect that its peer is told of.
+    """How much one exchange takes. Each limit has an effect that its peer is told of. ValueError for nonsense."""
 
-    `window` (bytes) is the credit a peer has towards the exchange.
-    `queue` (bytes) may wait for one peer that does not read; what is more comes back to its sender, and
-    a peer for which twice that waits (with the directory's messages) is dropped.
-    `hello_seconds` is the time a connection has for ZeroMQ's own handshake.
-    """
-
-    peers: int = 10_000
-    services_per_peer: int = 10_000
-    groups_per_service: int = MAX_GROUPS
-    watches_per_peer: int = 100_000
-    message: int = MAX_MESSAGE
-    window: int = WINDOW
-    queue: int = 2 * MAX_MESSAGE
-    hello_seconds: float = 5.0
+    peers: int = _limit(10_000, "N", "connections taken; further ones are refused")
+    services_per_peer: int = _limit(10_000, "N", "services of one peer; further ones are rejected")
+    groups_per_service: int = _limit(MAX_GROUPS, "N", "groups that a service may be in")
+    watches_per_peer: int = _limit(100_000, "N", "names, groups and addresses that a peer may watch")
+    calls_per_peer: int = _limit(MAX_CALLS, "N", "calls that a peer may have in flight; further ones fail there")
+    name: int = _limit(MAX_NAME, "BYTES", "length of the names of services, groups and roles")
+    message: int = _limit(MAX_MESSAGE, "BYTES", "size of one request or answer; larger ones fail at their sender")
+    window: int = _limit(WINDOW, "BYTES", "credit that a peer has towards the exchange")
+    queue: int = _limit(
+        2 * MAX_MESSAGE,
+        "BYTES",
+        "what may wait for one peer that does not read; more comes back to its senders, and a peer for which "
+        "twice that waits is dropped",
+    )
+    hello: float = _limit(5.0, "SECONDS", "time that a connection has for ZeroMQ's own handshake")
+    heartbeat: float = _limit(
+        HEARTBEAT_SECONDS,
+        "SECONDS",
+        "time between two heartbeats; a frozen peer, or exchange, is noticed after four of them",
+    )
 
     def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            kinds = (int, float) if field.metadata["unit"] == "SECONDS" else int
+            if isinstance(value, bool) or not isinstance(value, kinds) or not value > 0:
+                raise ValueError(f"the limit {field.name} is more than 0 {field.metadata['unit']}, not {value!r}")
         if self.window < 2 * (MAX_FRAME + ENVELOPE_COST):
             raise ValueError(f"a window holds at least two frames: {2 * (MAX_FRAME + ENVELOPE_COST)} bytes")
+        if self.name > MAX_NAME or self.message > MAX_MESSAGE:
+            raise ValueError(f"names have at most {MAX_NAME} bytes and messages at most {MAX_MESSAGE}")
+
+
+def parse_size(text: str) -> int:
+    """A number of bytes, with or without K, M or G behind it (powers of 1024); ValueError for anything else."""
+    match = re.fullmatch(r"(\d+)([KMG]?)", text.strip().upper())
+    if match is None:
+        raise ValueError(f"{text!r} is not a number of bytes like 65536, 64K or 16M")
+    return int(match[1]) * _MULTIPLES[match[2]]

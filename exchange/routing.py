@@ -322,7 +322,7 @@ class RoutingCore:
             self._refuse(key, "version", reason, process)
             return
         if len(self.peers) >= self.limits.peers + bool(self._operator):  # which does not count
-            self._refuse(key, "limit", f"there are {len(self.peers)} peers already", process)
+            self._refuse(key, "limit", f"this exchange takes {self.limits.peers} peers, and has them", process)
             return
         self._refused.discard(key)
         self._serial += 1
@@ -336,6 +336,7 @@ class RoutingCore:
             "now": now,
             "window": self.limits.window,
             "message": self.limits.message,
+            "calls": self.limits.calls_per_peer,
         }
         self._control(peer, WELCOME, welcome)
         logger.debug("%r is welcome", peer)
@@ -420,11 +421,17 @@ class RoutingCore:
             return f"a service is in at most {self.limits.groups_per_service} groups"
         if name == EXCHANGE_NAME and peer.key != self._operator:
             return f"the name {EXCHANGE_NAME!r} is the exchange's own"
-        problem = name_problem(name, "service name") if name else None
+        problem = self._name_problem(name, "service name") if name else None
         for group, role in groups.items():
-            problem = problem or name_problem(group, "group name")
-            if not isinstance(role, str) or (role and name_problem(role)):
-                problem = problem or f"the role in group {group!r} is not a name"
+            problem = problem or self._name_problem(group, "group name")
+            if role != "":
+                problem = problem or self._name_problem(role, "role")
+        return problem
+
+    def _name_problem(self, name: object, what: str) -> str | None:
+        problem = name_problem(name, what)
+        if problem is None and len(str(name).encode()) > self.limits.name:
+            return f"{what} {name!r} is longer than {self.limits.name} bytes"
         return problem
 
     def _name_taken(self, entry: Entry) -> str | None:
@@ -462,7 +469,7 @@ class RoutingCore:
             self._control_to(key, GONE, entry.peer.id, entry.number, reason)
 
     def _receive_join(self, peer: Peer, number: int, group: str, role: str) -> None:
-        problem = name_problem(group, "group name") or (name_problem(role, "role") if role else None)
+        problem = self._name_problem(group, "group name") or (self._name_problem(role, "role") if role else None)
         entry = peer.services.get(number)
         if entry is None:
             return

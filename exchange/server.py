@@ -18,7 +18,7 @@ from typing import Final
 import zmq
 from zmq.utils.monitor import parse_monitor_message
 
-from fireflyzmq.wire.commands import HEARTBEAT_INTERVAL_MS, HEARTBEAT_TIMEOUT_MS
+from fireflyzmq.wire.commands import HEARTBEATS_MISSED
 
 from .config import Limits
 from .routing import RoutingCore, Send
@@ -70,15 +70,18 @@ class Server:
 
     def _open_socket(self) -> zmq.Socket[bytes]:
         router: zmq.Socket[bytes] = self._context.socket(zmq.ROUTER)
+        limits = self.core.limits
+        beat = int(limits.heartbeat * 1000)
         options = {
             zmq.ROUTER_MANDATORY: 1,
             zmq.SNDHWM: 0,
             zmq.RCVHWM: 0,
             zmq.LINGER: 1000,
-            zmq.MAXMSGSIZE: 2 * self.core.limits.window,
-            zmq.HEARTBEAT_IVL: HEARTBEAT_INTERVAL_MS,
-            zmq.HEARTBEAT_TIMEOUT: HEARTBEAT_TIMEOUT_MS,
-            zmq.HANDSHAKE_IVL: int(self.core.limits.hello_seconds * 1000),
+            zmq.MAXMSGSIZE: 2 * limits.window,
+            zmq.HEARTBEAT_IVL: beat,
+            zmq.HEARTBEAT_TIMEOUT: HEARTBEATS_MISSED * beat,
+            zmq.HEARTBEAT_TTL: HEARTBEATS_MISSED * beat,  # what the peer is to wait for the next
+            zmq.HANDSHAKE_IVL: int(limits.hello * 1000),
             zmq.BACKLOG: 1024,
         }
         for option, value in options.items():

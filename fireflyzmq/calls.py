@@ -36,6 +36,7 @@ from fireflyzmq.wire.commands import (
     CANCEL,
     FAILURE,
     LOAD,
+    MAX_CALLS,
     MAX_MESSAGE,
     MAX_TIMEOUT,
     NO_SENDER,
@@ -50,6 +51,7 @@ from fireflyzmq.wire.frames import NOBODY, ProtocolError
 if TYPE_CHECKING:
     from fireflyzmq.channels import Channel, Channels
     from fireflyzmq.mirror import Instance, Target
+    from fireflyzmq.outgoing import Outgoing
     from fireflyzmq.serving import LocalService
 
 logger = logging.getLogger(__name__)
@@ -130,15 +132,20 @@ class Call(int):
 class Calls:
     """A session's calls. Those in flight are kept with their channels, those that are parked with their targets.
 
-    `connected` and `attached` say whether there is a connection now, and whether there is to be one at all.
+    `connected` and `attached` say whether there is a connection now, and whether there is to be one at all; `pending`
+    is how many calls have not ended, of at most `pending_limit`.
     """
 
-    def __init__(self, channels: Channels, clock: Callable[[], float], make: Callable[[int], Call]) -> None:
+    def __init__(
+        self, channels: Channels, outgoing: Outgoing, clock: Callable[[], float], make: Callable[[int], Call]
+    ) -> None:
         self.connected = False
         self.attached = False
         self.message_limit = MAX_MESSAGE
-        self.queue_limit = 2 * MAX_MESSAGE
+        self.pending = 0
+        self.pending_limit = MAX_CALLS
         self._channels = channels
+        self._outgoing = outgoing
         self._clock = clock
         self._make = make
         self._pack = new_pack()
@@ -153,7 +160,7 @@ class Calls:
         """
         ready = destination.target.ready
         channel = ready[0].channels.get(destination.caller.number) if len(ready) == 1 else None
-        if channel is None or destination.oneway or self._channels.queued > self.queue_limit:
+        if channel is None or destination.oneway or self._outgoing.queued > self._outgoing.limit:
             call = self.prepare(destination, method, args, kwargs, self._pack)
             self.launch(call)
             return call
@@ -168,8 +175,12 @@ class Calls:
             self._fail_encoding(call, error)
             return call
         call.due = self._deadlines.add(call, call.deadline)
+        self.pending += 1
         if len(item) > self.message_limit:
             self._fail_size(call, len(item))
+            return call
+        if self.pending > self.pending_limit:
+            self._fail_number(call)
             return call
         call.channel = channel
         call.item = item
@@ -195,6 +206,10 @@ class Calls:
         """Start a prepared call, unless it has failed already."""
         if call.state == PENDING:
             call.due = self._deadlines.add(call, call.deadline)
+            self.pending += 1
+            if self.pending > self.pending_limit:
+                self._fail_number(call)
+                return
             now = self._clock()
             call.wait_until = now + call.destination.wait
             self._settle_where(call, now)
@@ -209,9 +224,15 @@ class Calls:
         call.deadline = deadline if request is None or request.deadline > deadline else request.deadline
         return call
 
+    def _fail_number(self, call: Call) -> None:
+        problem = f"this process has {self.pending_limit} calls in flight, which is its limit"
+        self._fail(call, Overloaded(problem, {"retry_after": 0.1}))
+
     def _fail_encoding(self, call: Call, error: Exception) -> None:
-        call.due = set()
-        self._fail(call, RequestEncoding(f"the arguments do not travel: {error}"))
+        """End a call that has not begun, in any thread."""
+        call.value = _blame(RequestEncoding(f"the arguments do not travel: {error}"), call)
+        call.state = FAILED
+        call.finished(in_place=False)
 
     def _fail_size(self, call: Call, size: int) -> None:
         self._fail(call, MessageTooLarge(f"a request of {size} bytes is over the limit of {self.message_limit}"))
@@ -259,7 +280,7 @@ class Calls:
         if len(call.item) > self.message_limit:
             self._fail_size(call, len(call.item))
             return
-        if self._channels.queued > self.queue_limit:
+        if self._outgoing.full:
             self._fail(call, Overloaded("too many bytes wait for the exchange", {"retry_after": 0.1}))
             return
         caller = call.destination.caller
@@ -288,6 +309,7 @@ class Calls:
         if call is None:  # it has ended, or was never this channel's
             return
         call.due.discard(call)
+        self.pending -= 1
         call.channel = None
         call.value = value
         call.state = VALUE  # last: a thread that waits looks at it first
@@ -331,6 +353,12 @@ class Calls:
         else:
             failure = ServiceWithdrawn(f"{name!r} went before the request was delivered")
         self._try_elsewhere(call, failure)
+
+    def receive_unfinished(self, channel: Channel, number: int) -> None:
+        """The parts of an answer had to be given up."""
+        call = channel.calls.get(number)
+        if call is not None:
+            self._fail(call, MessageTooLarge("the answer came when too many large ones were unfinished"))
 
     def _try_elsewhere(self, call: Call, failure: Failure) -> None:
         """A call that certainly did not run goes to an instance not tried yet; without one it fails."""
@@ -407,16 +435,14 @@ class Calls:
             self.cancel(call)
 
     def _fail(self, call: Call, failure: Failure) -> None:
-        failure.service = call.destination.target.key
-        failure.method = call.method
-        failure.id = int(call)
-        self._end(call, FAILED, failure)
+        self._end(call, FAILED, _blame(failure, call))
 
     def _end(self, call: Call, state: int, value: Any) -> None:
-        """The one way out for all calls but those that `receive_response` ends."""
+        """The one way out for all calls that have begun, but those that `receive_response` ends."""
         if call.state != PENDING:
             return
         number = int(call)
+        self.pending -= 1
         call.due.discard(call)
         if call.patience is not None:
             call.patience.discard(call)
@@ -434,6 +460,14 @@ class Calls:
             instance.load = max(0, min(load, _MOST_LOAD))
             instance.load_at = self._clock()
             instance.own_at_load = sum(len(each.calls) for each in instance.channels.values())
+
+
+def _blame(failure: Failure, call: Call) -> Failure:
+    """Let a failure say which call it ends."""
+    failure.service = call.destination.target.key
+    failure.method = call.method
+    failure.id = int(call)
+    return failure
 
 
 def _failure_of(item: list[Any]) -> Failure:

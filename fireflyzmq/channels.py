@@ -2,7 +2,7 @@
 
 A channel is one local service in touch with one service of a peer (or of this session). What is said on it in one
 turn of the loop leaves together; what is too large for a frame leaves in parts; what the exchange has given no
-credit for waits here, each channel getting its turn. It knows nothing of what the items mean.
+credit for waits. It knows nothing of what the items mean.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
+from fireflyzmq.outgoing import Lane, Outgoing
+from fireflyzmq.parts import MAX_BODY, TooMuchUnfinished, Unfinished, cut
 from fireflyzmq.returned import ReturnedAnswers
 from fireflyzmq.wire.codec import new_pack, unpack, unpack_raw
 from fireflyzmq.wire.commands import (
@@ -20,8 +22,6 @@ from fireflyzmq.wire.commands import (
     ENVELOPE,
     ENVELOPE_COST,
     FAILURE,
-    MAX_FRAME,
-    MAX_MESSAGE,
     PART,
     QUEUE_FULL,
     REQUEST,
@@ -50,9 +50,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MAX_BODY = MAX_FRAME - 1024
-"""Bytes of items in one body; the rest of a frame is for the array's header."""
-
 REQUESTS_AT_ONCE = 64
 """Requests that leave before the turn ends when they are half of what is in flight: the service works meanwhile."""
 
@@ -62,13 +59,14 @@ REQUESTS_AT_MOST = 256
 ANSWERS_AT_ONCE = 32
 """Answers that leave before the turn ends, so that the caller can go on meanwhile."""
 
+_SMALL_ANSWER = 4096
+"""Bytes of an answer that is queued even when the queue for the exchange is full."""
+
 ANSWERS_WITHIN = 0.002
 """Seconds after which answers leave before the turn ends."""
 
-Frames = tuple[bytes, ...]
 
-
-class Channel:
+class Channel(Lane):
     """One local service in touch with one other service.
 
     `calls` holds the local service's calls that have not ended, `serving` the requests it is serving, by their numbers
@@ -89,17 +87,15 @@ class Channel:
         "offset_in",
         "offset_out",
         "out_head",
-        "parts",
-        "parts_of",
         "peer",
         "serving",
         "size",
-        "waiting",
     )
 
     def __init__(
         self, local: LocalService, peer: bytes, number: int, binding: Binding, least: float, most: float
     ) -> None:
+        super().__init__()
         self.local = local
         self.peer = peer
         self.number = number
@@ -114,9 +110,6 @@ class Channel:
         self.answers = 0
         self.calls: dict[int, Call] = {}
         self.serving: dict[int, Request] = {}
-        self.parts: list[bytes] = []
-        self.parts_of = 0
-        self.waiting: deque[Frames] = deque()
 
     def __repr__(self) -> str:
         return f"<Channel {self.local.name or self.local.number} - {self.binding!r}>"
@@ -129,6 +122,7 @@ class CallSide(Protocol):
     def receive_other(self, channel: Channel, item: list[Any]) -> None: ...
     def receive_malformed(self, channel: Channel, item: Any) -> None: ...
     def receive_returned(self, channel: Channel, number: int, reason: int) -> None: ...
+    def receive_unfinished(self, channel: Channel, number: int) -> None: ...
     def fail_channel(self, channel: Channel, reason: str) -> None: ...
 
 
@@ -136,6 +130,7 @@ class ServingSide(Protocol):
     """What reacts to items that ask something of us."""
 
     def receive_request(self, channel: Channel, item: list[Any], now: float) -> None: ...
+    def refuse_request(self, channel: Channel, item: list[Any], now: float) -> None: ...
     def receive_cancel(self, channel: Channel, number: int) -> None: ...
     def refuse_undecodable(self, channel: Channel, number: int, problem: str) -> None: ...
     def cancel_channel(self, channel: Channel) -> None: ...
@@ -144,10 +139,10 @@ class ServingSide(Protocol):
 
 
 class Channels:
-    """All channels of a session, and the credit they share.
+    """All channels of a session.
 
-    `send` takes the frames of one message; `wake` asks for a call of `flush` at the end of the loop's turn. `control`
-    takes the messages that are no envelopes.
+    `outgoing` takes the envelopes; `wake` asks for a call of `flush` at the end of the loop's turn; `control` takes
+    the messages that are no envelopes.
     """
 
     calls: CallSide
@@ -155,27 +150,25 @@ class Channels:
 
     def __init__(
         self,
-        send: Callable[[Frames], None],
+        outgoing: Outgoing,
         wake: Callable[[], None],
         clock: Callable[[], float],
         control: Callable[[list[bytes]], None],
     ) -> None:
-        self.credit = 0
-        self.queued = 0
         self.bad_items = 0
-        self.send = send
         self.wake = wake
+        self._outgoing = outgoing
         self._clock = clock
         self._control = control
         self._pack = new_pack()
         self._by_head: dict[bytes, Channel] = {}
         self._by_peer: dict[bytes, dict[int, set[Channel]]] = {}
         self._dirty: list[Channel] = []
-        self._blocked: deque[Channel] = deque()
         self._looped: deque[tuple[Channel, bytes]] = deque()
         self._introduced: dict[bytes, dict[int, Binding]] = {}
         self._locals: dict[int, LocalService] = {}
         self._returned = ReturnedAnswers()
+        self._unfinished = Unfinished()
         self._turn_began = 0.0
         self._used = 0
         self._offsets = 0.0, 0.0
@@ -212,10 +205,11 @@ class Channels:
 
         They carry the call's number, for an answer the negative one, which tells them from the parts of others.
         """
-        step = MAX_BODY - 64
-        for index, start in enumerate(range(0, len(item), step)):
-            last = start + step >= len(item)
-            channel.items.append(self._pack([PART, number, index, last, item[start : start + step]]))
+        if number < 0 and self._outgoing.full:
+            self.append(channel, self._small(item))
+            return
+        for index, last, data in cut(item):
+            channel.items.append(self._pack([PART, number, index, last, data]))
             self.flush_channel(channel)
 
     def flush_channel(self, channel: Channel) -> None:
@@ -228,20 +222,25 @@ class Channels:
             if load is not None:
                 items.append(load)
             channel.answers = 0
+        outgoing = self._outgoing
+        if outgoing.queued > outgoing.limit:
+            items = [item if len(item) <= _SMALL_ANSWER else self._small(item) for item in items]
         body = join_items(items)
         channel.items = []
         channel.size = 0
         if channel.peer == NOBODY:
             self._looped.append((channel, body))
             self.wake()
-        elif self.credit > 0 and not channel.waiting:
-            self.credit -= len(body) + ENVELOPE_COST
-            self.send((channel.out_head, body))
+        elif outgoing.credit > 0 and not channel.waiting:
+            outgoing.credit -= len(body) + ENVELOPE_COST
+            outgoing.send((channel.out_head, body))
         else:
-            if not channel.waiting:
-                self._blocked.append(channel)
-            channel.waiting.append((channel.out_head, body))
-            self.queued += len(body) + ENVELOPE_COST
+            outgoing.post(channel, (channel.out_head, body), len(body) + ENVELOPE_COST)
+
+    def _small(self, item: bytes) -> bytes:
+        """An item for a queue that is full: a failure in the place of an answer. Requests are not begun then."""
+        kind, number = unpack_raw(item)[:2]
+        return self.serving.cut_answer_item(number) if kind == RESPONSE else item
 
     def flush(self) -> bool:
         """End of the turn: everything said leaves, and what local services said to each other arrives.
@@ -279,19 +278,6 @@ class Channels:
         if arrived is not None:
             self._receive_body(arrived, body)
 
-    def grant(self, credit: int) -> None:
-        """The exchange takes `credit` more bytes: what waits leaves, the channels taking turns."""
-        self.credit += credit
-        while self._blocked and self.credit > 0:
-            channel = self._blocked.popleft()
-            frames = channel.waiting.popleft()
-            cost = len(frames[1]) + ENVELOPE_COST
-            self.credit -= cost
-            self.queued -= cost
-            self.send(frames)
-            if channel.waiting:
-                self._blocked.append(channel)
-
     # Incoming.
 
     def receive(self, frames: list[bytes], backlog: int = 0) -> None:
@@ -313,7 +299,7 @@ class Channels:
         """Give the exchange back its credit for a body, when it has come to half a window."""
         self._used += len(body) + ENVELOPE_COST
         if self._used >= WINDOW // 2:
-            self.send((encode_control(CREDIT, self._used),))
+            self._outgoing.send((encode_control(CREDIT, self._used),))
             self._used = 0
 
     def _receive_other_message(self, frames: list[bytes]) -> Channel | None:
@@ -343,6 +329,8 @@ class Channels:
             self.serving.receive_request,
             self._clock,
         )
+        if self._outgoing.full:
+            receive_request = self.serving.refuse_request
         started = clock()
         for item in items:
             try:
@@ -372,24 +360,16 @@ class Channels:
             self.calls.receive_other(channel, item)
 
     def _receive_part(self, channel: Channel, number: int, index: int, last: bool, data: bytes) -> None:
-        """Join the parts of an item that no frame holds, and take it when it is whole.
-
-        Parts of one item come in order and unmixed. When one is missing (it went back to its sender), the rest is
-        dropped: the sender knows.
-        """
-        parts = channel.parts
-        if index == 0:
-            parts.clear()
-            channel.parts_of = number
-        if index != len(parts) or number != channel.parts_of:
+        """Join the parts of an item that no frame holds, and take it when it is whole."""
+        try:
+            whole = self._unfinished.add(channel, number, index, last, data)
+        except TooMuchUnfinished:
+            if number > 0:
+                self.serving.refuse_request(channel, [REQUEST, number], self._clock())
+            else:
+                self.calls.receive_unfinished(channel, -number)
             return
-        parts.append(data)
-        if len(parts) * MAX_BODY > MAX_MESSAGE + 2 * MAX_FRAME:
-            parts.clear()
-            raise ProtocolError(f"an item of more than {MAX_MESSAGE} bytes in parts")
-        if last:
-            whole = b"".join(parts)
-            parts.clear()
+        if whole is not None:
             if whole[1:2] == bytes((PART,)):
                 raise ProtocolError("parts of a part")
             self._receive_body(channel, join_items([whole]))
@@ -528,16 +508,13 @@ class Channels:
         for channel in list(service.channels):
             self._close(channel, reason)
 
-    def opened(self, credit: int, least: float, most: float) -> None:
-        """The connection is there: so much credit, and the exchange's clock is so far ahead, at least and at most."""
+    def opened(self, least: float, most: float) -> None:
+        """The connection is there: the exchange's clock is so far ahead, at least and at most."""
         self._offsets = least, most
         self._used = 0
-        self.credit = 0
-        self.grant(credit)
 
     def lost(self, reason: str) -> None:
         """The connection is gone, and with it every channel that went through it."""
-        self.credit = 0
         for peer in [peer for peer in self._by_peer if peer != NOBODY]:
             self.gone(peer, 0, reason)
         self._introduced.clear()
@@ -554,11 +531,8 @@ class Channels:
         if channel.instance is not None:
             channel.instance.channels.pop(channel.local.number, None)
         unsent, channel.items = channel.items, []
-        if channel.waiting:
-            self._blocked.remove(channel)
-            self.queued -= sum(len(frames[1]) + ENVELOPE_COST for frames in channel.waiting)
-            unsent = [item for frames in channel.waiting for item in item_slices(frames[1])] + unsent
-            channel.waiting.clear()
+        unsent = [item for frames in self._outgoing.drop(channel) for item in item_slices(frames[1])] + unsent
+        self._unfinished.drop(channel)
         for packed in unsent:
             self._not_delivered(channel, packed, TARGET_GONE)
         self.calls.fail_channel(channel, reason)

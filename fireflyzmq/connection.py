@@ -221,7 +221,9 @@ class Connection:
 
     def _changed(self, state: str, reason: str) -> None:
         if state != "left":
-            self.state, self.reason = state, reason
+            self.state = state
+        if state in ("connected", "lost"):
+            self.reason = reason
         if state == "connected":
             self._backoff = FIRST_BACKOFF
             if self._attempt is not None:

@@ -14,7 +14,7 @@ from typing import Final
 import zmq
 from zmq.utils.monitor import parse_monitor_message
 
-from fireflyzmq.wire.commands import HEARTBEAT_INTERVAL_MS, HEARTBEAT_TIMEOUT_MS
+from fireflyzmq.wire.commands import HEARTBEAT_SECONDS, HEARTBEATS_MISSED, PEER_HEARTBEAT_SECONDS
 
 CONNECT_TIMEOUT_MS: Final = 3000
 MAX_SOCKETS: Final = 60_000
@@ -84,8 +84,8 @@ class Dealer:
             zmq.RECONNECT_IVL: -1,
             zmq.CONNECT_TIMEOUT: CONNECT_TIMEOUT_MS,
             zmq.HANDSHAKE_IVL: CONNECT_TIMEOUT_MS,
-            zmq.HEARTBEAT_IVL: HEARTBEAT_INTERVAL_MS,
-            zmq.HEARTBEAT_TIMEOUT: HEARTBEAT_TIMEOUT_MS,
+            zmq.HEARTBEAT_IVL: int(PEER_HEARTBEAT_SECONDS * 1000),
+            zmq.HEARTBEAT_TIMEOUT: int(HEARTBEATS_MISSED * HEARTBEAT_SECONDS * 1000),
             zmq.IPV6: int("[" in address),  # otherwise "localhost" may be ::1, where few listen
         }
         for option, value in options.items():

@@ -10,7 +10,7 @@ import asyncio
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,12 +38,13 @@ def _exchange_package() -> str:
 
 
 class EmbeddedExchange:
-    """A server driven by an asyncio loop."""
+    """A server driven by an asyncio loop. `limits` are those of `exchange.config.Limits`, by name."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, limits: Mapping[str, float]) -> None:
         package = _exchange_package()
+        bounds = importlib.import_module(f"{package}.config").Limits(**limits)
         self._loop = loop
-        self._server: Server = importlib.import_module(f"{package}.server").Server(clock=loop.time)
+        self._server: Server = importlib.import_module(f"{package}.server").Server((), bounds, loop.time)
         self._operator = importlib.import_module(f"{package}.operator").Operator(self._server)
         self._timer: asyncio.TimerHandle | None = None
         self._poked = False

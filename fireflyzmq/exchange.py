@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import weakref
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from fireflyzmq.connection import Connection
@@ -27,13 +28,19 @@ class Exchange:
     """A process's link to the exchange (EXCHANGE_CLIENT), or an exchange of its own (EXCHANGE_SERVER).
 
     The first one in an event loop, or the one made with `default=True`, is what services of the loop belong to that
-    name no other.
+    name no other. `limits` are those of an EXCHANGE_SERVER, named and in the units that `python -m exchange --help`
+    shows: `{"peers": 100, "message": 1 << 20}`.
     """
 
-    def __init__(self, mode: str = EXCHANGE_CLIENT, *, default: bool = False) -> None:
+    def __init__(
+        self, mode: str = EXCHANGE_CLIENT, *, default: bool = False, limits: Mapping[str, float] | None = None
+    ) -> None:
         if mode not in (EXCHANGE_CLIENT, EXCHANGE_SERVER):
             raise ValueError(f"an exchange's mode is EXCHANGE_CLIENT or EXCHANGE_SERVER, not {mode!r}")
+        if limits and mode == EXCHANGE_CLIENT:
+            raise ValueError("the limits are the exchange's: only an EXCHANGE_SERVER has them")
         self._mode = mode
+        self._limits = limits or {}
         self._embedded: EmbeddedExchange | None = None
         loop = current_loop()
         self._connection = _claim(loop, default)
@@ -72,7 +79,7 @@ class Exchange:
         address = port if isinstance(port, str) else f"tcp://{host}:{port}"
         if self._embedded is not None:
             return self._embedded.bind(address)
-        embedded = EmbeddedExchange(self._connection.loop)
+        embedded = EmbeddedExchange(self._connection.loop, self._limits)
         try:
             bound = embedded.bind(address)
         except BaseException:

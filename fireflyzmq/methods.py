@@ -9,6 +9,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from fireflyzmq.wire.commands import MAX_ARGUMENTS
 from fireflyzmq.wire.names import method_problem
 
 Function = Callable[..., Any]
@@ -39,25 +40,29 @@ class Method:
             self.signature = None
         self.least, self.most = self._bounds()
 
-    def _bounds(self) -> tuple[int, float]:
+    def _bounds(self) -> tuple[int, int]:
         """How many positional arguments a call without keywords has; (1, 0) when it always needs keywords."""
         if self.signature is None:
-            return 0, float("inf")
-        least, most = 0, 0.0
+            return 0, MAX_ARGUMENTS
+        least, most = 0, 0
         for parameter in self.signature.parameters.values():
             needed = parameter.default is parameter.empty
             if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
                 least += needed
                 most += 1
             elif parameter.kind is parameter.VAR_POSITIONAL:
-                most = float("inf")
+                most = MAX_ARGUMENTS
             elif parameter.kind is parameter.KEYWORD_ONLY and needed:
                 return 1, 0
         return least, most
 
     def problem(self, args: Sequence[Any], kwargs: dict[str, Any]) -> str | None:
         """Say why the arguments do not fit the signature, or None when they do."""
-        if self.signature is None or (not kwargs and self.least <= len(args) <= self.most):
+        if not kwargs and self.least <= len(args) <= self.most:
+            return None
+        if len(args) + len(kwargs) > MAX_ARGUMENTS:
+            return f"{len(args) + len(kwargs)} arguments are over the limit of {MAX_ARGUMENTS}"
+        if self.signature is None:
             return None
         try:
             self.signature.bind(*args, **kwargs)

@@ -367,8 +367,8 @@ class Serving:
             self._channels.append(request.channel, item, -request.number)
 
     def cut_answer_item(self, number: int) -> bytes:
-        """What a caller gets in the place of an answer of which a part could not be delivered."""
-        failure = MessageTooLarge("the answer did not fit into the caller's queue")
+        """What a caller gets in the place of an answer that no queue on its way could hold."""
+        failure = MessageTooLarge("the answer did not fit into the queues on its way")
         return self._pack([FAILURE, number, *failure_to_fields(failure)])
 
     def _answer_error(self, request: Request, error: BaseException) -> None:
@@ -423,6 +423,11 @@ class Serving:
         why = "overloaded" if service.accepting else "draining"
         retry_after = min(max(service.typical, 0.01), 5.0)
         self._say(request, self._pack([NOT_ACCEPTED, request.number, why, retry_after]))
+
+    def refuse_request(self, channel: Channel, item: list[Any], now: float) -> None:
+        """Refuse a request unseen: too many bytes wait for the exchange, or its own could not be kept."""
+        if type(item[1]) is int:
+            self._refuse(Request(channel, channel.local, item[1], "", now, self._clock))
 
     def load_item(self, service: LocalService) -> bytes | None:
         """News of a service's load for whoever gets answers now, None when nothing changed."""

@@ -16,6 +16,7 @@ from fireflyzmq._version import VERSION as LIBRARY_VERSION
 from fireflyzmq.calls import Call, Calls
 from fireflyzmq.channels import Channels
 from fireflyzmq.mirror import IDLE_WATCH, Instance, Mirror, Target
+from fireflyzmq.outgoing import Frames, Outgoing
 from fireflyzmq.serving import MAX_REQUESTS, LocalService, Owner, Runner, Serving
 from fireflyzmq.wire.binding import Binding
 from fireflyzmq.wire.commands import (
@@ -54,7 +55,6 @@ OFFLINE, GREETING, CONNECTED = "offline", "greeting", "connected"
 
 _MAX_CONTROL = 1 << 20
 
-Frames = tuple[bytes, ...]
 Changed = Callable[[str, str], None]
 
 
@@ -77,8 +77,9 @@ class Session:
         self.state = OFFLINE
         self.peer_id = NOBODY
         self.process = process
-        self.channels = Channels(send, wake, clock, self._receive_control)
-        self.calls = Calls(self.channels, clock, make_call)
+        self.outgoing = Outgoing(send)
+        self.channels = Channels(self.outgoing, wake, clock, self._receive_control)
+        self.calls = Calls(self.channels, self.outgoing, clock, make_call)
         self.serving = Serving(self.channels, clock, runner)
         self.channels.calls = self.calls
         self.channels.serving = self.serving
@@ -104,7 +105,7 @@ class Session:
             INTRODUCED: self._receive_introduced,
             GONE: self._receive_gone,
             GOODBYE: self._receive_goodbye,
-            CREDIT: self.channels.grant,
+            CREDIT: self.outgoing.grant,
         }
 
     # The connection, as the shell sees it.
@@ -134,6 +135,7 @@ class Session:
         self.calls.connected = False
         self._grace_until = None
         self.mirror.lost()
+        self.outgoing.credit = 0
         self.channels.lost(reason)
         for target in self.mirror.targets():
             self.calls.release(target)
@@ -317,6 +319,7 @@ class Session:
         now = self._clock()
         self.peer_id = welcome["peer"]
         self.calls.message_limit = self.serving.message_limit = welcome.get("message", self.calls.message_limit)
+        self.calls.pending_limit = welcome.get("calls", self.calls.pending_limit)
         self.state = CONNECTED
         self.calls.connected = True
         for service in self.services.values():
@@ -326,11 +329,11 @@ class Session:
         if self._was_connected:
             self._grace_until = now + GRACE
         self._was_connected = True
-        self.channels.opened(welcome["window"], welcome["now"] - now, welcome["now"] - self._greeted_at)
+        self.channels.opened(welcome["now"] - now, welcome["now"] - self._greeted_at)
+        self.outgoing.grant(welcome["window"])
         self._changed("connected", "")
 
     def _receive_refused(self, code: str, reason: str, details: dict[str, Any]) -> None:
-        logger.error("the exchange refused this peer: %s (%s)", reason, code)
         self._changed("refused", reason)
 
     def _receive_goodbye(self, reason: str) -> None:

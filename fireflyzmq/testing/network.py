@@ -29,12 +29,14 @@ class Network:
 
     Time stands still while anything can happen, and jumps to the next timer when nothing can: a timeout of a minute
     passes in no time. The loop is not asyncio's running one; tests are plain functions that use `run` and `advance`.
+    `limits` are the exchange's, as `Exchange(EXCHANGE_SERVER, limits=...)` takes them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Mapping[str, float] | None = None) -> None:
         self._links: dict[Exchange, Connection] = {}
+        self._limits = limits or {}
         self.loop = VirtualLoop(self._threads_running)
-        self._embedded = EmbeddedExchange(self.loop)
+        self._embedded = EmbeddedExchange(self.loop, self._limits)
 
     def exchange(self) -> Exchange:
         """A new peer, connected: pass it to services as their `exchange`."""
@@ -101,7 +103,7 @@ class Network:
 
         self._in_loop(part_all)
         self._embedded.close()
-        self._embedded = EmbeddedExchange(self.loop)
+        self._embedded = EmbeddedExchange(self.loop, self._limits)
         for exchange in cut:
             self.restore(exchange)
 

@@ -82,10 +82,13 @@ TARGET_GONE: Final = 2
 QUEUE_FULL: Final = 3
 NO_SENDER: Final = 4
 
-# ZeroMQ's heartbeats, which both sides send. Its I/O thread answers them, so a process that is only busy lives; a
-# frozen one, or a dead line, is noticed within two seconds or so.
-HEARTBEAT_INTERVAL_MS: Final = 500
-HEARTBEAT_TIMEOUT_MS: Final = 1500
+# ZeroMQ's heartbeats. The exchange's each say how long the peer is to wait for the next. A peer's own are slower, to
+# spare an exchange with thousands: they notice one that freezes before its first. ZeroMQ's I/O thread answers, so a
+# process that is only busy lives; a frozen side, or a dead line, is noticed within two seconds or so.
+HEARTBEAT_SECONDS: Final = 0.5
+PEER_HEARTBEAT_SECONDS: Final = 1.25
+HEARTBEATS_MISSED: Final = 3
+"""How many heartbeats a side waits for before the other one counts as gone."""
 
 # Limits. Bytes unless the name says otherwise.
 MAX_FRAME: Final = 256 * 1024
@@ -93,6 +96,10 @@ MAX_MESSAGE: Final = 64 * 1024 * 1024
 MAX_NAME: Final = 200
 MAX_GROUPS: Final = 100
 """How many groups a service may be in."""
+MAX_ARGUMENTS: Final = 1000
+"""How many arguments a call may have, keywords included."""
+MAX_CALLS: Final = 1_000_000
+"""How many calls a peer may have in flight."""
 MAX_TIMEOUT: Final = 1e7
 """Seconds from now that a deadline may be away."""
 MAX_CONTROL: Final = 64 * 1024

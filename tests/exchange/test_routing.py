@@ -98,6 +98,7 @@ def test_a_hello_is_answered_with_a_welcome() -> None:
         "now": 12.5,
         "window": core.core.limits.window,
         "message": core.core.limits.message,
+        "calls": core.core.limits.calls_per_peer,
     }
     assert core.core.peers[b"one"].process == "test"
 

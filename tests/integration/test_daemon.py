@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from fireflyzmq import Client
+from fireflyzmq import Client, ExchangeLost, MessageTooLarge
 from fireflyzmq.testing import ExchangeProcess, PythonProcess
 
 
@@ -119,3 +119,17 @@ def test_the_installed_command_is_the_same_program() -> None:
         address = process.wait_for_line("exchange listens at ").split()[-1]
         with Client(address) as client:
             assert client.serviceEndPoint("exchange").ping() == "pong"
+
+
+def test_limits_of_the_command_line_hold() -> None:
+    arguments = ["--max-message", "64K", "--max-calls-per-peer", "2", "--max-peers", "1"]
+    with ExchangeProcess(options=arguments) as process:
+        (address,) = process.addresses
+        with Client(address) as client:
+            client.exportMethod(len, "size")
+            endpoint = client.serviceEndPoint(client.serviceBinding())
+            assert endpoint.size(bytes(60_000)) == 60_000
+            with pytest.raises(MessageTooLarge):
+                endpoint.size(bytes(70_000))
+            with pytest.raises(ExchangeLost, match="takes 1 peers"):
+                Client(address, timeout=1)

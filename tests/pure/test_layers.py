@@ -22,6 +22,8 @@ PURE = {
     "fireflyzmq.session",
     "fireflyzmq.methods",
     "fireflyzmq.request",
+    "fireflyzmq.outgoing",
+    "fireflyzmq.parts",
     "fireflyzmq.returned",
     "exchange.routing",
     "exchange.directory",
@@ -38,6 +40,8 @@ FOR_THE_EXCHANGE = {
     "fireflyzmq.balance",
     "fireflyzmq.methods",
     "fireflyzmq.request",
+    "fireflyzmq.outgoing",
+    "fireflyzmq.parts",
     "fireflyzmq.returned",
     "fireflyzmq._version",
 }

@@ -270,14 +270,14 @@ def test_a_request_that_had_not_left_goes_elsewhere_when_its_target_goes(credit:
     third = world.peer()
     caller.call("math")
     world.settle()
-    caller.session.channels.credit = credit
+    caller.session.outgoing.credit = credit
     call = caller.start("math")
     if not credit:
         caller.run_turns()
     callee.disconnect()
     (lost,) = [link for link in world.links.values() if link.peer is callee]
     other = heard_of_another(world, caller, third, lost)
-    caller.session.channels.grant(WINDOW)
+    caller.session.outgoing.grant(WINDOW)
     world.settle()
     assert call.value == call.token and other.local.served == 1
 
@@ -403,7 +403,7 @@ def test_credit_comes_back_in_both_directions() -> None:
     calls = [caller.call("math", padding=200_000) for _ in range(60)]
     world.settle()
     assert all(call.value == call.token for call in calls)
-    assert caller.session.channels.queued == 0 and caller.session.channels.credit > 0
+    assert caller.session.outgoing.queued == 0 and caller.session.outgoing.credit > 0
     assert all(peer.credit > 0 and not peer.queue for peer in world.core.peers.values())
 
 
@@ -414,7 +414,7 @@ def test_a_session_sends_no_more_than_its_credit_and_keeps_the_order() -> None:
     calls = [caller.call("math", padding=200_000) for _ in range(40)]
     assert caller.link is not None
     sent = sum(len(message[1]) for message in caller.link.to_exchange if message and message[0][0] == ENVELOPE)
-    assert sent <= world.core.limits.window + 262_144 and caller.session.channels.queued > 0
+    assert sent <= world.core.limits.window + 262_144 and caller.session.outgoing.queued > 0
     world.settle()
     assert list(world.runs) == [call.token for call in calls]
 
