@@ -25,6 +25,7 @@ BENCHMARKS: Final = {
     "routing": "pure_routing:measure_routing",
     "session": "pure_session:measure_session",
     "death": "faults:measure_death",
+    "nested": "faults:measure_nested",
     "neighbours": "faults:measure_neighbours",
     "memory": "faults:measure_memory",
     "heartbeats": "faults:measure_heartbeats",

@@ -1,4 +1,7 @@
-"""What goes wrong, measured: how soon a death is known, what a bad neighbour costs, what memory and beating take."""
+"""What goes wrong, measured: how soon a death or a call's end is known, what bad neighbours, memory and beating cost.
+
+It starts real processes, and does not know how its figures are shown.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,20 @@ import os
 import pathlib
 import statistics
 import time
+from collections.abc import Awaitable
 from contextlib import ExitStack
+from typing import Final
 
 import fireflyzmq as netsvc
 from benchmarks.plan import Plan
 from fireflyzmq.client import Peer
 from fireflyzmq.testing import ExchangeProcess, PythonProcess
 
+NESTED_TIMEOUT: Final = 1
+"""Seconds that a call has which goes on through a second service."""
+
 SERVICE = """
-import asyncio, sys
+import asyncio, collections, sys, time
 import fireflyzmq as netsvc
 dispatcher = netsvc.Dispatcher()
 netsvc.Exchange().connect()
@@ -25,6 +33,27 @@ service.exportMethod(lambda value: value, "echo")
 @service.exportMethod
 async def linger():
     await asyncio.sleep(600)
+
+begun, cancelled = collections.defaultdict(asyncio.Future), collections.defaultdict(asyncio.Future)
+
+@service.exportMethod
+async def hold(token, names):
+    begun[token].set_result(None)
+    try:
+        if names:
+            await service.serviceEndPoint(names[0]).hold(token, names[1:])
+        await asyncio.sleep(600)
+    except asyncio.CancelledError:
+        cancelled[token].set_result(time.monotonic())
+        raise
+
+@service.exportMethod
+async def beginning(token):
+    await begun[token]
+
+@service.exportMethod
+async def cancellation(token):
+    return await cancelled[token]
 
 async def announce():
     await service.ready()
@@ -129,6 +158,67 @@ def measure_death(plan: Plan) -> dict[str, float]:
         "kill to failure, p90, ms": times[int(len(times) * 0.9)],
         "kill to failure, worst, ms": times[-1],
     }
+
+
+async def _failure_seen(call: Awaitable[object], expected: type[netsvc.Failure]) -> float:
+    """When (s, `time.monotonic`) a call that is not to be answered failed here."""
+    try:
+        await call
+    except expected:
+        return time.monotonic()
+    raise AssertionError("a call that was to be held has been answered")
+
+
+class _Chain:
+    """Calls of A's that B and C hold until they end unanswered: how long (ms) until each of the three saw the end.
+
+    All by `time.monotonic`, which on one machine is the same clock for every process.
+    """
+
+    def __init__(self, a: Peer) -> None:
+        self._a = a
+        self._b, self._c = (a.serviceEndPoint(name, wait=20, timeout=20) for name in ("B", "C"))
+        self._nested = a.serviceEndPoint("B", wait=20, timeout=NESTED_TIMEOUT)
+
+    async def cancelled(self, token: str) -> dict[str, float]:
+        """From A's cancellation, once the call has come to C."""
+        id = self._nested.hold(token, ["C"])
+        seen = asyncio.ensure_future(_failure_seen(id, netsvc.RequestCancelled))
+        await self._c.beginning(token)
+        moment = time.monotonic()
+        self._a.cancelRequest(id)
+        return await self._since(moment, token, await seen)
+
+    async def expired(self, token: str, pause: float) -> dict[str, float]:
+        """From the deadline by A's clock, of a call that is made after a pause (s); what is seen early is negative."""
+        await asyncio.sleep(pause)
+        moment = time.monotonic() + NESTED_TIMEOUT
+        seen = await _failure_seen(self._nested.hold(token, ["C"]), netsvc.RequestTimeout)
+        return await self._since(moment, token, seen)
+
+    async def _since(self, moment: float, token: str, seen: float) -> dict[str, float]:
+        seen_by = {"A": seen, "B": await self._b.cancellation(token), "C": await self._c.cancellation(token)}
+        return {name: (when - moment) * 1e3 for name, when in seen_by.items()}
+
+
+def measure_nested(plan: Plan) -> dict[str, dict[str, list[float]]]:
+    """Milliseconds until A, which calls B, B, which calls C, and C see the call end: by cancellation, by deadline.
+
+    The calls that are to expire overlap; their deadlines fall anywhere between the ticks of the library's timers.
+    """
+
+    async def main(exchange: ExchangeProcess) -> dict[str, list[dict[str, float]]]:
+        async with netsvc.connect(exchange.address) as peer:
+            chain = _Chain(peer)
+            cancelled = [await chain.cancelled(f"cancelled {n}") for n in range(plan.cancellations)]
+            expired = await asyncio.gather(*[chain.expired(f"expired {n}", n * 0.0137) for n in range(plan.expiries)])
+            return {"A cancels": cancelled, f"A's deadline of {NESTED_TIMEOUT} s passes": expired}
+
+    with ExchangeProcess() as exchange, ExitStack() as stack:
+        for name in ("B", "C"):
+            _start(stack, exchange, SERVICE, name)
+        causes = asyncio.run(main(exchange))
+    return {cause: {name: [times[name] for times in runs] for name in "ABC"} for cause, runs in causes.items()}
 
 
 async def _latency(peer: Peer, seconds: float) -> float:

@@ -25,6 +25,8 @@ class Plan:
     pure_repeats: int = 5
     starts: int = 11
     kills: int = 50
+    cancellations: int = 50
+    expiries: int = 20
     memory_peers: int = 1000
     idle_peers: tuple[int, ...] = (100, 1000, 5000)
     idle_seconds: float = 5.0
@@ -39,6 +41,8 @@ QUICK: Final = Plan(
     pure_repeats=3,
     starts=3,
     kills=5,
+    cancellations=10,
+    expiries=5,
     memory_peers=100,
     idle_peers=(100,),
     idle_seconds=2.0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import statistics
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -18,6 +19,9 @@ GOALS: Final = (
     (ONE_AT_A_TIME, BARE, "≤", 1.3),
 )
 """What fireflyzmq's figure is to be of a peer's: measurement, peer, direction, ratio."""
+
+NESTED_GOAL_MS: Final = 50.0
+"""From the cancellation or the deadline of a nested call until each process on its way sees it, in every run."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +52,8 @@ def tables(results: Results) -> Iterator[Table]:
     }
     if faults:
         yield Table("When something goes wrong", ["", "figure"], _figures(faults))
+    if "nested" in results:
+        yield _nested(results["nested"])
     rest = {name: value for part in ("import", "start", "size") for name, value in results.get(part, {}).items()}
     if rest:
         yield Table("What it costs to have it", ["", "figure"], _figures(rest))
@@ -99,6 +105,19 @@ def _rates(crowd: Results) -> Table:
     (measurement,) = crowd["figures"]
     title = measurement[0].upper() + measurement[1:]
     return Table(f"{title}: medians of {crowd['rounds']} rounds", ["system", "calls/s"], rows)
+
+
+def _nested(nested: Results) -> Table:
+    rows = []
+    for cause, processes in nested.items():
+        for name, times in processes.items():
+            worst = max(times, key=abs)
+            verdict = [f"≤ {NESTED_GOAL_MS:g}", "yes" if abs(worst) <= NESTED_GOAL_MS else "no"]
+            figures = [f"{statistics.median(times):.2f}", f"{worst:.2f}", *verdict]
+            rows.append([f"{cause}: {name} sees it", f"{len(times)}", *figures])
+    return Table(
+        "A calls B, B calls C: until each sees the end", ["", "calls", "median, ms", "worst, ms", "goal", "met"], rows
+    )
 
 
 def _figures(figures: dict[str, float]) -> list[list[str]]:
