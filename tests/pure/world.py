@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, NamedTuple
 
 from exchange.config import Limits
 from exchange.routing import Peer, RoutingCore, Send
@@ -20,12 +20,68 @@ from fireflyzmq.methods import Method
 from fireflyzmq.mirror import Target
 from fireflyzmq.request import Request
 from fireflyzmq.serving import LocalService
-from fireflyzmq.session import Session
-from fireflyzmq.wire.commands import BY_NAME
-from fireflyzmq.wire.frames import envelope_head
+from fireflyzmq.session import CONNECTED, Session
+from fireflyzmq.wire.commands import BY_NAME, CREDIT, ENVELOPE, ENVELOPE_COST, REFUSED, RETURNED
+from fireflyzmq.wire.frames import envelope_head, parse_control
 
 Message = list[bytes] | None
 """The frames of a message, or None: the connection is lost."""
+
+# What tests look at inside of a session: where it is kept is said here alone.
+
+
+def credit_of(session: Session) -> int:
+    """What a session may still send, in bytes; below 0 by less than one envelope."""
+    return session.outgoing.credit
+
+
+def used_of(session: Session) -> int:
+    """What a session has worked off, or dropped, and not yet granted the exchange anew."""
+    return session.channels._used
+
+
+def queued_of(session: Session) -> int:
+    """What a session says that it keeps for lack of credit, in bytes."""
+    return session.outgoing.queued
+
+
+def waiting_costs(session: Session) -> list[int]:
+    """What each envelope costs that a session keeps for lack of credit."""
+    return [cost for lane in session.outgoing._blocked for _, cost in lane.waiting]
+
+
+class Account(NamedTuple):
+    """Where the bytes of one direction's window are at a moment, each in exactly one place."""
+
+    window: int
+    credit: int
+    """What the sender may still send."""
+    under_way: int
+    """In envelopes that have not arrived."""
+    used: int
+    """In envelopes that have arrived, and are not granted anew."""
+    granted: int
+    """In grants that have not arrived."""
+
+    @property
+    def missing(self) -> int:
+        """The bytes that nobody has: more than 0 when some leaked, less when some were given twice."""
+        return self.window - self.credit - self.under_way - self.used - self.granted
+
+
+def cost_of(messages: Iterable[Message]) -> int:
+    """What the envelopes among messages cost, those that come back included."""
+    return sum(len(frames[1]) + ENVELOPE_COST for frames in messages if frames and frames[0][:1] in _ENVELOPES)
+
+
+def grants_in(messages: Iterable[Message]) -> int:
+    """The credit that messages grant."""
+    return sum(parse_control(frames[0])[0] for frames in messages if frames and frames[0][:1] == _CREDIT)
+
+
+_ENVELOPES = (bytes((ENVELOPE,)), bytes((RETURNED,)))
+_CREDIT = bytes((CREDIT,))
+_REFUSED = bytes((REFUSED,))
 
 
 class RecordedCall(Call):
@@ -81,7 +137,7 @@ class WorldService:
         self.problems: list[str] = []
         self.idled = 0
         self.local: LocalService = peer.session.add_service(name, self, unique, visible)
-        for method in (self.echo, self.later, self.fail):
+        for method in (self.echo, self.later, self.fail, self.leave, self.leave_later):
             self.local.methods.export(method)
 
     @property
@@ -94,19 +150,42 @@ class WorldService:
         head = envelope_head(target.peer.session.peer_id, target.local.number, self.local.number)
         self.peer.link.to_exchange.append([head, body])
 
+    def close(self) -> None:
+        """Close the service, wherever its code is just now."""
+        self.peer.services.remove(self)
+        self.peer.closed.append(self)
+        self.peer.session.close_service(self.local)
+
     # Methods.
 
     def echo(self, token: str, padding: bytes = b"") -> str:
-        self.peer.world.runs[token] += 1
+        self._began(token)
         return token
 
     def later(self, token: str, padding: bytes = b"") -> Later:
-        self.peer.world.runs[token] += 1
+        self._began(token)
         return Later(token)
 
     def fail(self, token: str, padding: bytes = b"") -> None:
-        self.peer.world.runs[token] += 1
+        self._began(token)
         raise Failure(7, token)
+
+    def leave(self, token: str, padding: bytes = b"") -> str:
+        """Close the service that is serving this; a peer's nameless caller stays."""
+        self._began(token)
+        if self is not self.peer.caller:
+            self.peer.world.left.add(token)
+            self.close()
+        return token
+
+    def leave_later(self, token: str, padding: bytes = b"") -> Later:
+        """As `leave`, with work that is not done then."""
+        return Later(self.leave(token))
+
+    def _began(self, token: str) -> None:
+        self.peer.world.runs[token] += 1
+        if self.local.closed:
+            self.peer.world.ran_closed.append(token)
 
     # What a session asks of a service's owner.
 
@@ -163,6 +242,7 @@ class WorldPeer:
         )
         self.session.attach()
         self.services: list[WorldService] = []
+        self.closed: list[WorldService] = []
         self.caller = self.add_service("")
 
     def _send(self, frames: tuple[bytes, ...]) -> None:
@@ -185,6 +265,27 @@ class WorldPeer:
         """What the exchange knows of this peer."""
         assert self.link is not None
         return self.world.core.peers[self.link.key]
+
+    @property
+    def welcome(self) -> bool:
+        """Whether both sides agree that this peer is connected."""
+        known = self.link is not None and self.link.key in self.world.core.peers
+        return known and self.session.state == CONNECTED
+
+    def accounts(self) -> tuple[Account, Account]:
+        """The credit of a peer that is welcome: towards the exchange, and towards the peer."""
+        link, core, there = self.link, self.world.core, self.at_exchange
+        assert link is not None
+        queued = [list(frames) for frames, cost, _ in there.queue if cost == 0]
+        window = core.limits.window
+        granted = grants_in(link.to_peer) + grants_in(queued)
+        outward = Account(
+            window, credit_of(self.session), cost_of(link.to_exchange), window - there.allowance, granted
+        )
+        inward = Account(
+            there.window, there.credit, cost_of(link.to_peer), used_of(self.session), grants_in(link.to_exchange)
+        )
+        return outward, inward
 
     def add_service(self, name: str, unique: bool = False, visible: bool = True) -> WorldService:
         service = WorldService(self, name, unique, visible)
@@ -283,6 +384,9 @@ class World:
         self.links: dict[bytes, Link] = {}
         self.calls: list[tuple[WorldPeer, RecordedCall]] = []
         self.runs: Counter[str] = Counter()
+        self.ran_closed: list[str] = []
+        self.left: set[str] = set()
+        self.refused: dict[bytes, str] = {}
         self.core = self._new_core()
 
     def _new_core(self) -> RoutingCore:
@@ -328,6 +432,8 @@ class World:
             link = self.links.get(key)
             if link is not None:
                 link.to_peer.append(list(frames))
+                if frames[0][:1] == _REFUSED:
+                    self.refused.setdefault(key, parse_control(frames[0])[0])
 
     def settle(self) -> None:
         """Deliver until nothing is under way."""
