@@ -14,6 +14,8 @@ from fireflyzmq.wire.commands import (
     MAX_GROUPS,
     MAX_MESSAGE,
     MAX_NAME,
+    MAX_RETAINED,
+    MAX_WAITING_REPORTS,
     WINDOW,
 )
 
@@ -43,6 +45,13 @@ class Limits:
         "what may wait for one peer that does not read; more comes back to its senders, and a peer for which "
         "twice that waits is dropped",
     )
+    subscriptions_per_peer: int = _limit(100_000, "N", "subscriptions to reports of one peer")
+    reports: int = _limit(
+        MAX_WAITING_REPORTS,
+        "BYTES",
+        "reports that may wait for one peer that reads slowly; more are dropped and counted",
+    )
+    retained: int = _limit(MAX_RETAINED, "BYTES", "reports that the exchange keeps for the publishers of one peer")
     hello: float = _limit(5.0, "SECONDS", "time that a connection has for ZeroMQ's own handshake")
     heartbeat: float = _limit(
         HEARTBEAT_SECONDS,

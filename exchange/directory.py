@@ -8,20 +8,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from fireflyzmq.wire.commands import BY_ADDRESS, BY_GROUP, BY_NAME, BY_REGISTRY
+from fireflyzmq.wire.commands import BY_ADDRESS, BY_GROUP, BY_MEMBER, BY_NAME, BY_REGISTRY
 
 if TYPE_CHECKING:
-    from .routing import Peer, Route
+    from .flow import Peer, Route
+    from .reports import Publisher
 
 Watch = tuple[int, str]
-"""What is watched: BY_NAME, BY_GROUP, BY_ADDRESS or BY_REGISTRY, and the key (the registry's is "")."""
+"""What is watched: BY_NAME, BY_GROUP, BY_ADDRESS, BY_REGISTRY or BY_MEMBER, and the key (the registry's is "")."""
 
 
 class Entry:
     """One service instance: its identity, who offers it, and the routes that mention it.
 
     `listed` says whether its name and groups find it: a hidden or refused service is not listed, but its address finds
-    it. A `withdrawn` one is not found at all; who is in touch with it stays so.
+    it. A `withdrawn` one is not found at all; who is in touch with it stays so. `waits` are groups, with the roles,
+    whose places others have. `introduced` are the keys of the peers that know it, `readers` those of them that read
+    its reports; `notices` says whether it wants to hear of its subscribers.
     """
 
     __slots__ = (
@@ -30,11 +33,16 @@ class Entry:
         "introduced",
         "listed",
         "name",
+        "notices",
         "number",
         "peer",
+        "publisher",
+        "readers",
         "routes",
         "unique",
         "user",
+        "visible",
+        "waits",
         "withdrawn",
     )
 
@@ -45,9 +53,14 @@ class Entry:
         self.name = name
         self.groups = groups
         self.user: str | None = None
+        self.waits: dict[str, str] = {}
         self.listed = False
+        self.visible = True
         self.unique = False
         self.withdrawn = False
+        self.notices = False
+        self.publisher: Publisher | None = None
+        self.readers: set[Peer] = set()
         self.routes: set[Route] = set()
         self.introduced: set[bytes] = set()
 
@@ -68,8 +81,11 @@ class Entry:
             yield BY_REGISTRY, ""
             if self.name:
                 yield BY_NAME, self.name
-            for group in self.groups:
+            for group, role in self.groups.items():
                 yield BY_GROUP, group
+                if role:
+                    yield BY_MEMBER, f"{group} {role}"
+                    yield BY_MEMBER, f"{group} {role} {self.name}"
 
 
 class Directory:

@@ -12,6 +12,7 @@ from fireflyzmq.errors import Failure, ServiceUnavailable
 from fireflyzmq.methods import Method
 from fireflyzmq.request import Request
 from fireflyzmq.session import Session
+from fireflyzmq.wire.binding import Binding
 from fireflyzmq.wire.commands import BY_GROUP, BY_NAME
 from fireflyzmq.wire.names import EXCHANGE_NAME
 
@@ -75,7 +76,9 @@ class Operator:
         return {group: len(directory.find(BY_GROUP, group)) for group in sorted(directory.keys(BY_GROUP))}
 
     def peers(self) -> list[dict[str, Any]]:
-        """List the connections: id, process, services, seconds connected, and the bytes that wait for each."""
+        """List the connections: id, process, services, seconds connected, the bytes that wait for each, its
+        reports.
+        """
         now = self._server.clock()
         return [
             {
@@ -85,13 +88,18 @@ class Operator:
                 "seconds": now - peer.since,
                 "queued": peer.queued,
                 "credit": peer.credit,
+                "reports_queued": peer.reports_queued,
+                "reports_lost": peer.reports_lost,
+                "reports_kept": peer.retained,
                 "envelopes": peer.forwarded,
             }
             for peer in self._server.core.peers.values()
         ]
 
     def stats(self) -> dict[str, Any]:
-        """Count peers, services, queued bytes, refused peers and envelopes that came back."""
+        """Count peers, services, queued bytes, refused peers, envelopes that came back, and reports (`sent`:
+        messages).
+        """
         core = self._server.core
         return {
             "version": VERSION,
@@ -101,7 +109,11 @@ class Operator:
             "services": len(core.directory),
             "queued": sum(peer.queued for peer in core.peers.values()),
             "refusals": core.refusals,
-            "returned": core.returned,
+            "returned": core.flow.returned,
+            "subscriptions": sum(len(peer.streams) for peer in core.peers.values()),
+            "reports_published": core.fanout.published,
+            "reports_sent": core.fanout.delivered,
+            "reports_lost": sum(peer.reports_lost for peer in core.peers.values()),
         }
 
     # What its session asks of a service's owner.
@@ -109,7 +121,7 @@ class Operator:
     def registered(self) -> None:
         """Nothing is to be done."""
 
-    def registration_failed(self, code: str, problem: str) -> None:
+    def registration_failed(self, code: str, problem: str, group: str) -> None:
         """Cannot be: the name is kept for this service."""
         raise ServiceUnavailable(f"the exchange's own service was refused: {problem}")
 
@@ -128,6 +140,22 @@ class Operator:
 
     def idle(self) -> None:
         """Nothing is to be done: this service does not drain."""
+
+    def joined(self, group: str, role: str) -> None:
+        """Nothing is to be done: this service joins no group."""
+
+    def left(self, group: str, reason: str) -> None:
+        """Nothing is to be done: this service joins no group."""
+
+    def wants_notices(self) -> bool:
+        """No: this service publishes nothing."""
+        return False
+
+    def subscribed(self, subscriber: Binding, pattern: str, subscribed: bool) -> None:
+        """Nothing is to be done: this service publishes nothing."""
+
+    def stray_report(self, publisher: Binding, subject: str, content: Any) -> None:
+        """Nothing is to be done: this service reads no reports."""
 
 
 class _NothingLater:

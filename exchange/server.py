@@ -21,7 +21,8 @@ from zmq.utils.monitor import parse_monitor_message
 from fireflyzmq.wire.commands import HEARTBEATS_MISSED
 
 from .config import Limits
-from .routing import RoutingCore, Send
+from .flow import Send
+from .routing import RoutingCore
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +58,7 @@ class Server:
         self._locals = 0
         self._probes: list[float] = []
         self._probed_at = float("-inf")
+        self._due: float | None = None
         self._unread = False
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
         self._socket = self._open_socket()
@@ -152,11 +154,16 @@ class Server:
         if self._probes and self._probes[0] <= now:
             self._probes = [when for when in self._probes if when > now]
             self._probe()
+        if self._due is not None and self._due <= now:
+            transmit(self.core.expire(now))
         return self._unread
 
     def next_deadline(self) -> float | None:
         """When `process` has something to do though nothing arrives; seconds of `clock`."""
-        return self._probes[0] if self._probes else None
+        self._due = self.core.next_deadline()
+        if self._probes and (self._due is None or self._probes[0] < self._due):
+            return self._probes[0]
+        return self._due
 
     def _transmit(self, sends: list[Send]) -> None:
         """Send what the core decided. Nothing blocks: queues are the core's, and sockets have no high-water mark.

@@ -35,8 +35,12 @@ if TYPE_CHECKING:
         ServiceWithdrawn,
     )
     from fireflyzmq.exchange import EXCHANGE_CLIENT, EXCHANGE_SERVER, Exchange
+    from fireflyzmq.nodes import Child, Root, remoteserviceHandle, rootserviceHandle
+    from fireflyzmq.presence import SERVICE_AVAILABLE, SERVICE_WITHDRAWN
+    from fireflyzmq.reports import Report
     from fireflyzmq.response import ResponseId
     from fireflyzmq.service import SERVICE_HIDDEN, SERVICE_VISIBLE, Service, detached, serviceEndPoint
+    from fireflyzmq.vocabulary.reporting import SUBSCRIPTION_REQUESTED, SUBSCRIPTION_WITHDRAWN
     from fireflyzmq.wire.binding import Binding
     from fireflyzmq.wire.codec import Opaque, decoder, encoder
 
@@ -64,8 +68,12 @@ _HOMES = {
         "ServiceWithdrawn",
     ),
     "exchange": ("EXCHANGE_CLIENT", "EXCHANGE_SERVER", "Exchange"),
+    "nodes": ("Child", "Root", "remoteserviceHandle", "rootserviceHandle"),
+    "presence": ("SERVICE_AVAILABLE", "SERVICE_WITHDRAWN"),
+    "reports": ("Report",),
     "response": ("ResponseId",),
     "service": ("SERVICE_HIDDEN", "SERVICE_VISIBLE", "Service", "detached", "serviceEndPoint"),
+    "vocabulary.reporting": ("SUBSCRIPTION_REQUESTED", "SUBSCRIPTION_WITHDRAWN"),
     "wire.binding": ("Binding",),
     "wire.codec": ("Opaque", "decoder", "encoder"),
 }
@@ -74,12 +82,17 @@ _MODULES = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [
     "EXCHANGE_CLIENT",
     "EXCHANGE_SERVER",
+    "SERVICE_AVAILABLE",
     "SERVICE_HIDDEN",
     "SERVICE_VISIBLE",
+    "SERVICE_WITHDRAWN",
     "SHUTDOWN_ARRIVED",
     "SHUTDOWN_PENDING",
+    "SUBSCRIPTION_REQUESTED",
+    "SUBSCRIPTION_WITHDRAWN",
     "ApplicationFailure",
     "Binding",
+    "Child",
     "Client",
     "Dispatcher",
     "Exchange",
@@ -92,12 +105,14 @@ __all__ = [
     "Opaque",
     "Overloaded",
     "RegistrationRefused",
+    "Report",
     "RequestCancelled",
     "RequestDecoding",
     "RequestEncoding",
     "RequestTimeout",
     "ResponseEncoding",
     "ResponseId",
+    "Root",
     "Service",
     "ServiceUnavailable",
     "ServiceWithdrawn",
@@ -106,6 +121,8 @@ __all__ = [
     "decoder",
     "detached",
     "encoder",
+    "remoteserviceHandle",
+    "rootserviceHandle",
     "serviceEndPoint",
 ]
 

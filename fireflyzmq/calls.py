@@ -12,7 +12,7 @@ import itertools
 import logging
 import struct
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from fireflyzmq.balance import POLICIES, sticky
 from fireflyzmq.deadlines import Deadlines
@@ -50,9 +50,11 @@ from fireflyzmq.wire.frames import NOBODY, ProtocolError
 
 if TYPE_CHECKING:
     from fireflyzmq.channels import Channel, Channels
+    from fireflyzmq.gather import Gathering, GroupDestination
     from fireflyzmq.mirror import Instance, Target
     from fireflyzmq.outgoing import Outgoing
     from fireflyzmq.serving import LocalService
+    from fireflyzmq.wire.binding import Binding
 
 logger = logging.getLogger(__name__)
 
@@ -63,16 +65,19 @@ DRAINED = "drained"
 
 _MOST_LOAD = 1_000_000
 _numbers = itertools.count(1)
+new_number = _numbers.__next__
 _float64 = struct.Struct(">d")
 
 
 class Destination:
     """Who calls what, and how: what all calls of one endpoint share. Times in seconds.
 
-    ValueError for values that make no sense.
+    `slow` calls are not for the short way that `Calls.start` has for most. ValueError for values that make no sense.
     """
 
-    __slots__ = ("balance", "caller", "key", "oneway", "target", "timeout", "wait")
+    __slots__ = ("balance", "caller", "key", "oneway", "slow", "target", "timeout", "wait")
+
+    group = False
 
     def __init__(
         self,
@@ -99,14 +104,16 @@ class Destination:
         self.balance = balance
         self.key = key
         self.oneway = oneway
+        self.slow = oneway
 
 
 class Call(int):
     """One call: its number, where it is, and its outcome once it has one.
 
     `channel` is None while the call is parked or has ended; `due` and `patience` are the sets that its deadline and
-    the end of its wait are kept in; `refusal` is why an instance did not take it. Subclasses tell whoever waits in
-    `finished`. Attributes that most calls never set are the class's.
+    the end of its wait are kept in; `refusal` is why an instance did not take it; a call to a group has a `gathering`
+    of calls whose `parent` it is. Subclasses tell whoever waits in `finished`. Attributes that most calls never set
+    are the class's.
     """
 
     destination: Destination
@@ -119,6 +126,10 @@ class Call(int):
     patience: set[Call] | None = None
     tried: tuple[Instance, ...] = ()
     refusal: Failure | None = None
+    gathering: Gathering | None = None
+    parent: Call | None = None
+    outcomes: dict[Binding, Any] = {}
+    each: tuple[Callable[[Binding, Any], None], ...] = ()
     state: int = PENDING
     value: Any = None
 
@@ -137,7 +148,12 @@ class Calls:
     """
 
     def __init__(
-        self, channels: Channels, outgoing: Outgoing, clock: Callable[[], float], make: Callable[[int], Call]
+        self,
+        channels: Channels,
+        outgoing: Outgoing,
+        clock: Callable[[], float],
+        make: Callable[[int], Call],
+        make_group: Callable[[int], Call],
     ) -> None:
         self.connected = False
         self.attached = False
@@ -148,6 +164,7 @@ class Calls:
         self._outgoing = outgoing
         self._clock = clock
         self._make = make
+        self._make_group = make_group
         self._pack = new_pack()
         self._deadlines: Deadlines[Call] = Deadlines()
 
@@ -160,12 +177,12 @@ class Calls:
         """
         ready = destination.target.ready
         channel = ready[0].channels.get(destination.caller.number) if len(ready) == 1 else None
-        if channel is None or destination.oneway or self._outgoing.queued > self._outgoing.limit:
+        if channel is None or destination.slow or self._outgoing.queued > self._outgoing.limit:
             call = self.prepare(destination, method, args, kwargs, self._pack)
             self.launch(call)
             return call
         number = next(_numbers)
-        call = self._new(number, destination, method)
+        call = self._new(self._make, number, destination, method)
         try:
             if kwargs:
                 item = self._pack([REQUEST, number, method, list(args), kwargs, call.deadline + channel.offset_out])
@@ -193,7 +210,7 @@ class Calls:
     ) -> Call:
         """Make a call without starting it: safe in any thread, with a pack function of its own."""
         number = next(_numbers)
-        call = self._new(number, destination, method)
+        call = self._new(self._make_group if destination.group else self._make, number, destination, method)
         if destination.oneway:
             number = 0  # no answer is wanted
         try:
@@ -207,6 +224,9 @@ class Calls:
         if call.state == PENDING:
             call.due = self._deadlines.add(call, call.deadline)
             self.pending += 1
+            if call.destination.caller.closed:  # since it was prepared, in another thread
+                self._fail(call, RequestCancelled("the calling service is closed"))
+                return
             if self.pending > self.pending_limit:
                 self._fail_number(call)
                 return
@@ -215,8 +235,8 @@ class Calls:
             self._settle_where(call, now)
             self._channels.wake()
 
-    def _new(self, number: int, destination: Destination, method: str) -> Call:
-        call = self._make(number)
+    def _new(self, make: Callable[[int], Call], number: int, destination: Destination, method: str) -> Call:
+        call = make(number)
         call.destination = destination
         call.method = method
         deadline = self._clock() + destination.timeout
@@ -242,6 +262,9 @@ class Calls:
     def _settle_where(self, call: Call, now: float) -> None:
         """Send a call to an instance, park it while there is something to wait for, or fail it."""
         target = call.destination.target
+        if call.destination.group:
+            self._settle_group(call, cast("GroupDestination", call.destination), now)
+            return
         candidates = target.ready
         if call.tried:
             candidates = [instance for instance in candidates if instance not in call.tried]
@@ -250,16 +273,45 @@ class Calls:
         elif target.ready and call.refusal is not None:
             self._fail(call, call.refusal)
         elif now < call.wait_until:
-            target.parked[int(call)] = call
-            self._lose_patience_later(call)
+            self._park_until(call)
         elif self.attached and not self.connected:
             self._fail(call, ExchangeLost("there is no connection to the exchange"))
         elif target.unconfirmed or not target.known:
             target.parked[int(call)] = call
         else:
-            self._fail(call, call.refusal or ServiceUnavailable(f"nobody offers {target.key!r}"))
+            self._fail(call, call.refusal or ServiceUnavailable(f"nobody offers {target.title!r}"))
 
-    def _lose_patience_later(self, call: Call) -> None:
+    def _settle_group(self, call: Call, destination: GroupDestination, now: float) -> None:
+        """Ask the members of a group, park the call until they are known, or fail it."""
+        target = destination.target
+        offline = self.attached and not self.connected
+        if (offline or not target.ready) and now < call.wait_until:
+            self._park_until(call)
+        elif offline:
+            self._fail(call, ExchangeLost("there is no connection to the exchange"))
+        elif target.unconfirmed or not target.known:
+            target.parked[int(call)] = call
+        elif len(call.item) > self.message_limit:
+            self._fail_size(call, len(call.item))
+        elif self._outgoing.full:
+            self._fail(call, Overloaded("too many bytes wait for the exchange", {"retry_after": 0.1}))
+        else:
+            target.parked.pop(int(call), None)
+            if call.patience is not None:
+                call.patience.discard(call)
+            destination.begin(self, call)
+
+    def ask_member(self, member: Call, whole: Call, instance: Instance) -> None:
+        """Start a member's call, with the arguments of the call to its group."""
+        self.pending += 1
+        packed = 0 if whole.destination.oneway else int(whole)
+        behind = whole.item[2 + len(self._pack(packed)) :]
+        member.item = whole.item[:2] + self._pack(int(member) if packed else 0) + behind
+        self._dispatch(member, instance)
+
+    def _park_until(self, call: Call) -> None:
+        """Park a call for as long as it waits for somebody to come."""
+        call.destination.target.parked[int(call)] = call
         if call.patience is not None:
             call.patience.discard(call)
         call.patience = self._deadlines.add(call, call.wait_until)
@@ -343,7 +395,7 @@ class Calls:
         call = channel.calls.get(number)
         if call is None:
             return
-        name = call.destination.target.key
+        name = call.destination.target.title
         if reason == QUEUE_FULL:
             failure: Failure = Overloaded(f"the exchange's queue for {name!r} is full", {"retry_after": 0.1})
         elif reason == NO_SENDER:
@@ -416,6 +468,9 @@ class Calls:
             if call.state != PENDING:
                 continue
             if call.deadline <= now:
+                if call.gathering is not None:
+                    call.gathering.expire()
+                    continue
                 self._tell_cancelled(call)
                 seconds = call.destination.timeout
                 self._fail(call, RequestTimeout(f"no answer by the deadline (timeout {seconds:g} s)"))
@@ -428,11 +483,23 @@ class Calls:
 
     def fail_caller(self, caller: LocalService, targets: Iterable[Target]) -> None:
         """A local service is closed: its calls end, those in flight and those parked with one of `targets`."""
-        calls = [call for channel in caller.channels for call in channel.calls.values()]
+        calls = [call.parent or call for channel in caller.channels for call in channel.calls.values()]
         for target in targets:
             calls += [call for call in target.parked.values() if call.destination.caller is caller]
         for call in calls:
             self.cancel(call)
+
+    def end_member(self, member: Call, failure: Failure) -> None:
+        """End a member's call, and tell the member."""
+        self._tell_cancelled(member)
+        self._fail(member, failure)
+
+    def end_group(self, call: Call, value: Any) -> None:
+        """End a call to a group with what it came to, a dictionary or a Failure."""
+        if isinstance(value, Failure):
+            self._fail(call, value)
+        else:
+            self._end(call, VALUE, value)
 
     def _fail(self, call: Call, failure: Failure) -> None:
         self._end(call, FAILED, _blame(failure, call))
@@ -452,6 +519,8 @@ class Calls:
             call.channel = None
         call.value = value
         call.state = state
+        if call.gathering is not None:
+            call.gathering.abandon()
         call.finished(in_place=False)
 
     def _note_load(self, channel: Channel, load: Any) -> None:
@@ -464,7 +533,7 @@ class Calls:
 
 def _blame(failure: Failure, call: Call) -> Failure:
     """Let a failure say which call it ends."""
-    failure.service = call.destination.target.key
+    failure.service = call.destination.target.title
     failure.method = call.method
     failure.id = int(call)
     return failure

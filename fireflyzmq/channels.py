@@ -138,6 +138,14 @@ class ServingSide(Protocol):
     def cut_answer_item(self, number: int) -> bytes: ...
 
 
+class ReportSide(Protocol):
+    """What the services of this session publish and subscribe to."""
+
+    def flush(self) -> None: ...
+    def deliver_local(self) -> bool: ...
+    def departed(self, place: tuple[bytes, int], publisher: Binding) -> None: ...
+
+
 class Channels:
     """All channels of a session.
 
@@ -147,6 +155,7 @@ class Channels:
 
     calls: CallSide
     serving: ServingSide
+    reports: ReportSide
 
     def __init__(
         self,
@@ -247,12 +256,14 @@ class Channels:
 
         Returns whether that made somebody say more, which leaves in another turn.
         """
+        self.reports.flush()
         dirty, self._dirty = self._dirty, []
         for channel in dirty:
             self.flush_channel(channel)
+        more = self.reports.deliver_local()
         for _ in range(len(self._looped)):
             self._loop_back(*self._looped.popleft())
-        return bool(self._looped or self._dirty)
+        return bool(more or self._looped or self._dirty)
 
     def dry(self, service: LocalService) -> bool:
         """Whether everything that a local service has said has left."""
@@ -261,6 +272,7 @@ class Channels:
 
     def flush_all(self) -> None:
         """Everything said leaves, in the middle of a turn; nothing arrives."""
+        self.reports.flush()
         dirty, self._dirty = self._dirty, []
         for channel in dirty:
             self.flush_channel(channel)
@@ -290,14 +302,16 @@ class Channels:
             channel = self._receive_other_message(frames)
         if channel is not None:
             self._backlog = backlog
-            self._receive_body(channel, frames[1])
-            self._worked_off(frames[1])
+            try:
+                self._receive_body(channel, frames[1])
+            finally:  # a method may end the whole program, or try to
+                self.worked_off(len(frames[1]) + ENVELOPE_COST)
             if self._dirty and self._clock() - self._turn_began > ANSWERS_WITHIN:
                 self.flush_all()
 
-    def _worked_off(self, body: bytes) -> None:
-        """Give the exchange back its credit for a body, when it has come to half a window."""
-        self._used += len(body) + ENVELOPE_COST
+    def worked_off(self, cost: int) -> None:
+        """Give the exchange back its credit for a message, when it has come to half a window."""
+        self._used += cost
         if self._used >= WINDOW // 2:
             self._outgoing.send((encode_control(CREDIT, self._used),))
             self._used = 0
@@ -313,7 +327,7 @@ class Channels:
         channel = self._open_incoming(*parse_head(frames[0]))
         if channel is None:  # it was on its way while the service here was closed
             logger.debug("%s came for a service that is closed", describe(frames))
-            self._worked_off(frames[1])
+            self.worked_off(len(frames[1]) + ENVELOPE_COST)
         return channel
 
     def _receive_body(self, channel: Channel, body: bytes) -> None:
@@ -406,7 +420,7 @@ class Channels:
 
     def receive_returned(self, frames: list[bytes]) -> None:
         """Take an envelope of ours that was not delivered: its requests may go elsewhere."""
-        self._worked_off(frames[1])
+        self.worked_off(len(frames[1]) + ENVELOPE_COST)
         peer, to, sender = parse_head(frames[0])
         channel = self._by_head.get(envelope_head(peer, sender, to))
         if channel is None:
@@ -467,6 +481,10 @@ class Channels:
         for channel in self._by_peer.get(peer, {}).get(number, ()):
             channel.binding = binding
 
+    def introduced(self, peer: bytes, number: int) -> Binding | None:
+        """Who a service of a peer is, as the exchange has said."""
+        return self._introduced.get(peer, {}).get(number)
+
     def rename_local(self, service: LocalService) -> None:
         """A local service has another binding now: the other local services it is in touch with see that."""
         for channel in self._by_peer.get(NOBODY, {}).get(service.number, ()):
@@ -478,7 +496,7 @@ class Channels:
             source = self._locals.get(sender)
             binding = source.binding if source is not None else None
         else:
-            binding = self._introduced.get(peer, {}).get(sender)
+            binding = self.introduced(peer, sender)
         if local is None or binding is None:
             return None
         return self._add(local, peer, sender, binding)
@@ -497,8 +515,11 @@ class Channels:
             for channel in list(numbers.get(each, ())):
                 self._close(channel, reason)
         introduced = self._introduced.get(peer, {})
-        introduced.pop(number, None)
-        if number == 0 or not introduced:
+        for each in [number] if number else list(introduced):
+            binding = introduced.pop(each, None)
+            if binding is not None:
+                self.reports.departed((peer, each), binding)
+        if not introduced:
             self._introduced.pop(peer, None)
 
     def remove_local(self, service: LocalService, reason: str) -> None:

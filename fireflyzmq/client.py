@@ -81,6 +81,10 @@ class Client:
 
     It has an event loop in a thread of its own. Raises ExchangeLost when there is no exchange within `timeout`
     seconds, ValueError for an illegal address. Close it, or use it in a `with` statement.
+
+    It is a nameless service too: what a `Service` says to watch, to publish, to subscribe, to join groups, to export
+    methods and to start timers, it says in the same words. Callbacks run in the client's thread, so they must not
+    call and wait there.
     """
 
     def __init__(self, address: str | None = None, timeout: float = 5.0) -> None:
@@ -121,18 +125,23 @@ class Client:
         self._check()
         return BlockingEndpoint(self._peer.serviceEndPoint(nameOrBinding, **options))
 
+    def groupEndPoint(self, group: str, **options: Any) -> BlockingEndpoint:
+        """An endpoint of a group whose calls block and return the result; options as for `Service.groupEndPoint`."""
+        self._check()
+        return BlockingEndpoint(self._peer.groupEndPoint(group, **options))
+
+    def __getattr__(self, name: str) -> Any:
+        """What the client says as a service; AttributeError for what only a named service says."""
+        if name not in _AS_A_SERVICE:
+            raise AttributeError(f"a Client has no {name!r}")
+        self._check()
+        return getattr(self._peer, name)
+
     def lookup(self, name: str, timeout: float = 0.0) -> list[Binding]:
         """Ask for the instances of a name, and wait up to `timeout` seconds for a first: [] when none came."""
         self._check()
         bindings: list[Binding] = self._run(self._peer.lookup(name, timeout), timeout + 10)
         return bindings
-
-    def exportMethod(
-        self, method: Any = None, name: str | None = None, *, threads: int = 0, limit: int | None = None
-    ) -> Any:
-        """Let whoever has this client's binding call a function; it runs in the client's thread, or in a pool."""
-        self._check()
-        return self._peer.exportMethod(method, name, threads=threads, limit=limit)
 
     def serviceBinding(self) -> Binding:
         """The client as a value that can be sent; passing the client itself sends the same."""
@@ -151,6 +160,38 @@ class Client:
             raise RuntimeError("this client is closed")
         if self._peer._connection.forked:
             raise RuntimeError("this process was forked after the client was made; make a new one in the child")
+
+
+_AS_A_SERVICE = frozenset(
+    {
+        "cancelTimer",
+        "expireReports",
+        "exportMethod",
+        "exportedMethods",
+        "ignoreReports",
+        "joinGroup",
+        "leaveGroup",
+        "lookupServiceAddress",
+        "lookupServiceGroup",
+        "lookupServiceName",
+        "monitorReports",
+        "publishReport",
+        "scheduleAction",
+        "sendReport",
+        "serviceAddress",
+        "startTimer",
+        "subscribeRegistry",
+        "subscribeServiceAddress",
+        "subscribeServiceGroup",
+        "subscribeServiceName",
+        "timerPending",
+        "unexportMethod",
+        "unsubscribeRegistry",
+        "unsubscribeServiceAddress",
+        "unsubscribeServiceGroup",
+        "unsubscribeServiceName",
+    }
+)
 
 
 class BlockingEndpoint:

@@ -25,7 +25,7 @@ import zmq
 from fireflyzmq.calls import Call, Destination
 from fireflyzmq.dealer import GOODBYE_LINGER_MS, Dealer
 from fireflyzmq.mirror import Target
-from fireflyzmq.response import ResponseId
+from fireflyzmq.response import GroupResponseId, ResponseId
 from fireflyzmq.runner import LoopRunner
 from fireflyzmq.serving import LocalService
 from fireflyzmq.session import Session
@@ -79,6 +79,7 @@ class Connection:
         self.on_close: Callable[[], None] = lambda: None
         self._context = contextvars.Context()  # what the loop calls belongs to no request
         self._turn_due = False
+        self._later: list[tuple[Callable[..., Any], tuple[Any, ...]]] = []
         self.thread = threading.get_ident()
         self._local_pack = threading.local()
         self._address: str | None = None
@@ -92,14 +93,16 @@ class Connection:
         self._attempt: asyncio.TimerHandle | None = None
         self._left: asyncio.Future[None] | None = None
         self.runner = LoopRunner(loop, self.call_from_anywhere)
+        # Classes of its own: what all its calls share need not be set for each, and a weak reference, called as a
+        # method, gives the loop at half the cost of a function.
+        shared = {"connection": self, "get_loop": weakref.ref(loop)}
         self.session = Session(
             send=self._send,
             wake=self._wake,
             clock=loop.time,
             runner=self.runner,
-            # A class of its own: what all its calls share need not be set for each, and a weak reference, called as
-            # a method, gives the loop at half the cost of a function.
-            make_call=type("ResponseId", (ResponseId,), {"connection": self, "get_loop": weakref.ref(loop)}),
+            make_call=type("ResponseId", (ResponseId,), shared),
+            make_group_call=type("GroupResponseId", (GroupResponseId,), shared),
             changed=self._changed,
             process=f"{sockets.gethostname()}:{os.getpid()}:{os.path.basename(sys.argv[0] or 'python')}",  # noqa: PTH119
         )
@@ -183,6 +186,20 @@ class Connection:
             self.loop.call_soon_threadsafe(function, *args, context=contextvars.Context())
         except RuntimeError:  # the loop is closed, and nobody is left to tell
             logger.debug("%r came after the loop had closed", function)
+
+    def later(self, function: Callable[..., Any], *args: Any) -> None:
+        """Run a function in the next turn of the loop, behind those that were to run later before, under no request.
+
+        It must raise nothing.
+        """
+        self._later.append((function, args))
+        if len(self._later) == 1:
+            self.loop.call_soon(self._run_later, context=self._context)
+
+    def _run_later(self) -> None:
+        due, self._later = self._later, []
+        for function, args in due:
+            function(*args)
 
     def _wake(self) -> None:
         if not self._turn_due:

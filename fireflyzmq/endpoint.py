@@ -38,7 +38,7 @@ class RemoteMethod:
 
         RuntimeError when the calling service is closed, or the process was forked since.
         """
-        if get_ident() != self._connection.thread or self._caller.closed or self._destination.oneway:
+        if get_ident() != self._connection.thread or self._caller.closed or self._destination.slow:
             return self._connection.call(self._destination, self._name, args, kwargs)  # type: ignore[return-value]
         return self._start(self._destination, self._name, args, kwargs)  # type: ignore[return-value]
 
@@ -87,7 +87,8 @@ class Endpoint:
         return id(self)
 
     def __repr__(self) -> str:
-        return f"<Endpoint of {self._target.key}: {len(self._target.ready)} instances known>"
+        what = "members" if self._destination.group else "instances"
+        return f"<Endpoint of {self._target.title}: {len(self._target.ready)} {what} known>"
 
 
 def target_of(connection: Connection, target: object) -> Target:

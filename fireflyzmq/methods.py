@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from fireflyzmq.wire.commands import MAX_ARGUMENTS
-from fireflyzmq.wire.names import method_problem
+from fireflyzmq.wire.names import check_name, method_problem
 
 Function = Callable[..., Any]
 
@@ -19,16 +19,19 @@ class Method:
     """One exported function: `threads` is the size of its pool, 0 when it runs in the loop.
 
     `limit` is how many of its requests may wait and be served at once (None: as many as the service takes), `running`
-    how many are.
+    how many are. With a `root` it is offered to the service of that name alone.
 
     `least` and `most` bound the positional arguments of a call without keywords, so that the common call is checked
     by two comparisons; `signature` is None when Python does not know one (some built-ins), and then all calls pass.
     """
 
-    __slots__ = ("function", "least", "limit", "most", "name", "running", "signature", "threads")
+    __slots__ = ("function", "least", "limit", "most", "name", "root", "running", "signature", "threads")
 
-    def __init__(self, name: str, function: Function, threads: int = 0, limit: int | None = None) -> None:
+    def __init__(
+        self, name: str, function: Function, threads: int = 0, limit: int | None = None, root: str | None = None
+    ) -> None:
         self.name = name
+        self.root = root
         self.function = function
         self.threads = threads
         self.limit = limit
@@ -78,22 +81,34 @@ class Method:
             "doc": inspect.getdoc(self.function) or "",
             "threads": self.threads,
             "limit": self.limit,
+            "root": self.root,
         }
 
 
 class MethodTable:
-    """The methods that one service exports, by name."""
+    """The methods that one service exports, by name.
 
-    __slots__ = ("_methods", "get")
+    `get` finds those that are offered to everybody. A name of which something is offered to one root is not among
+    them: `offered` finds the right one of its methods, and those that are called by a command's number.
+    """
+
+    __slots__ = ("_commands", "_methods", "_offers", "get")
 
     def __init__(self) -> None:
         self._methods: dict[str, Method] = {}
+        self._offers: dict[str, dict[str | None, Method]] = {}
+        self._commands: dict[int, str] = {}
         self.get = self._methods.get
 
     def export(
-        self, function: Function, name: str | None = None, threads: int = 0, limit: int | None = None
+        self,
+        function: Function,
+        name: str | None = None,
+        threads: int = 0,
+        limit: int | None = None,
+        root: str | None = None,
     ) -> Method:
-        """Export a function under `name` (its own by default); the same name replaces.
+        """Export a function under `name` (its own by default), to all or to one root; the same again replaces.
 
         ValueError for an illegal name or numbers that make no sense, TypeError for what cannot be called.
         """
@@ -108,20 +123,78 @@ class MethodTable:
             raise ValueError(problem)
         if name.startswith("system."):
             raise ValueError(f"names that begin with 'system.' are reserved: {name!r}")
+        if root is not None:
+            check_name(root, "root's name")
         if threads < 0:
             raise ValueError(f"a method has 0 or more threads, not {threads}")
         if limit is not None and limit < 1:
             raise ValueError(f"a method's limit is 1 request or more, not {limit}")
         if threads and inspect.iscoroutinefunction(function):
             raise ValueError(f"{name!r} is a coroutine function, which runs in the loop and not in threads")
-        method = Method(name, function, threads, limit)
-        self._methods[name] = method
+        method = Method(name, function, threads, limit, root)
+        offers = self._offers.get(name)
+        if root is not None and offers is None:
+            offers = self._offers[name] = {}
+            if name in self._methods:
+                offers[None] = self._methods.pop(name)
+        if offers is None:
+            self._methods[name] = method
+        else:
+            offers[root] = method
+        command = command_of(name)
+        if command is not None:
+            self._commands[command] = name
         return method
 
-    def unexport(self, name: str) -> Method:
-        """Take a method back; KeyError when there is none of that name."""
-        return self._methods.pop(name)
+    def offered(self, name: str, sender: str) -> Method | None:
+        """What a name, or a command's number as `command_name` writes it, means for a sender."""
+        if name.startswith(_COMMAND):
+            name = self._commands.get(command_of(name) or 0, name)
+        offers = self._offers.get(name)
+        if offers is None:
+            return self.get(name)
+        return offers.get(sender) or offers.get(None)
+
+    def find(self, name: str, root: str | None = None) -> Method | None:
+        """The method exported under a name to all, or to one root."""
+        offers = self._offers.get(name)
+        if offers is not None:
+            return offers.get(root)
+        return self.get(name) if root is None else None
+
+    def unexport(self, name: str) -> list[Method]:
+        """Take a name back, with all that is exported under it; KeyError when there is nothing."""
+        if name not in self._methods and name not in self._offers:
+            raise KeyError(name)
+        offers = self._offers.pop(name, {})
+        method = self._methods.pop(name, None)
+        command = command_of(name)
+        if command is not None and self._commands.get(command) == name:
+            del self._commands[command]
+        return [*offers.values(), *([method] if method is not None else ())]
 
     def names(self) -> list[str]:
         """The exported names, sorted."""
-        return sorted(self._methods)
+        return sorted({*self._methods, *self._offers})
+
+    def all(self) -> list[Method]:
+        """All exported methods, sorted by name; a name may have one for each root."""
+        offers = [method for methods in self._offers.values() for method in methods.values()]
+        return sorted([*self._methods.values(), *offers], key=lambda method: (method.name, method.root or ""))
+
+
+_COMMAND = "command_"
+_MOST_DIGITS = 10
+
+
+def command_of(name: str) -> int | None:
+    """The number of a command in a method's name, as Firefly has it: 101 of `login_101`; None when there is none."""
+    _, _, digits = name.rpartition("_")
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= _MOST_DIGITS else None
+
+
+def command_name(command: int) -> str:
+    """The method's name under which a command of a number is called; ValueError when it is not a number from 0."""
+    if isinstance(command, bool) or not 0 <= command < 10**_MOST_DIGITS:
+        raise ValueError(f"a command is a number from 0, not {command!r}")
+    return f"{_COMMAND}{command}"

@@ -11,12 +11,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from fireflyzmq.wire.binding import Binding
-from fireflyzmq.wire.commands import BY_ADDRESS, BY_GROUP, BY_NAME, BY_REGISTRY
+from fireflyzmq.wire.commands import BY_ADDRESS, BY_GROUP, BY_MEMBER, BY_NAME, BY_REGISTRY
 from fireflyzmq.wire.frames import NOBODY
 
 if TYPE_CHECKING:
     from fireflyzmq.calls import Call
     from fireflyzmq.channels import Channel
+    from fireflyzmq.presence import Presence
 
 Key = tuple[int, str]
 
@@ -70,7 +71,11 @@ class Instance:
             keys.append((BY_REGISTRY, ""))
             if self.binding.name:
                 keys.append((BY_NAME, self.binding.name))
-            keys.extend((BY_GROUP, group) for group in self.groups)
+            for group, role in self.groups.items():
+                keys.append((BY_GROUP, group))
+                if role:
+                    keys.append((BY_MEMBER, f"{group} {role}"))
+                    keys.append((BY_MEMBER, f"{group} {role} {self.binding.name}"))
         return keys
 
     @classmethod
@@ -87,7 +92,8 @@ class Target:
     """A watched name, group or address: its instances, and the calls that wait for one.
 
     `known` says whether the exchange has answered for it (always, without an exchange); `unconfirmed` are the
-    instances from before a lost connection that have not come back yet.
+    instances from before a lost connection that have not come back yet. `presences` are told who comes and goes,
+    `listeners` that something has changed.
     """
 
     __slots__ = (
@@ -99,11 +105,11 @@ class Target:
         "known",
         "listeners",
         "parked",
+        "presences",
         "ready",
         "snapshot",
         "turn",
         "unconfirmed",
-        "version",
     )
 
     def __init__(self, kind: int, key: str, known: bool) -> None:
@@ -115,10 +121,26 @@ class Target:
         self.snapshot: dict[str, Instance] = {}
         self.parked: dict[int, Call] = {}
         self.listeners: list[Callable[[Target], None]] = []
+        self.presences: list[Presence] = []
         self.holders: weakref.WeakSet[Any] = weakref.WeakSet()
         self.turn = 0
         self.idle = False
-        self.version = 0
+
+    @property
+    def title(self) -> str:
+        """What failures and logs call it: the name or address, of members of a group the group and the name."""
+        group, _, name = (*self.key.split(" "), "", "")[:3] if self.kind == BY_MEMBER else ("", "", self.key)
+        return ".".join(filter(None, (group, name)))
+
+    def came(self, instance: Instance) -> None:
+        """Tell whoever asked that an instance is there, as it is now."""
+        for presence in list(self.presences):
+            presence.came(instance)
+
+    def went(self, instance: Instance, reason: str) -> None:
+        """Tell whoever asked that an instance is there no more."""
+        for presence in list(self.presences):
+            presence.went(instance, reason)
 
     def __repr__(self) -> str:
         return f"<Target {self.key} with {len(self.ready)} instances>"
@@ -133,6 +155,7 @@ class Mirror:
         self._targets: dict[Key, Target] = {}
         self._instances: dict[str, Instance] = {}
         self._local: dict[str, Instance] = {}
+        self._restoring = False
 
     def targets(self) -> list[Target]:
         """All that is watched."""
@@ -165,17 +188,16 @@ class Mirror:
 
     # Local services.
 
-    def set_local(self, instance: Instance) -> None:
-        """Show a local service, or its new groups."""
-        self.remove_local(instance.binding.address)
+    def set_local(self, instance: Instance, reason: str = "") -> None:
+        """Show a local service, or what has changed of it; `reason` is why it left a group, if it did."""
         self._local[instance.binding.address] = instance
-        self._place(instance)
+        self._place(instance, reason)
 
-    def remove_local(self, address: str) -> None:
+    def remove_local(self, address: str, reason: str) -> None:
         """Show a local service no more."""
         instance = self._local.pop(address, None)
         if instance is not None:
-            self._displace(instance, [])
+            self._displace(instance, [], reason)
 
     # What the exchange says.
 
@@ -193,9 +215,9 @@ class Mirror:
             instance for instance in target.ready if not instance.local and instance.binding.address not in snapshot
         ]
         for instance in missing:
-            self._remove_from(target, instance)
+            self._remove_from(target, instance, "lost")
         if not keep_missing:
-            target.unconfirmed.clear()
+            self._lose_unconfirmed(target)
         target.known = True
         self._held = {target: None}  # whoever waits is to choose among all, not to take the first
         try:
@@ -212,8 +234,13 @@ class Mirror:
         else:
             self._held[target] = None
 
-    def present(self, instance: Instance) -> None:
-        """Take an instance that came or changed; its targets follow."""
+    def _lose_unconfirmed(self, target: Target) -> None:
+        lost, target.unconfirmed = target.unconfirmed, {}
+        for instance in lost.values():
+            target.went(instance, "lost")
+
+    def present(self, instance: Instance, reason: str = "") -> None:
+        """Take an instance that came or changed; its targets follow. `reason` is why it left a group, if it did."""
         address = instance.binding.address
         if address in self._local:
             return
@@ -222,14 +249,30 @@ class Mirror:
             known.binding, known.groups, known.listed = instance.binding, instance.groups, instance.listed
             instance = known
         elif known is not None:
-            self._displace(known, [])
-        self._place(instance)
+            self._replace(known, instance)
+        self._place(instance, reason)
 
-    def absent(self, address: str) -> None:
+    def _replace(self, former: Instance, instance: Instance) -> None:
+        """A service is elsewhere now: the one it was is in no target any more, and nobody is told of that."""
+        keys = instance.answers_to()
+        self._displace(former, keys, "left")
+        for key in former.placed:
+            target = self._targets.get(key)
+            if target is not None:
+                target.ready = [other for other in target.ready if other is not former]
+        former.placed.clear()
+
+    def absent(self, address: str, reason: str) -> None:
         """Take it that an instance is to be called no more."""
         instance = self._instances.pop(address, None)
         if instance is not None:
-            self._displace(instance, [])
+            self._displace(instance, [], reason)
+        elif self._restoring:
+            for target in self._targets.values():
+                unconfirmed = target.unconfirmed.pop(address, None)
+                if unconfirmed is not None:
+                    target.went(unconfirmed, reason)
+                    self._changed(target)
 
     def lost(self) -> None:
         """The connection is gone: remote instances stay unconfirmed until the exchange speaks of them again."""
@@ -238,46 +281,49 @@ class Mirror:
             target.unconfirmed.update((instance.binding.address, instance) for instance in remote)
             target.ready = [instance for instance in target.ready if instance.local]
             target.snapshot = {}
-            target.version += 1
             target.known = False
         for instance in self._instances.values():
             instance.placed.clear()
         self._instances.clear()
+        self._restoring = True
 
     def confirm(self) -> None:
         """The time to come back is over: who is still unconfirmed is lost."""
+        self._restoring = False
         for target in list(self._targets.values()):
             if target.unconfirmed:
-                target.unconfirmed.clear()
+                self._lose_unconfirmed(target)
                 self._changed(target)
 
-    def _place(self, instance: Instance) -> None:
+    def _place(self, instance: Instance, reason: str = "") -> None:
         keys = instance.answers_to()
-        self._displace(instance, keys)
+        self._displace(instance, keys, reason or "left")
         for key in keys:
             target = self._targets.get(key)
             if target is not None and key not in instance.placed:
                 instance.placed.add(key)
                 target.unconfirmed.pop(instance.binding.address, None)
                 target.ready.append(instance)
-                target.version += 1
+                target.came(instance)
                 self._changed(target)
+            elif target is not None and target.presences:
+                target.came(instance)
         if not instance.local:
             if instance.placed:
                 self._instances[instance.binding.address] = instance
             else:
                 self._instances.pop(instance.binding.address, None)
 
-    def _displace(self, instance: Instance, keep: list[Key]) -> None:
+    def _displace(self, instance: Instance, keep: list[Key], reason: str) -> None:
         for key in instance.placed.difference(keep):
             target = self._targets.get(key)
             if target is not None:
-                self._remove_from(target, instance)
+                self._remove_from(target, instance, reason)
 
-    def _remove_from(self, target: Target, instance: Instance) -> None:
+    def _remove_from(self, target: Target, instance: Instance, reason: str) -> None:
         target.unconfirmed.pop(instance.binding.address, None)
         if (target.kind, target.key) in instance.placed:
             instance.placed.discard((target.kind, target.key))
             target.ready = [other for other in target.ready if other is not instance]
-            target.version += 1
+            target.went(instance, reason)
             self._changed(target)

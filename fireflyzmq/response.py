@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import AsyncIterator, Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 from fireflyzmq.calls import FAILED, PENDING, Call
@@ -39,7 +39,7 @@ class ResponseId(Call):
     _unseen: _Unseen | None = None
 
     def __repr__(self) -> str:
-        where = f"{self.destination.target.key}.{self.method}"
+        where = f"{self.destination.target.title}.{self.method}"
         return f"<ResponseId {int(self)} {where} {('pending', 'answered', 'failed')[self.state]}>"
 
     def finished(self, in_place: bool) -> None:
@@ -225,6 +225,40 @@ class ResponseId(Call):
     def _make_cancelled_error(self) -> asyncio.CancelledError:
         """What `asyncio.gather` asks a cancelled future for."""
         return asyncio.CancelledError()
+
+
+class GroupResponseId(ResponseId):
+    """A call of a group: besides what every id offers, `async for binding, outcome in id` gives each member's answer
+    as it comes, a value or a Failure; it ends with the call, and raises the call's failure if it has one.
+    """
+
+    def monitor_answers(self, callback: Callable[[Any, Any], Any]) -> None:
+        """Call `callback(binding, outcome)` for each answer; for those that have come already in the next turn."""
+        context = contextvars.copy_context() if current_request.get() is not None else None
+        self.connection.run_in_loop(self._monitor_answers, callback, context)
+
+    def _monitor_answers(self, callback: Callable[[Any, Any], Any], context: contextvars.Context | None) -> None:
+        def tell(binding: Any, outcome: Any) -> None:
+            what = f"the callback for answers to {self!r}"
+            (context or contextvars.Context()).run(
+                run_logged, lambda: callback(binding, outcome), what, self.connection.loop
+            )
+
+        for answer in self.outcomes.items():
+            self.connection.later(tell, *answer)
+        if self.state == PENDING:
+            self.each = (*self.each, lambda binding, outcome: self.connection.later(tell, binding, outcome))
+
+    async def __aiter__(self) -> AsyncIterator[tuple[Any, Any]]:
+        self._check_loop()
+        answers: asyncio.Queue[tuple[Any, Any] | None] = asyncio.Queue()
+        for answer in self.outcomes.items():
+            answers.put_nowait(answer)
+        self.each = (*self.each, lambda binding, outcome: answers.put_nowait((binding, outcome)))
+        self.add_done_callback(lambda _: answers.put_nowait(None))
+        while (come := await answers.get()) is not None:
+            yield come
+        self.result()
 
 
 class _Unseen:

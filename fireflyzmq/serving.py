@@ -6,6 +6,7 @@ its checks to the encoding of its answer, is here. Also here: what a session kno
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import traceback
@@ -54,11 +55,16 @@ class Owner(Protocol):
     """What a session tells whoever a local service belongs to."""
 
     def registered(self) -> None: ...
-    def registration_failed(self, code: str, problem: str) -> None: ...
+    def registration_failed(self, code: str, problem: str, group: str) -> None: ...
     def unexpected_failure(self, failure: Failure) -> None: ...
     def stray_method(self, name: str) -> Callable[..., Any] | None: ...
     def middleware(self) -> Callable[[str, Method, list[Any], dict[str, Any]], Any] | None: ...
     def idle(self) -> None: ...
+    def joined(self, group: str, role: str) -> None: ...
+    def left(self, group: str, reason: str) -> None: ...
+    def wants_notices(self) -> bool: ...
+    def subscribed(self, subscriber: Binding, pattern: str, subscribed: bool) -> None: ...
+    def stray_report(self, publisher: Binding, subject: str, content: Any) -> None: ...
     def drain(self) -> Awaitable[None]: ...
 
 
@@ -66,8 +72,10 @@ class LocalService:
     """What a session knows of one of its services: its identity, its methods, and how busy it is.
 
     The secret proves the address, to the exchange alone. `listed` says whether its name and groups find it, `taken`
-    that another service of this process wants the name for itself. `limit` is how many requests it takes at once,
-    `running` how many it has, `typical` how long (s) such a request takes.
+    that another service of this process wants the name for itself. `groups` are those it is in, with its roles,
+    `wishes` those it wants to be in, and whether alone under its name (`sole`); `refused_groups` are those it has to
+    wait for. `limit` is how many requests it takes at once, `running` how many it has, `typical` how long (s) such a
+    request takes.
     """
 
     __slots__ = (
@@ -85,6 +93,7 @@ class LocalService:
         "number",
         "owner",
         "refused",
+        "refused_groups",
         "registered",
         "reported",
         "running",
@@ -94,6 +103,7 @@ class LocalService:
         "typical",
         "unique",
         "visible",
+        "wishes",
     )
 
     def __init__(
@@ -114,6 +124,8 @@ class LocalService:
         self.visible = visible
         self.secret = os.urandom(16)
         self.groups: dict[str, str] = {}
+        self.wishes: dict[str, tuple[str, bool]] = {}
+        self.refused_groups: set[str] = set()
         self.binding = Binding(name, address_of(self.secret))
         self.methods = MethodTable()
         self.middleware = owner.middleware()
@@ -133,12 +145,11 @@ class LocalService:
 
     def describe(self) -> dict[str, Any]:
         """What `system.describe` answers: the service's name, address, groups, and methods with their signatures."""
-        methods = [self.methods.get(name) for name in self.methods.names()]
         return {
             "name": self.name,
             "address": self.binding.address,
             "groups": dict(self.groups),
-            "methods": [method.describe() for method in methods if method is not None],
+            "methods": [method.describe() for method in self.methods.all()],
         }
 
     def statistics(self) -> dict[str, Any]:
@@ -171,6 +182,7 @@ class Serving:
         self.debug = False
         self.message_limit = MAX_MESSAGE
         self.expired = 0
+        self.take_report: Callable[[LocalService, Binding, str, Any], bool]
         self._channels = channels
         self._clock = clock
         self._runner = runner
@@ -204,7 +216,7 @@ class Serving:
             return
         method = service.methods.get(name)
         if method is None:
-            method = self._stray_method(service, name)
+            method = self._stray_method(request, service, name)
         if method is None:
             self._answer_failure(request, MethodUnavailable(f"{service.name!r} exports no method {name!r}"))
         elif method.limit is not None and method.running >= method.limit:
@@ -217,13 +229,28 @@ class Serving:
             request.exported = method
             self._run(request, method.function, args, kwargs)
 
-    def _stray_method(self, service: LocalService, name: str) -> Method | None:
-        """What answers to a name that is not exported: the reserved methods, or the owner's catch-all."""
+    def _stray_method(self, request: Request, service: LocalService, name: str) -> Method | None:
+        """What answers to a name that is not exported to all: the reserved methods, what is offered to the sender or
+        under a command's number, or the owner's catch-all.
+        """
         if name.startswith(RESERVED):
-            function = {"system.describe": service.describe, "system.statistics": service.statistics}.get(name)
+            reserved: dict[str, Callable[..., Any]] = {
+                "system.describe": service.describe,
+                "system.statistics": service.statistics,
+                "system.report": functools.partial(self._receive_report, request),
+            }
+            function = reserved.get(name)
         else:
+            offered = service.methods.offered(name, request.sender.name)
+            if offered is not None:
+                return offered
             function = service.owner.stray_method(name)
         return None if function is None else Method(name, function)
+
+    def _receive_report(self, request: Request, subject: str, content: Any) -> None:
+        """A report for this service alone. What its subscriptions do not take goes to its owner."""
+        if not self.take_report(request.service, request.sender, subject, content):
+            request.service.owner.stray_report(request.sender, subject, content)
 
     def _serve_checked(self, request: Request, method: Method, args: list[Any], kwargs: dict[str, Any]) -> None:
         problem = method.problem(args, kwargs) if _all_texts(kwargs) else "keywords must be texts"
@@ -235,7 +262,7 @@ class Serving:
     def _serve(self, request: Request, method: Method, args: list[Any], kwargs: dict[str, Any]) -> None:
         """Run a method the general way: through the service's middleware, in a pool where it asks for one."""
         request.exported = method
-        middleware = request.service.middleware
+        middleware = None if method.name.startswith(RESERVED) else request.service.middleware
         if middleware is None:
             function, arguments, keywords = method.function, args, kwargs
         else:
@@ -255,6 +282,7 @@ class Serving:
             value = function(*args, **kwargs)
         except Suspended:
             self._track(request)
+            self._abandon_if_closed(request)
             return
         except BaseException as error:
             self._answer_error(request, error)
@@ -275,8 +303,14 @@ class Serving:
         if self._runner.is_awaitable(value):
             self._track(request)
             request.work = self._runner.start_task(request, value)
+            self._abandon_if_closed(request)
         else:
             self._answer_failure(request, ResponseEncoding(f"the result does not travel: {error}"))
+
+    def _abandon_if_closed(self, request: Request) -> None:
+        """A method may close its own service; then nobody waits for what it has begun."""
+        if request.service.closed:
+            self._abandon(request)
 
     def _track(self, request: Request) -> None:
         """Remember a request that is answered later."""

@@ -1,8 +1,8 @@
 """Session: one peer's side of its connection to the exchange, without a socket, a loop or a thread.
 
-It composes the calling half, the serving half, their channels and the mirror of the directory, and owns what is
-about the connection itself: the greeting, the registration of services, what is watched, and what a loss means. It
-works without a connection too: then only its own services are there.
+It composes the calling half, the serving half, their channels, the reports and the mirror of the directory, and owns
+what is about the connection itself: the greeting, the registration of services, what is watched, and what a loss
+means. It works without a connection too: then only its own services are there.
 """
 
 from __future__ import annotations
@@ -15,28 +15,41 @@ from typing import Any
 from fireflyzmq._version import VERSION as LIBRARY_VERSION
 from fireflyzmq.calls import Call, Calls
 from fireflyzmq.channels import Channels
+from fireflyzmq.claims import Claims
 from fireflyzmq.mirror import IDLE_WATCH, Instance, Mirror, Target
 from fireflyzmq.outgoing import Frames, Outgoing
+from fireflyzmq.presence import Presence, Tell
+from fireflyzmq.reports import Reports
 from fireflyzmq.serving import MAX_REQUESTS, LocalService, Owner, Runner, Serving
 from fireflyzmq.wire.binding import Binding
 from fireflyzmq.wire.commands import (
     ABSENT,
+    ANNOUNCE,
+    BY_NAME,
     CLOSE,
     COMMAND_NAMES,
     CREDIT,
+    ENDED,
+    EXPEL,
+    EXPELLED,
     GONE,
     GOODBYE,
+    GRACE,
     HELLO,
     INTRODUCED,
     JOIN,
+    JOINED,
     LEAVE,
+    MAX_RETAINED,
     PRESENT,
     REFUSED,
     REGISTER,
     REGISTERED,
     REJECTED,
+    REPORTS,
     RETURNED,
     STATE,
+    SUBSCRIBER,
     UNWATCH,
     VERSION,
     WATCH,
@@ -47,9 +60,6 @@ from fireflyzmq.wire.commands import (
 from fireflyzmq.wire.frames import NOBODY, ProtocolError, describe, encode_control, parse_control
 
 logger = logging.getLogger(__name__)
-
-GRACE = 3.0
-"""Seconds after a new connection in which what was watched before may come back."""
 
 OFFLINE, GREETING, CONNECTED = "offline", "greeting", "connected"
 
@@ -71,6 +81,7 @@ class Session:
         clock: Callable[[], float],
         runner: Runner,
         make_call: Callable[[int], Call] = Call,
+        make_group_call: Callable[[int], Call] | None = None,
         changed: Changed = lambda state, reason: None,
         process: str = "",
     ) -> None:
@@ -79,13 +90,18 @@ class Session:
         self.process = process
         self.outgoing = Outgoing(send)
         self.channels = Channels(self.outgoing, wake, clock, self._receive_control)
-        self.calls = Calls(self.channels, self.outgoing, clock, make_call)
+        self.calls = Calls(self.channels, self.outgoing, clock, make_call, make_group_call or make_call)
         self.serving = Serving(self.channels, clock, runner)
-        self.channels.calls = self.calls
-        self.channels.serving = self.serving
+        channels = self.channels
+        self.reports = Reports(
+            self.outgoing, wake, clock, channels.introduced, channels.worked_off, self._services_found_by
+        )
+        channels.calls, channels.serving, channels.reports = self.calls, self.serving, self.reports
+        self.serving.take_report = self.reports.receive_direct
         self.mirror = Mirror(self._target_changed)
         self.services: dict[int, LocalService] = {}
         self._by_name: dict[str, list[LocalService]] = {}
+        self._claims: Claims[LocalService] = Claims()
         self._send = send
         self._clock = clock
         self._changed = changed
@@ -103,6 +119,10 @@ class Session:
             PRESENT: self._receive_present,
             ABSENT: self._receive_absent,
             INTRODUCED: self._receive_introduced,
+            JOINED: self._receive_joined,
+            EXPELLED: self._receive_expelled,
+            SUBSCRIBER: self._receive_subscriber,
+            ENDED: self.reports.receive_ended,
             GONE: self._receive_gone,
             GOODBYE: self._receive_goodbye,
             CREDIT: self.outgoing.grant,
@@ -114,6 +134,7 @@ class Session:
         """There is to be a connection: what is not local is not known until the exchange has answered."""
         if not self.calls.attached:
             self.calls.attached = True
+            self._claims = Claims()  # the exchange decides from now on
             for target in self.mirror.targets():
                 target.known = False
 
@@ -136,6 +157,7 @@ class Session:
         self._grace_until = None
         self.mirror.lost()
         self.outgoing.credit = 0
+        self.reports.lost()
         self.channels.lost(reason)
         for target in self.mirror.targets():
             self.calls.release(target)
@@ -154,6 +176,7 @@ class Session:
         self.calls.expire(now)
         self.serving.expire(now)
         self.channels.expire(now)
+        self.reports.expire(now)
         if self._grace_until is not None and self._grace_until <= now:
             self._grace_until = None
             self.mirror.confirm()
@@ -163,7 +186,8 @@ class Session:
     def next_deadline(self) -> float | None:
         """When `expire` has something to do next."""
         earliest = self.calls.next_deadline()
-        for when in (self.serving.next_deadline(), self.channels.next_deadline(), self._grace_until, self._sweep_at):
+        halves = (self.serving.next_deadline(), self.channels.next_deadline(), self.reports.next_deadline())
+        for when in (*halves, self._grace_until, self._sweep_at):
             if when is not None and (earliest is None or when < earliest):
                 earliest = when
         return earliest
@@ -190,7 +214,7 @@ class Session:
         service.listed = visible and taken is None
         self._show(service)
         if taken is not None:
-            owner.registration_failed("taken", taken)
+            owner.registration_failed("taken", taken, "")
         if self.state == CONNECTED:
             self._register(service)
         elif not self.calls.attached and taken is None:
@@ -200,34 +224,93 @@ class Session:
 
     def _taken_here(self, service: LocalService) -> str | None:
         """Why a service may not have its name, when it or one that has the name here wants to be the only one."""
-        others = self._by_name.setdefault(service.name, [])
+        same = self._by_name.setdefault(service.name, [])
+        others = [other for other in same if other.accepting and not other.taken]
         taken = bool(service.name) and any(other.unique or service.unique for other in others)
-        others.append(service)
+        same.append(service)
         return f"the name {service.name!r} is taken by another service of this process" if taken else None
 
-    def join(self, service: LocalService, group: str, role: str = "") -> None:
-        """Put a service into a group."""
-        self._regroup(service, {**service.groups, group: role}, JOIN, group, role)
+    def announce(self, service: LocalService) -> None:
+        """Let a hidden service be found from now on."""
+        if service.visible:
+            return
+        service.visible = True
+        service.listed = not service.taken
+        self._show(service)
+        self.reports.listed(service)
+        if self.state == CONNECTED:
+            self._send((encode_control(ANNOUNCE, service.number),))
 
-    def leave(self, service: LocalService, group: str) -> None:
-        """Take a service out of a group."""
-        groups = {name: role for name, role in service.groups.items() if name != group}
-        self._regroup(service, groups, LEAVE, group)
+    def join(self, service: LocalService, group: str, role: str = "", sole: bool = False) -> None:
+        """Put a service into a group; a `sole` one is the only one of its name there under its role, or waits.
 
-    def _regroup(self, service: LocalService, groups: dict[str, str], command: int, *fields: str) -> None:
+        Without an exchange that is decided here. With one it is the exchange's word, which comes later.
+        """
+        service.wishes[group] = role, sole
+        if not self.calls.attached:
+            self._claim(service, group, role, sole)
+        elif not sole:
+            self._regroup(service, {**service.groups, group: role})
+        if self.state == CONNECTED:
+            self._send((encode_control(JOIN, service.number, group, role, {"sole": sole}),))
+
+    def _claim(self, service: LocalService, group: str, role: str, sole: bool) -> None:
+        if role and not self._claims.claim(_claim_key(service, group, role), service, sole):
+            self._refuse_group(service, group, f"the place of {service.name!r} in group {group!r} is taken")
+        else:
+            self._enter(service, group, role)
+
+    def leave(self, service: LocalService, group: str, reason: str = "left") -> None:
+        """Take a service out of a group, or let it not wait for it any more."""
+        role, _ = service.wishes.pop(group, ("", False))
+        service.refused_groups.discard(group)
+        self._regroup(service, {name: each for name, each in service.groups.items() if name != group}, reason)
+        if self.state == CONNECTED:
+            self._send((encode_control(LEAVE, service.number, group),))
+        self._release(service, group, role)
+
+    def _release(self, service: LocalService, group: str, role: str) -> None:
+        """A place in a group that was given here may be free now; the next one has it."""
+        if role:
+            key = _claim_key(service, group, role)
+            self._claims.withdraw(key, service)
+            for other in self._claims.next(key):
+                self._enter(other, group, role)
+
+    def _enter(self, service: LocalService, group: str, role: str) -> None:
+        service.refused_groups.discard(group)
+        self._regroup(service, {**service.groups, group: role})
+        service.owner.joined(group, role)
+
+    def _refuse_group(self, service: LocalService, group: str, problem: str) -> None:
+        service.refused_groups.add(group)
+        self._regroup(service, {name: role for name, role in service.groups.items() if name != group})
+        service.owner.registration_failed("member", problem, group)
+
+    def _regroup(self, service: LocalService, groups: dict[str, str], reason: str = "") -> None:
         if groups != service.groups:
             service.regroup(groups)
-            self._show(service)
+            self._show(service, reason)
             self.channels.rename_local(service)
-            if self.state == CONNECTED:
-                self._send((encode_control(command, service.number, *fields),))
+
+    def expel(self, service: LocalService, member: Binding, reason: str) -> None:
+        """Put a member out of the group that carries a service's name."""
+        for other in self.services.values():
+            if other.binding == member and service.name in other.wishes:
+                self.leave(other, service.name, reason)
+                other.owner.left(service.name, reason)
+                return
+        if self.state == CONNECTED:
+            self._send((encode_control(EXPEL, service.number, member.address, reason),))
 
     def withdraw(self, service: LocalService, reason: str) -> None:
         """Take no more requests: nobody finds the service any more, and what comes yet is refused."""
         if service.accepting:
             service.accepting = False
             service.listed = False
-            self.mirror.remove_local(service.binding.address)
+            self.mirror.remove_local(service.binding.address, reason)
+            for group, (role, _) in service.wishes.items():
+                self._release(service, group, role)
             if self.state == CONNECTED:
                 self._send((encode_control(WITHDRAW, service.number, reason),))
 
@@ -238,6 +321,7 @@ class Session:
         service.closed = True
         self.withdraw(service, reason)
         self.calls.fail_caller(service, self.mirror.targets())
+        self.reports.close_service(service)
         self.channels.flush_all()
         self.services.pop(service.number, None)
         self._by_name[service.name].remove(service)
@@ -247,25 +331,37 @@ class Session:
         if self.state == CONNECTED:
             self._send((encode_control(CLOSE, service.number, reason),))
 
-    def _show(self, service: LocalService) -> None:
+    def _show(self, service: LocalService, reason: str = "") -> None:
         """Let the mirror show a local service as it is now; one that is withdrawn is shown to nobody."""
         if not service.accepting:
             return
         known = self.mirror.instance(service.binding.address)
         if known is not None:
-            self.mirror.remove_local(service.binding.address)
             known.binding, known.groups, known.listed = service.binding, service.groups, service.listed
         else:
             known = Instance(NOBODY, service.number, service.binding, service.groups, service.listed)
-        self.mirror.set_local(known)
+        self.mirror.set_local(known, reason)
 
     def _register(self, service: LocalService) -> None:
-        """Register a service; one whose name is taken in this process as a nameless one, which others still reach."""
-        options = {"visible": service.visible and service.accepting, "unique": service.unique}
+        """Register a service; one whose name is taken in this process as a hidden one, which others still reach."""
+        options = {
+            "visible": service.visible and service.accepting and not service.taken,
+            "unique": service.unique,
+            "notices": service.owner.wants_notices(),
+            "sole": [group for group, (_, sole) in service.wishes.items() if sole],
+            "standby": list(service.refused_groups),
+        }
         name = "" if service.taken else service.name
-        self._send((encode_control(REGISTER, service.number, service.secret, name, service.groups, options),))
+        groups = {group: role for group, (role, _) in service.wishes.items()}
+        self._send((encode_control(REGISTER, service.number, service.secret, name, groups, options),))
         if not service.accepting:
             self._send((encode_control(WITHDRAW, service.number, "drained"),))
+
+    def _services_found_by(self, kind: int, key: str) -> list[LocalService]:
+        """The services of this process that subscriptions to a name or an address are to."""
+        if kind == BY_NAME:
+            return [service for service in self._by_name.get(key, ()) if service.visible and not service.taken]
+        return [service for service in self.services.values() if service.binding.address == key]
 
     # Watching.
 
@@ -280,10 +376,24 @@ class Session:
                 self._sweep_at = self._clock() + IDLE_WATCH
         return target
 
+    def observe(self, kind: int, key: str, tell: Tell) -> Presence:
+        """Tell who is there, and then who comes and goes, until `cease`."""
+        target = self.watch(kind, key)
+        presence = Presence(target, tell)
+        target.presences.append(presence)
+        presence.begin()
+        return presence
+
+    def cease(self, presence: Presence) -> None:
+        """Tell no more."""
+        if presence.open:
+            presence.open = False
+            presence.target.presences.remove(presence)
+
     def _sweep_watches(self, now: float) -> None:
         """Cease to watch what no endpoint has used for a whole sweep."""
         for target in self.mirror.targets():
-            if target.holders or target.parked or target.listeners:
+            if target.holders or target.parked or target.listeners or target.presences:
                 target.idle = False
             elif target.idle:
                 self.mirror.drop(target)
@@ -295,6 +405,8 @@ class Session:
 
     def _target_changed(self, target: Target) -> None:
         self.calls.release(target)
+        for presence in list(target.presences):
+            presence.settled()
         for listener in list(target.listeners):
             listener(target)
 
@@ -307,6 +419,8 @@ class Session:
             handler = self._commands.get(command)
             if handler is not None:
                 handler(*parse_control(frames[0], _MAX_CONTROL))
+            elif command == REPORTS and len(frames) == 3:
+                self.reports.receive(frames)
             elif command == RETURNED and len(frames) == 2:
                 self.channels.receive_returned(frames)
             elif command:
@@ -318,7 +432,8 @@ class Session:
     def _receive_welcome(self, welcome: dict[str, Any]) -> None:
         now = self._clock()
         self.peer_id = welcome["peer"]
-        self.calls.message_limit = self.serving.message_limit = welcome.get("message", self.calls.message_limit)
+        limit = welcome.get("message", self.calls.message_limit)
+        self.calls.message_limit = self.serving.message_limit = self.reports.message_limit = limit
         self.calls.pending_limit = welcome.get("calls", self.calls.pending_limit)
         self.state = CONNECTED
         self.calls.connected = True
@@ -330,6 +445,7 @@ class Session:
             self._grace_until = now + GRACE
         self._was_connected = True
         self.channels.opened(welcome["now"] - now, welcome["now"] - self._greeted_at)
+        self.reports.opened(welcome.get("retained", MAX_RETAINED))
         self.outgoing.grant(welcome["window"])
         self._changed("connected", "")
 
@@ -349,30 +465,62 @@ class Session:
         service.registered = True
         service.owner.registered()
 
-    def _receive_rejected(self, number: int, code: str, problem: str) -> None:
+    def _receive_rejected(self, number: int, code: str, problem: str, group: str) -> None:
         service = self.services.get(number)
         if service is None:
             return
-        if code == "group":  # the last one joined; the exchange has the others
-            service.regroup(dict(list(service.groups.items())[:-1]))
+        if code == "member":
+            if group in service.wishes:
+                self._refuse_group(service, group, problem)
+            return
+        if group:
+            service.wishes.pop(group, None)
+            self._regroup(service, {name: role for name, role in service.groups.items() if name != group})
         else:
             service.listed = False
-        self._show(service)
-        service.owner.registration_failed(code, problem)
+            self._show(service)
+        service.owner.registration_failed(code, problem, group)
+
+    def _receive_joined(self, number: int, group: str, role: str) -> None:
+        service = self.services.get(number)
+        if service is not None and group in service.wishes and service.wishes[group][0] == role:
+            self._enter(service, group, role)
+
+    def _receive_expelled(self, number: int, group: str, reason: str) -> None:
+        service = self.services.get(number)
+        if service is not None and group in service.wishes:
+            del service.wishes[group]
+            service.refused_groups.discard(group)
+            self._regroup(service, {name: role for name, role in service.groups.items() if name != group}, reason)
+            service.owner.left(group, reason)
+
+    def _receive_subscriber(self, number: int, fields: list[Any], pattern: str, subscribed: bool) -> None:
+        service = self.services.get(number)
+        if service is not None:
+            service.owner.subscribed(_binding_of(fields), pattern, subscribed)
 
     def _receive_state(self, kind: int, key: str, entries: list[Any], last: bool) -> None:
         instances = [Instance.from_fields(fields) for fields in entries]
         self.mirror.state(kind, key, instances, last, keep_missing=self._grace_until is not None)
 
-    def _receive_present(self, fields: list[Any]) -> None:
-        self.mirror.present(Instance.from_fields(fields))
+    def _receive_present(self, fields: list[Any], reason: str) -> None:
+        self.mirror.present(Instance.from_fields(fields), reason)
 
     def _receive_absent(self, address: str, reason: str) -> None:
-        self.mirror.absent(address)
+        self.mirror.absent(address, reason)
 
     def _receive_introduced(self, fields: list[Any]) -> None:
-        peer, number, name, address, groups, user = fields[:6]
-        self.channels.introduce(peer, number, Binding.from_fields([name, address, sorted(groups), user]))
+        self.channels.introduce(fields[0], fields[1], _binding_of(fields))
 
     def _receive_gone(self, peer: bytes, number: int, reason: str) -> None:
         self.channels.gone(peer, number, reason)
+
+
+def _binding_of(fields: list[Any]) -> Binding:
+    """The binding in a directory entry; ValueError when it is not one."""
+    _, _, name, address, groups, user = fields[:6]
+    return Binding.from_fields([name, address, sorted(groups), user])
+
+
+def _claim_key(service: LocalService, group: str, role: str) -> str:
+    return f"{group} {role} {service.name}"

@@ -22,6 +22,12 @@ JOIN: Final = 6
 LEAVE: Final = 7
 WATCH: Final = 8
 UNWATCH: Final = 9
+ANNOUNCE: Final = 11
+EXPEL: Final = 12
+SUBSCRIBE: Final = 13
+UNSUBSCRIBE: Final = 14
+EXPIRE: Final = 15
+PUBLISH: Final = 17
 # In both directions:
 CREDIT: Final = 10
 ENVELOPE: Final = 16
@@ -36,6 +42,11 @@ ABSENT: Final = 38
 INTRODUCED: Final = 39
 GONE: Final = 40
 RETURNED: Final = 41
+JOINED: Final = 42
+EXPELLED: Final = 43
+SUBSCRIBER: Final = 44
+ENDED: Final = 45
+REPORTS: Final = 46
 
 COMMAND_NAMES: Final = {
     HELLO: "HELLO",
@@ -47,6 +58,12 @@ COMMAND_NAMES: Final = {
     LEAVE: "LEAVE",
     WATCH: "WATCH",
     UNWATCH: "UNWATCH",
+    ANNOUNCE: "ANNOUNCE",
+    EXPEL: "EXPEL",
+    SUBSCRIBE: "SUBSCRIBE",
+    UNSUBSCRIBE: "UNSUBSCRIBE",
+    EXPIRE: "EXPIRE",
+    PUBLISH: "PUBLISH",
     CREDIT: "CREDIT",
     ENVELOPE: "ENVELOPE",
     WELCOME: "WELCOME",
@@ -59,6 +76,11 @@ COMMAND_NAMES: Final = {
     INTRODUCED: "INTRODUCED",
     GONE: "GONE",
     RETURNED: "RETURNED",
+    JOINED: "JOINED",
+    EXPELLED: "EXPELLED",
+    SUBSCRIBER: "SUBSCRIBER",
+    ENDED: "ENDED",
+    REPORTS: "REPORTS",
 }
 
 # Items: the first element of each array in an envelope's body.
@@ -70,11 +92,20 @@ NOT_ACCEPTED: Final = 5
 LOAD: Final = 6
 PART: Final = 7
 
+# What a subscription does with reports for which its queue has no room.
+DROP_OLDEST: Final = "drop-oldest"
+DROP_NEWEST: Final = "drop-newest"
+LATEST: Final = "latest"
+DISCONNECT: Final = "disconnect"
+POLICIES: Final = (DROP_OLDEST, DROP_NEWEST, LATEST, DISCONNECT)
+
 # What a WATCH asks for.
 BY_NAME: Final = 1
 BY_GROUP: Final = 2
 BY_ADDRESS: Final = 3
 BY_REGISTRY: Final = 4
+BY_MEMBER: Final = 5
+"""The members of a group that have a role: "group role", or "group role name" for those of one name."""
 
 # Why an envelope comes back (RETURNED).
 NO_TARGET: Final = 1
@@ -100,9 +131,18 @@ MAX_ARGUMENTS: Final = 1000
 """How many arguments a call may have, keywords included."""
 MAX_CALLS: Final = 1_000_000
 """How many calls a peer may have in flight."""
+GRACE: Final = 3.0
+"""Seconds after a new connection, and after the exchange's start, in which what was there before may come back."""
 MAX_TIMEOUT: Final = 1e7
 """Seconds from now that a deadline may be away."""
 MAX_CONTROL: Final = 64 * 1024
+MAX_SUBJECT: Final = 1024
+MAX_RETAINED: Final = 64 * 1024 * 1024
+"""What all reports that the exchange keeps for one peer may have."""
+MAX_WAITING_REPORTS: Final = 32 * 1024 * 1024
+"""What may wait in the exchange for all subscriptions of one peer."""
+SUBSCRIPTION_QUEUE: Final = 8 * 1024 * 1024
+"""What may wait in the exchange for one subscription, unless it says less."""
 WINDOW: Final = 4 * 1024 * 1024
 ENVELOPE_COST: Final = 128
 """What an envelope costs in credit beside its body: the memory of its frames and queue entries."""

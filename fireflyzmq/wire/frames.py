@@ -1,6 +1,7 @@
 """Messages as frames: control messages (one frame) and envelopes (a head and a body).
 
-A control message is its command's byte and one msgpack array behind it. An envelope's head is
+A control message is its command's byte and one msgpack array behind it. Reports have a head, an index that the
+exchange reads and contents that it does not. An envelope's head is
 
     byte  0      command (ENVELOPE, or RETURNED with a reason in byte 17)
     bytes 1-8    the other peer: the target on the way in, the source on the way out
@@ -20,24 +21,35 @@ import msgpack
 
 from fireflyzmq.wire.commands import (
     ABSENT,
+    ANNOUNCE,
     CLOSE,
     COMMAND_NAMES,
     CREDIT,
+    ENDED,
     ENVELOPE,
+    EXPEL,
+    EXPELLED,
+    EXPIRE,
     GONE,
     GOODBYE,
     HELLO,
     INTRODUCED,
     JOIN,
+    JOINED,
     LEAVE,
     MAX_CONTROL,
     PRESENT,
+    PUBLISH,
     REFUSED,
     REGISTER,
     REGISTERED,
     REJECTED,
+    REPORTS,
     RETURNED,
     STATE,
+    SUBSCRIBE,
+    SUBSCRIBER,
+    UNSUBSCRIBE,
     UNWATCH,
     WATCH,
     WELCOME,
@@ -50,6 +62,7 @@ NOBODY: Final = bytes(8)
 
 _head = struct.Struct(">B8sII")
 _count = struct.Struct(">BI")
+_reports = struct.Struct(">B8sIIQ")
 _ARRAY32: Final = 0xDD
 
 FIELDS: Final[dict[int, tuple[type, ...]]] = {
@@ -58,20 +71,29 @@ FIELDS: Final[dict[int, tuple[type, ...]]] = {
     REGISTER: (int, bytes, str, dict, dict),
     WITHDRAW: (int, str),
     CLOSE: (int, str),
-    JOIN: (int, str, str),
+    JOIN: (int, str, str, dict),
     LEAVE: (int, str),
     WATCH: (int, str),
     UNWATCH: (int, str),
+    ANNOUNCE: (int,),
+    EXPEL: (int, str, str),
+    SUBSCRIBE: (int, int, int, str, str, dict),
+    UNSUBSCRIBE: (int,),
+    EXPIRE: (int, list),
     CREDIT: (int,),
     WELCOME: (dict,),
     REFUSED: (str, str, dict),
     REGISTERED: (int, str),
-    REJECTED: (int, str, str),
+    REJECTED: (int, str, str, str),
     STATE: (int, str, list, bool),
-    PRESENT: (list,),
+    PRESENT: (list, str),
     ABSENT: (str, str),
     INTRODUCED: (list,),
     GONE: (bytes, int, str),
+    JOINED: (int, str, str),
+    EXPELLED: (int, str, str),
+    SUBSCRIBER: (int, list, str, bool),
+    ENDED: (int, str),
 }
 """The fields of each control message; a receiver ignores further ones."""
 
@@ -122,6 +144,32 @@ def parse_head(head: bytes) -> tuple[bytes, int, int]:
 def returned_head(head: bytes, reason: int) -> bytes:
     """Turn the head of an envelope that cannot go on into the one it comes back under."""
     return bytes((RETURNED,)) + head[1:HEAD_SIZE] + bytes((reason,))
+
+
+def publish_head(number: int) -> bytes:
+    """The 5 bytes in front of reports on their way to the exchange: command and publishing service."""
+    return _count.pack(PUBLISH, number)
+
+
+def parse_publish_head(head: bytes) -> int:
+    """The publishing service of a publish's head; ProtocolError when it is too short."""
+    if len(head) < _count.size:
+        raise ProtocolError(f"a publish's head has {_count.size} bytes, not {len(head)}")
+    number: int = _count.unpack_from(head)[1]
+    return number
+
+
+def reports_head(peer: bytes, number: int, subscription: int, lost: int) -> bytes:
+    """The 25 bytes in front of reports on their way to a subscription: publisher, subscription, how many it missed."""
+    return _reports.pack(REPORTS, peer, number, subscription, lost)
+
+
+def parse_reports_head(head: bytes) -> tuple[bytes, int, int, int]:
+    """Publishing peer and service, subscription, and how many were missed; ProtocolError when it is too short."""
+    if len(head) < _reports.size:
+        raise ProtocolError(f"the head of reports has {_reports.size} bytes, not {len(head)}")
+    _, peer, number, subscription, lost = _reports.unpack_from(head)
+    return peer, number, subscription, lost
 
 
 def join_items(items: list[bytes]) -> bytes:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gc
 import hashlib
-from typing import Any
+from collections import Counter
+from typing import Any, NamedTuple
 
 import msgpack
 
@@ -12,18 +13,31 @@ from exchange.config import Limits
 from exchange.directory import Entry
 from exchange.routing import Peer, Route, RoutingCore, Send
 from fireflyzmq.wire.commands import (
+    BY_NAME,
     COMMAND_NAMES,
     ENVELOPE,
     HELLO,
     MAX_FRAME,
     MAX_MESSAGE,
+    PUBLISH,
     REGISTER,
     REGISTERED,
+    REPORTS,
     RETURNED,
+    SUBSCRIBE,
     WELCOME,
     WINDOW,
 )
-from fireflyzmq.wire.frames import HEAD_SIZE, encode_control, envelope_head, parse_head
+from fireflyzmq.wire.frames import (
+    HEAD_SIZE,
+    encode_control,
+    envelope_head,
+    item_slices,
+    join_items,
+    parse_head,
+    parse_reports_head,
+    publish_head,
+)
 
 IDENTITY = b"fire"
 HELLO_1: dict[str, Any] = {"versions": [1], "window": WINDOW, "process": "test"}
@@ -44,6 +58,11 @@ class Core:
     def lose(self, key: bytes, reason: str = "lost") -> None:
         """Let a connection be lost."""
         self._take(self.core.gone(key, reason))
+
+    def expire(self, seconds: float = 0.0) -> None:
+        """Let time pass, and what is due by then happen."""
+        self.now += seconds
+        self._take(self.core.expire(self.now))
 
     def _take(self, sends: list[Send]) -> None:
         for key, frames in sends:
@@ -69,6 +88,7 @@ class HandPeer:
         self.core = core
         self.key = key
         self.id = peer_id
+        self.published: Counter[int] = Counter()
 
     def say(self, command: int, *fields: Any) -> None:
         """Send a control message."""
@@ -79,7 +99,7 @@ class HandPeer:
         return self.core.take(self.key)
 
     def register(
-        self, number: int, name: str = "", groups: dict[str, str] | None = None, seed: str = "", **options: bool
+        self, number: int, name: str = "", groups: dict[str, str] | None = None, seed: str = "", **options: Any
     ) -> str:
         """Register a service and take the answer; returns its address."""
         self.say(REGISTER, number, secret(seed or f"{self.key!r} {number}"), name, groups or {}, options)
@@ -91,16 +111,79 @@ class HandPeer:
         """Send an envelope from a service of this peer."""
         self.core.send(self.key, envelope_head(to_peer, to, sender), body)
 
+    def subscribe(
+        self, number: int, key: str, pattern: str = ">", service: int = 1, kind: int = BY_NAME, **options: Any
+    ) -> None:
+        """Let a service of this peer, which has one, subscribe."""
+        self.say(SUBSCRIBE, number, service, kind, key, pattern, options)
+
+    def publish(self, number: int, *reports: tuple[str, Any], lives: list[float] | None = None) -> None:
+        """Publish some reports (subject, content) of one service in one message."""
+        contents = [msgpack.packb(content) for _, content in reports]
+        first = self.published[number] + 1
+        self.published[number] += len(reports)
+        numbers = list(range(first, first + len(reports)))
+        index = [numbers, [subject for subject, _ in reports], list(map(len, contents)), lives, None]
+        self.core.send(self.key, publish_head(number), msgpack.packb(index), join_items(contents))
+
+    def publish_in_parts(
+        self, number: int, subject: str, content: Any, parts: int, life: float | None = None, stop: int | None = None
+    ) -> None:
+        """Publish one report in so many messages, or only those before `stop`."""
+        packed = msgpack.packb(content)
+        self.published[number] += 1
+        cuts = [len(packed) * part // parts for part in range(parts + 1)]
+        for part in range(parts if stop is None else stop):
+            lives = None if life is None else [life]
+            index = [[self.published[number]], [subject], [len(packed)], lives, [part, part == parts - 1]]
+            data = packed[cuts[part] : cuts[part + 1]]
+            self.core.send(self.key, publish_head(number), msgpack.packb(index), data)
+
+    def reports(self) -> list[Got]:
+        """The reports that have come since the last time, message by message; drops whatever else has come."""
+        return [Got(*message[1:]) for message in self.take() if message[0] == COMMAND_NAMES[REPORTS]]
+
     @property
     def state(self) -> Peer:
         """What the core knows of this peer."""
         return self.core.core.peers[self.key]
 
 
+class Got(NamedTuple):
+    """A message of reports: who published them, for which subscription, and how many it missed before."""
+
+    peer: bytes
+    number: int
+    subscription: int
+    lost: int
+    said: list[tuple[int, str, Any]]
+    """Number, subject and content of each report; for a part its bytes."""
+    part: list[Any] | None
+
+    @property
+    def subjects(self) -> list[str]:
+        return [subject for _, subject, _ in self.said]
+
+    @property
+    def contents(self) -> list[Any]:
+        return [content for _, _, content in self.said]
+
+
 def readable(frames: tuple[bytes, ...]) -> tuple[Any, ...]:
-    """A message as a tuple: its command's name and its fields; for envelopes peer, to, sender and body."""
+    """A message as a tuple: its command's name and its fields; for envelopes peer, to, sender and body; for reports
+    the fields of `Got`.
+    """
     head = frames[0]
     name = COMMAND_NAMES[head[0]]
+    if head[0] == REPORTS:
+        assert len(frames) == 3 and len(head) == 25 and len(frames[1]) + len(frames[2]) <= MAX_FRAME
+        numbers, subjects, sizes, *more = msgpack.unpackb(frames[1])
+        assert more == [] or len(more) == 2
+        if more and more[1] is not None:
+            return (name, *parse_reports_head(head), [(numbers[0], subjects[0], frames[2])], more[1])
+        assert list(map(len, item_slices(frames[2]))) == sizes
+        said = list(zip(numbers, subjects, msgpack.unpackb(frames[2]), strict=True))
+        return (name, *parse_reports_head(head), said, None)
     if head[0] in (ENVELOPE, RETURNED):
         assert len(frames) == 2 and len(frames[1]) <= MAX_FRAME
         assert len(head) == HEAD_SIZE + (head[0] == RETURNED)
@@ -137,6 +220,6 @@ def mentions(core: RoutingCore, peer: Peer) -> list[object]:
             found.append(each)
         if isinstance(each, (dict, list, tuple, set, frozenset, RoutingCore, Peer, Entry, Route)) or type(
             each
-        ).__module__.startswith(("exchange", "collections")):
+        ).__module__.startswith(("exchange", "collections", "fireflyzmq")):
             stack.extend(gc.get_referents(each))
     return found

@@ -55,6 +55,9 @@ def test_each_limit_is_an_option_of_the_daemon() -> None:
         "message": 1 << 20,
         "window": 1 << 20,
         "queue": 2 << 20,
+        "subscriptions_per_peer": 11,
+        "reports": 3 << 20,
+        "retained": 4 << 20,
         "hello": 1.5,
         "heartbeat": 2.0,
     }

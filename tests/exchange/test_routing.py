@@ -16,6 +16,7 @@ from fireflyzmq.wire.binding import address_of
 from fireflyzmq.wire.commands import (
     BY_ADDRESS,
     BY_GROUP,
+    BY_MEMBER,
     BY_NAME,
     BY_REGISTRY,
     CLOSE,
@@ -31,6 +32,7 @@ from fireflyzmq.wire.commands import (
     MAX_FRAME,
     NO_SENDER,
     NO_TARGET,
+    PUBLISH,
     QUEUE_FULL,
     REGISTER,
     STATE,
@@ -99,6 +101,7 @@ def test_a_hello_is_answered_with_a_welcome() -> None:
         "window": core.core.limits.window,
         "message": core.core.limits.message,
         "calls": core.core.limits.calls_per_peer,
+        "retained": core.core.limits.retained,
     }
     assert core.core.peers[b"one"].process == "test"
 
@@ -276,8 +279,8 @@ def test_an_illegal_registration_is_rejected_and_the_peer_stays(
     core = Core(groups_per_service=4)
     peer = core.peer(b"one")
     peer.say(REGISTER, number, proof, name, groups, {})
-    ((answer, about, code, reason),) = peer.take()
-    assert (answer, about, code) == ("REJECTED", number, "illegal") and problem in reason
+    ((answer, about, code, reason, group),) = peer.take()
+    assert (answer, about, code, group) == ("REJECTED", number, "illegal", "") and problem in reason
     assert peer.state.services == {} and core.core.directory.keys(BY_ADDRESS) == []
     peer.register(2, "legal")
 
@@ -309,8 +312,8 @@ def test_services_share_a_name_unless_one_wants_it_alone() -> None:
     one.register(1, "math")
     two.register(1, "math")
     three.say(REGISTER, 1, secret("3"), "math", {}, {"unique": True})
-    ((answer, number, code, reason),) = three.take()
-    assert (answer, number, code) == ("REJECTED", 1, "taken") and "'math'" in reason
+    ((answer, number, code, reason, group),) = three.take()
+    assert (answer, number, code, group) == ("REJECTED", 1, "taken", "") and "'math'" in reason
     assert len(core.core.directory.find(BY_NAME, "math")) == 2
 
 
@@ -338,7 +341,7 @@ def test_a_service_rejected_as_taken_is_reached_by_its_address_alone() -> None:
             "STATE",
             BY_ADDRESS,
             address_of(secret("2")),
-            [entry(two.id, 1, "math", address_of(secret("2")), {"red": ""}, False)],
+            [entry(two.id, 1, "", address_of(secret("2")), {"red": ""}, False)],
             True,
         )
     ]
@@ -363,7 +366,7 @@ def test_the_same_secret_takes_the_address_over() -> None:
     assert pair.caller.take() == [
         ("ABSENT", pair.address, "moved"),
         ("GONE", pair.callee.id, 5, "moved"),
-        ("PRESENT", entry(third.id, 9, "math", pair.address, {})),
+        ("PRESENT", entry(third.id, 9, "math", pair.address, {}), ""),
     ]
     assert pair.callee.state.services == {}
     assert [found.peer.key for found in pair.core.core.directory.find(BY_NAME, "math")] == [b"third"]
@@ -425,7 +428,7 @@ def test_watchers_hear_of_who_comes_and_goes(kind: int, key: str) -> None:
     watcher.say(WATCH, kind, key)
     watcher.take()
     address = peer.register(1, "math", {"red": ""}, seed="s")
-    assert watcher.take() == [("PRESENT", entry(peer.id, 1, "math", address, {"red": ""}))]
+    assert watcher.take() == [("PRESENT", entry(peer.id, 1, "math", address, {"red": ""}), "")]
     peer.say(CLOSE, 1, "done")
     assert watcher.take() == [("ABSENT", address, "done")]
     peer.register(1, "other", seed="other")
@@ -463,11 +466,11 @@ def test_joining_and_leaving_groups_tells_who_watched_before_or_watches_now() ->
     address = peer.register(1, "math", {"red": ""})
     for watcher in (red, blue, named):
         watcher.take()
-    peer.say(JOIN, 1, "blue", "child")
-    both = ("PRESENT", entry(peer.id, 1, "math", address, {"red": "", "blue": "child"}))
+    peer.say(JOIN, 1, "blue", "child", {})
+    both = ("PRESENT", entry(peer.id, 1, "math", address, {"red": "", "blue": "child"}), "")
     assert red.take() == blue.take() == named.take() == [both]
     peer.say(LEAVE, 1, "red")
-    one = ("PRESENT", entry(peer.id, 1, "math", address, {"blue": "child"}))
+    one = ("PRESENT", entry(peer.id, 1, "math", address, {"blue": "child"}), "left")
     assert red.take() == blue.take() == named.take() == [one]
     peer.say(LEAVE, 1, "blue")
     assert names(red.take()) == [] and names(blue.take()) == names(named.take()) == ["PRESENT"]
@@ -511,10 +514,10 @@ def test_who_watches_a_hidden_services_address_hears_that_it_went() -> None:
     ("command", "fields"),
     [
         (WATCH, (0, "")),
-        (WATCH, (5, "")),
+        (WATCH, (6, "")),
         (WATCH, (1 << 40, "")),
-        (WATCH, (BY_NAME, "x" * 201)),
-        (WATCH, (BY_GROUP, "é" * 101)),
+        (WATCH, (BY_NAME, "x" * 603)),
+        (WATCH, (BY_MEMBER, "é" * 302)),
     ],
 )
 def test_an_unknown_watch_is_refused(command: int, fields: tuple[Any, ...]) -> None:
@@ -539,7 +542,7 @@ def _entry(name: str) -> Entry:
 
 
 @pytest.mark.parametrize(
-    ("command", "fields"), [(WITHDRAW, (1, "")), (CLOSE, (1, "")), (JOIN, (1, "red", "")), (LEAVE, (1, "red"))]
+    ("command", "fields"), [(WITHDRAW, (1, "")), (CLOSE, (1, "")), (JOIN, (1, "red", "", {})), (LEAVE, (1, "red"))]
 )
 def test_a_command_about_a_service_that_is_not_there_changes_nothing(command: int, fields: tuple[Any, ...]) -> None:
     core = Core()
@@ -554,19 +557,19 @@ def test_joining_under_an_illegal_name_is_rejected(group: str, role: str) -> Non
     peer = core.peer(b"one")
     peer.register(1, "math")
     peer.take()
-    peer.say(JOIN, 1, group, role)
-    [(name, number, code, _)] = peer.take()
-    assert (name, number, code) == ("REJECTED", 1, "group")
+    peer.say(JOIN, 1, group, role, {})
+    [(name, number, code, _, about)] = peer.take()
+    assert (name, number, code, about) == ("REJECTED", 1, "group", group)
     assert core.core.directory.find(BY_NAME, "math")[0].groups == {}
 
 
 def test_joining_a_group_too_many_is_rejected_but_a_new_role_is_not() -> None:
     peer = Core(groups_per_service=2).peer(b"one")
     peer.register(1, "math", {"red": "", "blue": ""})
-    peer.say(JOIN, 1, "green", "")
-    [(name, number, code, problem)] = peer.take()
-    assert (name, number, code) == ("REJECTED", 1, "group") and "at most 2 groups" in problem
-    peer.say(JOIN, 1, "blue", "child")
+    peer.say(JOIN, 1, "green", "", {})
+    [(name, number, code, problem, group)] = peer.take()
+    assert (name, number, code, group) == ("REJECTED", 1, "group", "green") and "at most 2 groups" in problem
+    peer.say(JOIN, 1, "blue", "child", {})
     assert peer.state.services[1].groups == {"red": "", "blue": "child"}
 
 
@@ -600,7 +603,7 @@ def test_a_sender_is_introduced_once_to_a_peer_whatever_services_it_calls_there(
 def test_a_sender_that_changes_its_groups_is_introduced_again() -> None:
     pair = Pair()
     pair.touch()
-    pair.caller.say(JOIN, 1, "red", "child")
+    pair.caller.say(JOIN, 1, "red", "child", {})
     introduced = entry(pair.caller.id, 1, "caller", pair.caller_address, {"red": "child"})
     pair.call()
     assert pair.callee.take() == [("INTRODUCED", introduced), ("ENVELOPE", pair.caller.id, 5, 1, b"\x90")]
@@ -613,7 +616,7 @@ def test_partners_hear_of_a_loss_after_a_change_of_groups(joiner: str) -> None:
     pair = Pair()
     pair.call()
     mover = pair.caller if joiner == "caller" else pair.callee
-    mover.say(JOIN, 1 if joiner == "caller" else 5, "red", "")
+    mover.say(JOIN, 1 if joiner == "caller" else 5, "red", "", {})
     pair.callee.take()
     pair.core.lose(b"callee")
     assert ("GONE", pair.callee.id, 0, "lost") in pair.caller.take()
@@ -624,7 +627,7 @@ def test_a_service_hears_of_its_callers_loss_after_a_change_of_groups(joiner: st
     pair = Pair()
     pair.call()
     mover = pair.caller if joiner == "caller" else pair.callee
-    mover.say(JOIN, 1 if joiner == "caller" else 5, "red", "")
+    mover.say(JOIN, 1 if joiner == "caller" else 5, "red", "", {})
     pair.callee.take()
     pair.core.lose(b"caller")
     assert ("GONE", pair.caller.id, 0, "lost") in pair.callee.take()
@@ -666,7 +669,7 @@ def test_an_envelope_for_nobody_comes_back() -> None:
     for to_peer, to in ((pair.callee.id, 6), (b"nobody!!", 5), (bytes(8), 5)):
         pair.caller.envelope(1, to_peer, to, b"body")
         assert pair.caller.take() == [("RETURNED", to_peer, to, 1, NO_TARGET, b"body")]
-    assert pair.callee.take() == [] and pair.core.core.returned == 3
+    assert pair.callee.take() == [] and pair.core.core.flow.returned == 3
 
 
 def test_an_envelope_to_a_closed_service_comes_back() -> None:
@@ -944,7 +947,7 @@ def test_no_table_mentions_a_peer_that_left(way: str) -> None:
     pair.touch()
     pair.caller.envelope(1, pair.callee.id, 6)
     pair.callee.envelope(7, pair.caller.id, 1)
-    pair.callee.say(JOIN, 6, "blue", "")
+    pair.callee.say(JOIN, 6, "blue", "", {})
     pair.callee.say(WITHDRAW, 6, "")
     former = pair.callee.state
     assert mentions(pair.core.core, former)
@@ -1028,7 +1031,7 @@ def test_garbage_raises_nothing_and_touches_no_other_pair(garbage: list[tuple[by
             assert mentions(pair.core.core, peer) == []
 
 
-@pytest.mark.parametrize("command", sorted(set(COMMAND_NAMES) - {HELLO, GOODBYE, ENVELOPE}))
+@pytest.mark.parametrize("command", sorted(set(COMMAND_NAMES) - {HELLO, GOODBYE, ENVELOPE, PUBLISH}))
 def test_a_command_that_is_not_for_a_peer_to_send_is_refused(command: int) -> None:
     core = Core()
     peer: HandPeer = core.peer(b"one")

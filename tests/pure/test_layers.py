@@ -25,7 +25,16 @@ PURE = {
     "fireflyzmq.outgoing",
     "fireflyzmq.parts",
     "fireflyzmq.returned",
+    "fireflyzmq.claims",
+    "fireflyzmq.gather",
+    "fireflyzmq.presence",
+    "fireflyzmq.reports",
+    "fireflyzmq.subjects",
     "exchange.routing",
+    "exchange.flow",
+    "exchange.registrar",
+    "exchange.reports",
+    "exchange.streams",
     "exchange.directory",
     "exchange.config",
 }
@@ -43,6 +52,10 @@ FOR_THE_EXCHANGE = {
     "fireflyzmq.outgoing",
     "fireflyzmq.parts",
     "fireflyzmq.returned",
+    "fireflyzmq.claims",
+    "fireflyzmq.presence",
+    "fireflyzmq.reports",
+    "fireflyzmq.subjects",
     "fireflyzmq._version",
 }
 SHELL_MODULES = {"zmq", "asyncio", "socket", "selectors", "select", "threading", "concurrent", "time", "uvloop"}

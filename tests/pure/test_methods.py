@@ -131,6 +131,7 @@ def test_a_description_has_name_signature_and_docstring() -> None:
         "doc": "Add two numbers.",
         "threads": 2,
         "limit": None,
+        "root": None,
     }
     assert Method("nothing", nothing).describe()["doc"] == ""
 
@@ -158,7 +159,7 @@ def test_the_same_name_replaces() -> None:
 def test_a_method_taken_back_is_gone() -> None:
     table = MethodTable()
     exported = table.export(two)
-    assert table.unexport("two") is exported
+    assert table.unexport("two") == [exported]
     assert table.names() == [] and table.get("two") is None
     with pytest.raises(KeyError):
         table.unexport("two")

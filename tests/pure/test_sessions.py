@@ -261,7 +261,7 @@ def test_an_undelivered_request_goes_to_another_instance() -> None:
     world.deliver_to_exchange(link)
     heard_of_another(world, caller, third)
     world.settle()
-    assert world.core.returned == 1 and call.value == call.token and world.runs[call.token] == 1
+    assert world.core.flow.returned == 1 and call.value == call.token and world.runs[call.token] == 1
 
 
 @pytest.mark.parametrize("credit", [0, WINDOW], ids=["without credit", "in this turn"])
@@ -427,7 +427,7 @@ def test_envelopes_that_come_back_do_not_use_credit_up() -> None:
     for _ in range(40):
         caller.caller.forge(absent, bytes(200_000))
         world.settle()
-    assert world.core.returned == 40 and caller.at_exchange.credit > 0
+    assert world.core.flow.returned == 40 and caller.at_exchange.credit > 0
 
 
 def test_envelopes_for_services_that_have_closed_do_not_use_credit_up() -> None:

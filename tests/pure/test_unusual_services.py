@@ -114,7 +114,7 @@ def test_a_service_that_closes_itself_in_a_method_costs_nobody_the_connection() 
     call = caller.call("math", "stop")
     world.settle()
     assert call.failure == "ServiceWithdrawn"
-    assert world.core.refusals == world.core.returned == 0
+    assert world.core.refusals == world.core.flow.returned == 0
 
 
 def test_a_local_method_that_closes_another_service_leaves_the_turn_whole() -> None:
@@ -148,10 +148,6 @@ def test_a_failure_that_does_not_travel_as_it_is_still_ends_its_call() -> None:
     assert (call.failure, call.value.code, call.value.description) == ("Failure", 1, "broken ?")
 
 
-# What does not hold yet.
-
-
-@pytest.mark.xfail(reason="registered as a nameless one that is visible, so groups find it, but not in its process")
 def test_a_service_whose_name_its_process_refused_is_in_no_group() -> None:
     world, caller, callee, _ = pair()
     service = refused_by_its_process(callee)
@@ -161,7 +157,6 @@ def test_a_service_whose_name_its_process_refused_is_in_no_group() -> None:
     assert far.ready == near.ready == []
 
 
-@pytest.mark.xfail(reason="the directory's entry is told to nobody when its name is taken")
 def test_who_watches_an_address_hears_of_it_when_its_name_is_taken() -> None:
     world, caller, callee, _ = pair()
     service = callee.add_service("alone")
@@ -177,9 +172,7 @@ def test_who_watches_an_address_hears_of_it_when_its_name_is_taken() -> None:
     assert [instance.binding.address for instance in target.ready] == [service.address]
 
 
-@pytest.mark.parametrize(
-    "together", [pytest.param(True, marks=pytest.mark.xfail(reason="other than the exchange")), False]
-)
+@pytest.mark.parametrize("together", [True, False])
 def test_who_was_refused_a_name_keeps_it_from_nobody(together: bool) -> None:
     world = World()
     peers = [world.peer()] * 3 if together else [world.peer() for _ in range(3)]
@@ -190,9 +183,7 @@ def test_who_was_refused_a_name_keeps_it_from_nobody(together: bool) -> None:
     assert [service.problems for service in services] == [[], ["taken"], []]
 
 
-@pytest.mark.parametrize(
-    "together", [pytest.param(True, marks=pytest.mark.xfail(reason="other than the exchange")), False]
-)
+@pytest.mark.parametrize("together", [True, False])
 def test_a_withdrawn_service_keeps_its_name_from_nobody(together: bool) -> None:
     world = World()
     peer = world.peer()
@@ -204,7 +195,6 @@ def test_a_withdrawn_service_keeps_its_name_from_nobody(together: bool) -> None:
     assert service.problems == []
 
 
-@pytest.mark.xfail(reason="it is tracked after its channel has been closed, and works on until its deadline")
 def test_what_a_method_leaves_to_be_done_by_the_service_that_it_closed_is_cancelled() -> None:
     world, caller, callee, service = pair()
     call = caller.call("math", "leave_later")
@@ -213,7 +203,6 @@ def test_what_a_method_leaves_to_be_done_by_the_service_that_it_closed_is_cancel
     assert service.local.running == 0 and [task.cancelled for task in callee.tasks] in ([], [True])
 
 
-@pytest.mark.xfail(reason="nobody looks again, and a local target drops it: the call hangs until its deadline")
 def test_a_call_that_another_thread_began_for_a_service_closed_meanwhile_ends_at_once() -> None:
     world, caller, _, _ = pair()
     caller.add_service("near")
@@ -227,7 +216,6 @@ def test_a_call_that_another_thread_began_for_a_service_closed_meanwhile_ends_at
     assert isinstance(call, RecordedCall) and call.ended and not service.local.channels
 
 
-@pytest.mark.xfail(reason="the credit for a body is given back behind it, which an interrupt skips")
 def test_an_interrupted_method_costs_no_credit() -> None:
     world, caller, callee, service = pair()
 

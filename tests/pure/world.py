@@ -12,7 +12,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, NamedTuple
 
 from exchange.config import Limits
-from exchange.routing import Peer, RoutingCore, Send
+from exchange.flow import Peer, Send
+from exchange.routing import RoutingCore
 from fireflyzmq.calls import PENDING, VALUE, Call, Destination
 from fireflyzmq.deadlines import TICK
 from fireflyzmq.errors import Failure
@@ -21,6 +22,7 @@ from fireflyzmq.mirror import Target
 from fireflyzmq.request import Request
 from fireflyzmq.serving import LocalService
 from fireflyzmq.session import CONNECTED, Session
+from fireflyzmq.wire.binding import Binding
 from fireflyzmq.wire.commands import BY_NAME, CREDIT, ENVELOPE, ENVELOPE_COST, REFUSED, RETURNED
 from fireflyzmq.wire.frames import envelope_head, parse_control
 
@@ -136,6 +138,8 @@ class WorldService:
         self.registrations = 0
         self.problems: list[str] = []
         self.idled = 0
+        self.memberships: list[tuple[str, str | None]] = []
+        self.stray_reports: list[tuple[Binding, str, Any]] = []
         self.local: LocalService = peer.session.add_service(name, self, unique, visible)
         for method in (self.echo, self.later, self.fail, self.leave, self.leave_later):
             self.local.methods.export(method)
@@ -192,7 +196,7 @@ class WorldService:
     def registered(self) -> None:
         self.registrations += 1
 
-    def registration_failed(self, code: str, problem: str) -> None:
+    def registration_failed(self, code: str, problem: str, group: str) -> None:
         self.problems.append(code)
 
     def unexpected_failure(self, failure: Failure) -> None:
@@ -203,6 +207,21 @@ class WorldService:
 
     def middleware(self) -> None:
         return None
+
+    def joined(self, group: str, role: str) -> None:
+        self.memberships.append((group, role))
+
+    def left(self, group: str, reason: str) -> None:
+        self.memberships.append((group, None))
+
+    def wants_notices(self) -> bool:
+        return False
+
+    def subscribed(self, subscriber: Binding, pattern: str, subscribed: bool) -> None:
+        raise AssertionError("this service wants no notices")
+
+    def stray_report(self, publisher: Binding, subject: str, content: Any) -> None:
+        self.stray_reports.append((publisher, subject, content))
 
     def idle(self) -> None:
         self.idled += 1

@@ -54,26 +54,45 @@ def test_the_reasons_have_their_numbers() -> None:
 
 
 def test_the_extensions_have_their_numbers() -> None:
-    numbers = {row[0] for row in table("7. Values")}
+    numbers = {row[0] for row in table("8. Values")}
     assert {str(number) for number in range(codec.TUPLE, codec.BINDING + 1)} <= numbers
     assert f"0 to {codec.FIRST_LIBRARY_NUMBER - 1}" in numbers and f"{codec.BINDING + 1} to 127" in numbers
 
 
 def test_the_failures_have_their_codes() -> None:
-    listed = {row[0]: int(row[1]) for row in table("8. Failures")}
+    listed = {row[0]: int(row[1]) for row in table("9. Failures")}
     assert listed == {name: kind.code for name, kind in KINDS.items()}
 
 
 def test_the_limits_are_the_codes() -> None:
-    limits = {row[0]: row[1] for row in table("9. Limits")}
+    limits = {row[0]: row[1] for row in table("10. Limits")}
     assert limits["body of an envelope"] == f"{commands.MAX_FRAME} bytes"
     assert limits["control message from a peer"] == f"{commands.MAX_CONTROL} bytes"
     assert f"({commands.MAX_MESSAGE})" in limits["item, in one body or in parts"]
     assert limits["name of a service, group, role, method"] == f"{commands.MAX_NAME} bytes"
-    assert limits["key of a watch"] == f"{commands.MAX_NAME} bytes"
+    assert limits["key of a watch"] == f"{3 * commands.MAX_NAME + 2} bytes"
+    assert limits["key of a subscription"] == f"{commands.MAX_NAME} bytes"
+    assert limits["subject, pattern"] == f"{commands.MAX_SUBJECT} bytes"
+    assert limits["index and contents of one message of reports"] == f"{commands.MAX_FRAME} bytes together"
+    assert limits["life of a report that is not kept for ever"] == f"{commands.MAX_TIMEOUT:.0f} s"
+    assert f"({commands.SUBSCRIPTION_QUEUE})" in limits["reports that wait for a subscription"]
+    assert f"({commands.MAX_WAITING_REPORTS})" in limits["reports that wait for a peer"]
+    assert f"({commands.MAX_RETAINED})" in limits["reports that are kept for a peer"]
     assert limits["time to a request's deadline"] == f"{commands.MAX_TIMEOUT:.0f} s"
     assert limits["extensions in each other"] == f"{codec.MAX_NESTING}"
     assert limits["groups of a service"] == f"{commands.MAX_GROUPS} by default"
     assert f"({commands.WINDOW})" in limits["window"]
     assert f"({16 * commands.WINDOW})" in limits["window of a peer"]
     assert f"and {commands.ENVELOPE_COST} more" in DOCUMENT
+    assert f"Within {commands.GRACE:.0f} seconds after the first peer" in DOCUMENT
+
+
+def test_the_kinds_of_watches_have_their_numbers() -> None:
+    kinds = [int(kind) for kind, _, _ in table("Watching")]
+    assert kinds == [getattr(commands, f"BY_{word}") for word in ("NAME", "GROUP", "ADDRESS", "REGISTRY", "MEMBER")]
+
+
+def test_the_policies_are_those_of_the_code() -> None:
+    assert [policy.strip("`") for policy, _ in table("A slow subscriber")] == list(commands.POLICIES)
+    options = {key.strip("`"): default.strip("`") for key, _, default, _ in table("SUBSCRIBE")}
+    assert options == {"policy": commands.POLICIES[0], "limit": str(commands.SUBSCRIPTION_QUEUE)}

@@ -18,7 +18,9 @@ from fireflyzmq.wire.commands import (
     HELLO,
     JOIN,
     MAX_CONTROL,
+    PUBLISH,
     REGISTER,
+    REPORTS,
     RETURNED,
     STATE,
     WATCH,
@@ -34,6 +36,10 @@ from fireflyzmq.wire.frames import (
     join_items,
     parse_control,
     parse_head,
+    parse_publish_head,
+    parse_reports_head,
+    publish_head,
+    reports_head,
     returned_head,
 )
 
@@ -109,7 +115,7 @@ def test_a_text_that_is_not_utf_8_is_refused() -> None:
         parse_control(bytes((WATCH,)) + b"\x92\x01\xa1\xff")
 
 
-@pytest.mark.parametrize("command", [0, ENVELOPE, RETURNED, 99, 255])
+@pytest.mark.parametrize("command", [0, ENVELOPE, RETURNED, PUBLISH, REPORTS, 99, 255])
 def test_what_is_no_control_message_is_refused(command: int) -> None:
     with pytest.raises(ProtocolError, match="no control message"):
         parse_control(encode_control(command))
@@ -159,6 +165,30 @@ def test_a_returned_head_keeps_the_envelopes_own(
 def test_a_head_cut_short_is_refused(head: bytes) -> None:
     with pytest.raises(ProtocolError, match="17 bytes"):
         parse_head(head)
+
+
+@given(numbers, st.binary(max_size=5))
+def test_a_publishs_head_is_read_as_it_was_written(number: int, reserved: bytes) -> None:
+    head = publish_head(number)
+    assert len(head) == 5 and head[0] == PUBLISH
+    assert parse_publish_head(head) == parse_publish_head(head + reserved) == number
+
+
+@given(peer_ids, numbers, numbers, naturals, st.binary(max_size=5))
+def test_the_head_of_reports_is_read_as_it_was_written(
+    peer: bytes, number: int, subscription: int, lost: int, reserved: bytes
+) -> None:
+    head = reports_head(peer, number, subscription, lost)
+    assert len(head) == 25 and head[0] == REPORTS
+    assert parse_reports_head(head) == parse_reports_head(head + reserved) == (peer, number, subscription, lost)
+
+
+@given(st.binary(max_size=4), st.binary(max_size=24))
+def test_the_heads_of_reports_cut_short_are_refused(published: bytes, reports: bytes) -> None:
+    with pytest.raises(ProtocolError, match="5 bytes"):
+        parse_publish_head(published)
+    with pytest.raises(ProtocolError, match="25 bytes"):
+        parse_reports_head(reports)
 
 
 @given(st.lists(plain, max_size=20))

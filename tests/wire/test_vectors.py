@@ -21,6 +21,10 @@ from fireflyzmq.wire.frames import (
     join_items,
     parse_control,
     parse_head,
+    parse_publish_head,
+    parse_reports_head,
+    publish_head,
+    reports_head,
     returned_head,
 )
 
@@ -141,6 +145,46 @@ def test_the_parts_of_the_vectors_join_to_a_request() -> None:
 
 def test_the_parts_of_the_vectors_with_a_negative_number_join_to_an_answer() -> None:
     assert codec.decode(joined_parts(-1)) == [commands.RESPONSE, 7, "done"]
+
+
+def contents_of(vector: dict[str, Any]) -> bytes:
+    """The third frame of a vector of reports; a part of a large one has raw bytes there."""
+    if "data" in vector:
+        return bytes.fromhex(vector["data"])
+    return join_items([codec.encode(notation.read(content)) for content in vector["contents"]])
+
+
+def assert_frames_behind_the_head(vector: dict[str, Any]) -> None:
+    """The index and the contents are read and written as the vector says, and fit each other."""
+    index, contents = (bytes.fromhex(frame) for frame in vector["frames"][1:])
+    assert same(msgpack.unpackb(index), vector["index"]) and msgpack.packb(vector["index"]) == index
+    assert contents_of(vector) == contents
+    if "contents" in vector:
+        assert list(map(len, item_slices(contents))) == vector["index"][2]
+        assert same(codec.decode(contents), notation.read(vector["contents"]))
+
+
+@every("published")
+def test_what_is_published_is_read_and_written_as_the_vector_says(vector: dict[str, Any]) -> None:
+    head = bytes.fromhex(vector["frames"][0])
+    assert publish_head(vector["number"]) == head and parse_publish_head(head) == vector["number"]
+    assert_frames_behind_the_head(vector)
+
+
+@every("reports")
+def test_reports_are_read_and_written_as_the_vector_says(vector: dict[str, Any]) -> None:
+    head = bytes.fromhex(vector["frames"][0])
+    fields = bytes.fromhex(vector["peer"]), vector["number"], vector["subscription"], vector["lost"]
+    assert reports_head(*fields) == head and parse_reports_head(head) == fields
+    assert_frames_behind_the_head(vector)
+
+
+@pytest.mark.parametrize("kind", ["published", "reports"])
+def test_the_parts_of_the_vectors_join_to_a_report_of_the_size_in_their_index(kind: str) -> None:
+    parts = [vector for vector in VECTORS[kind] if "data" in vector]
+    assert [vector["index"][4] for vector in parts] == [[0, False], [1, True]]
+    whole = b"".join(bytes.fromhex(vector["data"]) for vector in parts)
+    assert codec.decode(whole) == "parts 123" and [vector["index"][2] for vector in parts] == [[len(whole)]] * 2
 
 
 @pytest.mark.parametrize("vector", VECTORS["addresses"], ids=lambda vector: str(vector["address"][:8]))

@@ -1,0 +1,187 @@
+"""Flow: the peers that there are, and the bytes between them and the exchange, in both directions.
+
+It decides what leaves now and what waits, and keeps the order: what is decided for one peer leaves in that order. It
+knows nothing of what the messages mean.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from fireflyzmq.wire.commands import CREDIT, ENVELOPE_COST, MAX_FRAME
+from fireflyzmq.wire.frames import ProtocolError, encode_control, envelope_head, returned_head
+
+from .config import Limits
+
+if TYPE_CHECKING:
+    from .directory import Entry, Watch
+    from .streams import Stream
+
+MAX_COST = MAX_FRAME + ENVELOPE_COST
+"""The most that one envelope costs."""
+
+MAX_WINDOW = 64 * 1024 * 1024
+"""The most credit (bytes) that one peer can give the exchange, however much it announces."""
+
+Frames = tuple[bytes, ...]
+Send = tuple[bytes, Frames]
+
+
+class Route:
+    """Where the envelopes under one head of one peer go, and the head they go on under."""
+
+    __slots__ = ("head", "out_head", "peer", "source", "target")
+
+    def __init__(self, peer: Peer, head: bytes, source: Entry, target: Entry) -> None:
+        self.peer = peer
+        self.head = head
+        self.source = source
+        self.target = target
+        self.out_head = envelope_head(peer.id, target.number, source.number)
+
+
+class Peer:
+    """One connection: its services, its routes, and the flow of bytes in both directions.
+
+    `credit` is how many bytes of envelopes the peer still takes, `allowance` how many it may still send. `streams` are
+    its subscriptions by number, `behind` those for which reports wait, taking turns; `unfinished` are bytes of reports
+    that it has not published to the end; `publishers` are the entries that
+    it was told of because of their reports.
+    """
+
+    __slots__ = (
+        "allowance",
+        "behind",
+        "credit",
+        "forwarded",
+        "id",
+        "key",
+        "process",
+        "publishers",
+        "queue",
+        "queued",
+        "reports_lost",
+        "reports_queued",
+        "retained",
+        "routes",
+        "services",
+        "since",
+        "streams",
+        "unfinished",
+        "watches",
+        "window",
+    )
+
+    def __init__(self, key: bytes, peer_id: bytes, process: str, window: int, allowance: int, since: float) -> None:
+        self.key = key
+        self.id = peer_id
+        self.process = process
+        self.since = since
+        self.window = window
+        self.credit = window
+        self.allowance = allowance
+        self.services: dict[int, Entry] = {}
+        self.routes: dict[bytes, Route] = {}
+        self.watches: set[Watch] = set()
+        self.queue: deque[tuple[Frames, int, Route | None]] = deque()
+        self.queued = 0
+        self.forwarded = 0
+        self.streams: dict[int, Stream] = {}
+        self.behind: deque[Stream] = deque()
+        self.reports_queued = 0
+        self.reports_lost = 0
+        self.retained = 0
+        self.unfinished = 0
+        self.publishers: set[Entry] = set()
+
+    def __repr__(self) -> str:
+        return f"<peer {self.id.hex()} {self.process}>"
+
+
+class Flow:
+    """The peers by their keys, and what is to be sent. `on_credit` hears of credit that nothing else has used."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.peers: dict[bytes, Peer] = {}
+        self.low_allowance = limits.window // 2
+        self.returned = 0
+        self.sends: list[Send] = []
+        self.overfull: set[bytes] = set()
+        self.on_credit: Callable[[Peer], None] = lambda peer: None
+
+    def charge(self, peer: Peer, cost: int) -> None:
+        """Count what a peer sent against its allowance, and give it back when half of it is used."""
+        if cost > MAX_COST:
+            raise ProtocolError(f"a frame of {cost - ENVELOPE_COST} bytes is over the limit of {MAX_FRAME}")
+        peer.allowance -= cost
+        if peer.allowance < self.low_allowance:
+            granted = self.limits.window - peer.allowance
+            peer.allowance = self.limits.window
+            self.control(peer, CREDIT, granted)
+
+    def forward(self, route: Route, body: bytes, cost: int) -> bool:
+        """Send an envelope on, or let it wait for its target's credit; False when too much waits already."""
+        target = route.target.peer
+        if target.credit > 0 and not target.queue:
+            target.credit -= cost
+            target.forwarded += 1
+            self.sends.append((target.key, (route.out_head, body)))
+            return True
+        if target.queued + cost > self.limits.queue:
+            return False
+        target.queue.append(((route.out_head, body), cost, route))
+        target.queued += cost
+        return True
+
+    def give_back(self, sender: Peer, head: bytes, body: bytes, reason: int) -> None:
+        """Send an envelope that was not delivered back to its sender."""
+        self.returned += 1
+        self._deliver(sender, (returned_head(head, reason), body), len(body) + ENVELOPE_COST)
+
+    def control(self, peer: Peer, command: int, *fields: Any) -> None:
+        """Send a peer a control message, behind what waits for it."""
+        self._deliver(peer, (encode_control(command, *fields),), 0)
+
+    def control_to(self, key: bytes, command: int, *fields: Any) -> None:
+        """Send the peer of a key a control message, if it is still there."""
+        peer = self.peers.get(key)
+        if peer is not None:
+            self.control(peer, command, *fields)
+
+    def _deliver(self, peer: Peer, frames: Frames, cost: int) -> None:
+        """Send now, or behind what waits already. Nothing overtakes; a peer that lets too much wait is cut."""
+        if not peer.queue and (cost == 0 or peer.credit > 0):
+            peer.credit -= cost
+            self.sends.append((peer.key, frames))
+            return
+        size = sum(map(len, frames)) + ENVELOPE_COST
+        peer.queue.append((frames, cost, None))
+        peer.queued += size if cost == 0 else cost
+        if peer.queued > 2 * self.limits.queue:
+            self.overfull.add(peer.key)
+
+    def receive_credit(self, peer: Peer, granted: int) -> None:
+        """A peer takes so many bytes more: what waits for it leaves, reports after everything else."""
+        peer.credit = min(peer.credit + granted, peer.window)
+        queue = peer.queue
+        while queue and (queue[0][1] == 0 or peer.credit > 0):
+            frames, cost, _ = queue.popleft()
+            peer.credit -= cost
+            peer.queued -= cost or sum(map(len, frames)) + ENVELOPE_COST
+            self.sends.append((peer.key, frames))
+        if peer.behind and peer.credit > 0:
+            self.on_credit(peer)
+
+    def withdraw_waiting(self, peer: Peer, target: Entry | None, reason: int) -> None:
+        """Give back what waits for one service of a peer, or (None) for all: it was not delivered."""
+        waiting, peer.queue = peer.queue, deque()
+        for frames, cost, route in waiting:
+            if route is None or (target is not None and route.target is not target):
+                peer.queue.append((frames, cost, route))
+            else:
+                peer.queued -= cost
+                if route.peer.key in self.peers:
+                    self.give_back(route.peer, route.head, frames[1], reason)

@@ -1,0 +1,140 @@
+"""Events: what a subscription without a callback gives, for `async for`. Bounded, like every queue here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from fireflyzmq.errors import Failure, Overloaded
+from fireflyzmq.wire.commands import DISCONNECT, DROP_NEWEST, LATEST
+
+if TYPE_CHECKING:
+    from fireflyzmq.connection import Connection
+    from fireflyzmq.presence import Presence
+    from fireflyzmq.reports import Report, Subscription
+
+MOST_EVENTS = 100_000
+"""How many presence events may wait for a loop that does not ask for them; then it ends with Overloaded."""
+
+MOST_REPORTS = 10_000
+"""How many reports may wait; then the subscription's policy says which are dropped."""
+
+Event = TypeVar("Event")
+
+
+class Events(Generic[Event]):
+    """A queue of events, of which one task asks for the next. It ends when it is closed, or with a failure."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._waiting: deque[Event] = deque()
+        self._waiter: asyncio.Future[None] | None = None
+        self._failure: Failure | None = None
+        self.closed = False
+
+    def put(self, event: Event) -> None:
+        """Add an event."""
+        self._waiting.append(event)
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def end(self, failure: Failure | None) -> None:
+        """Let the iteration end, behind what waits: with a failure, or without."""
+        self._failure = failure
+        self.closed = True
+        self._wake()
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        return self
+
+    async def __anext__(self) -> Event:
+        while not self._waiting:
+            if self.closed:
+                failure, self._failure = self._failure, None
+                if failure is not None:
+                    raise failure
+                raise StopAsyncIteration
+            if self._waiter is not None and not self._waiter.done():
+                raise RuntimeError("somebody else waits for the next event already")
+            self._waiter = self._connection.loop.create_future()
+            await self._waiter
+        return self._waiting.popleft()
+
+
+class PresenceEvents(Events[tuple[Any, ...]]):
+    """A subscription to presence: `close()` ends it; without a callback it gives what the callback would have got."""
+
+    presence: Presence | None = None
+
+    def put(self, event: tuple[Any, ...]) -> None:
+        """Add an event; one too many ends the iteration."""
+        if len(self._waiting) < MOST_EVENTS:
+            super().put(event)
+        elif not self.closed:
+            self.close()
+            self.end(Overloaded(f"{MOST_EVENTS} presence events were not asked for"))
+
+    def close(self) -> None:
+        """Be told no more."""
+        if self.presence is not None:
+            self._connection.run_in_loop(self._connection.session.cease, self.presence)
+        self._connection.run_in_loop(self.end, None)
+
+
+class ReportEvents(Events["Report"]):
+    """A subscription to reports: `close()` ends it; without a callback it gives the reports one by one."""
+
+    subscription: Subscription | None = None
+
+    def __init__(self, connection: Connection, policy: str) -> None:
+        super().__init__(connection)
+        self._policy = policy
+        self._missed = 0
+
+    def take(self, report: Report) -> None:
+        """Add a report. When too many wait the policy is the same as in the exchange."""
+        if len(self._waiting) < MOST_REPORTS:
+            report.lost = _sum(report.lost, self._missed)
+            self._missed = 0
+        elif self._policy == DROP_NEWEST:
+            self._missed += 1 + (report.lost or 0)
+            return
+        elif self._policy == DISCONNECT:
+            self.close()
+            self.end(Overloaded(f"{MOST_REPORTS} reports were not asked for"))
+            return
+        else:
+            self._drop_for(report)
+        self.put(report)
+
+    def _drop_for(self, report: Report) -> None:
+        """Make room: drop the oldest, or the one that this report replaces."""
+        if self._policy == LATEST:
+            for position, older in enumerate(self._waiting):
+                if older.subject == report.subject and older.publisher == report.publisher:
+                    del self._waiting[position]
+                    report.lost = _sum(report.lost, _sum(older.lost, 1))
+                    return
+        oldest = self._waiting.popleft()
+        following = self._waiting[0]
+        following.lost = _sum(following.lost, _sum(oldest.lost, 1))
+
+    def ended(self, failure: Failure | None) -> None:
+        """The exchange has ended the subscription, or (without a failure) its service has."""
+        self.end(failure)
+
+    def close(self) -> None:
+        """End the subscription."""
+        if self.subscription is not None:
+            self._connection.run_in_loop(self._connection.session.reports.unsubscribe, self.subscription)
+        self._connection.run_in_loop(self.end, None)
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    """How many were lost together; not known when one of the two is not."""
+    return None if one is None or other is None else one + other

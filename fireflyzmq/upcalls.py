@@ -1,0 +1,116 @@
+"""Upcalls: what a session tells a service, and asks of it. Hooks that users override are called in turns of their
+own.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from fireflyzmq.errors import Failure, RegistrationRefused
+from fireflyzmq.methods import Method
+from fireflyzmq.reports import Report
+from fireflyzmq.vocabulary.reporting import SubscriptionNotice
+from fireflyzmq.wire.binding import Binding
+
+if TYPE_CHECKING:
+    from fireflyzmq.service import Service
+
+logger = logging.getLogger(__name__)
+
+
+class Upcalls:
+    """One service, as its session sees it."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    # Life.
+
+    def registered(self) -> None:
+        """The exchange has registered the service."""
+        self._service._registered()
+
+    def registration_failed(self, code: str, problem: str, group: str) -> None:
+        """The service was refused, or (`group`) its place in a group."""
+        failure = RegistrationRefused(problem, {"why": code, "group": group})
+        self._later(self._tell_refusal, failure, group)
+
+    def _tell_refusal(self, failure: RegistrationRefused, group: str) -> None:
+        service = self._service
+        failure.service = service.serviceName()
+        service._refused(failure, group)
+        self._guard(service.registrationFailed, failure)
+
+    def joined(self, group: str, role: str) -> None:
+        """The service has its place in a group."""
+        self._later(self._service._joined, group, role)
+
+    def left(self, group: str, reason: str) -> None:
+        """The service was put out of a group."""
+        self._later(self._service._left, group, reason)
+
+    def idle(self) -> None:
+        """The last request that was accepted has its answer."""
+        if self._service._idle is not None:
+            self._service._drained()
+
+    def drain(self) -> Awaitable[None]:
+        """The process stops."""
+        return self._service.drain()
+
+    def unexpected_failure(self, failure: Failure) -> None:
+        """Nobody asked for a call's failure."""
+        self._guard(self._service.unexpectedFailure, failure)
+
+    # Methods.
+
+    def stray_method(self, name: str) -> Callable[..., Any] | None:
+        """What answers to a name that is not exported."""
+        if not self._overrides("invalidMethod"):
+            return None
+        return lambda *args, **keywords: self._service.invalidMethod(name, args, **keywords)
+
+    def middleware(self) -> Callable[[str, Method, list[Any], dict[str, Any]], Any] | None:
+        """What all requests go through."""
+        return self._execute if self._overrides("executeMethod") else None
+
+    def _execute(self, name: str, method: Method, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        function = functools.partial(method.function, **kwargs) if kwargs else method.function
+        return self._service.executeMethod(name, function, tuple(args))
+
+    # Reports.
+
+    def wants_notices(self) -> bool:
+        """Whether the service asks who subscribes to it."""
+        return self._overrides("handleSubscription")
+
+    def subscribed(self, subscriber: Binding, pattern: str, subscribed: bool) -> None:
+        """Somebody has subscribed to the service's reports, or does no more."""
+        if self.wants_notices():
+            notice = SubscriptionNotice(self._service.serviceBinding(), subscriber, pattern, subscribed)
+            self._later(self._guard, self._service.handleSubscription, notice)
+
+    def stray_report(self, publisher: Binding, subject: str, content: Any) -> None:
+        """A report was sent to the service alone, and no subscription of it is for that."""
+        self._guard(self._service.unexpectedReport, Report(publisher, subject, content))
+
+    # How.
+
+    def _overrides(self, hook: str) -> bool:
+        """Whether a service has a hook of its own, by its class or by assignment."""
+        from fireflyzmq.service import Service
+
+        service = self._service
+        return hook in vars(service) or getattr(type(service), hook) is not getattr(Service, hook)
+
+    def _later(self, function: Callable[..., Any], *args: Any) -> None:
+        self._service._connection.later(function, *args)
+
+    def _guard(self, hook: Callable[[Any], Any], argument: Any) -> None:
+        try:
+            hook(argument)
+        except Exception:
+            logger.exception("%r: the hook for %r raised", self._service, argument)

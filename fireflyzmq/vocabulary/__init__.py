@@ -1,0 +1,1 @@
+"""What a service says, by topic: the methods of `Service`, each file a part of them."""

@@ -1,0 +1,118 @@
+"""How a service calls: endpoints, and what becomes of the calls made through them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from fireflyzmq.calls import Destination
+from fireflyzmq.endpoint import Endpoint, target_of
+from fireflyzmq.errors import Failure
+from fireflyzmq.gather import GroupDestination
+from fireflyzmq.response import GroupResponseId, ResponseId
+from fireflyzmq.vocabulary.facet import Facet
+from fireflyzmq.wire.binding import Binding
+from fireflyzmq.wire.commands import BY_GROUP
+from fireflyzmq.wire.names import check_name
+
+logger = logging.getLogger(__name__)
+
+
+class Calling(Facet):
+    """Calls of other services."""
+
+    def serviceEndPoint(
+        self,
+        nameOrBinding: str | Binding | Facet,
+        timeout: float = 30.0,
+        wait: float = 0.0,
+        balance: str = "least-pending",
+        key: str | None = None,
+        oneway: bool = False,
+        direct: bool = False,
+    ) -> Endpoint:
+        """A proxy for a name, or for the one instance of a binding. Times in seconds.
+
+        `timeout` is a call's deadline; `wait` is how long a call waits for an instance, or a connection, to come;
+        `balance` is "least-pending", "round-robin" or "random"; calls with the same `key` go to the same instance;
+        `oneway` calls get no answer. `direct` asks for a connection past the exchange where there can be one.
+        """
+        target = target_of(self._connection, nameOrBinding)
+        return Endpoint(self._connection, Destination(self._local, target, timeout, wait, balance, key, oneway))
+
+    def groupEndPoint(
+        self,
+        group: str,
+        timeout: float = 30.0,
+        wait: float = 0.0,
+        balance: str | None = None,
+        key: str | None = None,
+        oneway: bool = False,
+        gather: str | int = "all",
+    ) -> Endpoint:
+        """A proxy for a group: a call of it asks every member that there is at that moment. Times in seconds.
+
+        The result maps each member's binding to its value or its Failure, and is there as soon as the last member has
+        answered, failed or died. With `gather="first"`, or a number, so many values are enough, and the members that
+        are still at work are cancelled. With `balance` or `key` a call asks one member, as `serviceEndPoint` does.
+        ValueError for an illegal name or values that make no sense.
+        """
+        check_name(group, "group name")
+        target = self._connection.watch(BY_GROUP, group)
+        if balance is not None or key is not None:
+            destination = Destination(self._local, target, timeout, wait, balance or "least-pending", key, oneway)
+        else:
+            destination = GroupDestination(self._local, target, timeout, wait, gather, oneway)
+        return Endpoint(self._connection, destination)
+
+    def monitorAnswers(self, callback: Callable[[Binding, Any], Any], id: ResponseId | None) -> None:
+        """Call `callback(binding, outcome)` for each member's answer to a call of a group, as it comes.
+
+        An outcome is a value or a Failure. Those that have come already are told in the next turn of the loop.
+        """
+        if id is None:
+            return
+        if not isinstance(id, GroupResponseId):
+            raise TypeError(f"{id!r} is not the id of a call of a group")
+        id.monitor_answers(callback)
+
+    def monitorResponse(
+        self,
+        callback: Callable[[Any], Any] | None,
+        id: ResponseId | None,
+        timeout: float | None = None,
+        failure: Callable[[Failure], Any] | None = None,
+    ) -> None:
+        """Call `callback(result)`, or `failure(failure)`, when a call ends; in the next turn when it has already.
+
+        Without `failure` a failure goes to `unexpectedFailure`. `timeout` (s) can only shorten the call's own. The
+        id of a one-way call, None, is ignored.
+        """
+        if id is None:
+            return
+        self._own(id)
+        if timeout is not None:
+            self._connection.shorten(id, timeout)
+        id.monitor(callback, failure)
+
+    def ignoreResponse(self, id: ResponseId) -> None:
+        """Let nobody be told how a call ends; the call goes on."""
+        self._own(id).ignore()
+
+    def responsePending(self, id: ResponseId) -> bool:
+        """Whether a call has not ended."""
+        return not self._own(id).done()
+
+    def cancelRequest(self, id: ResponseId) -> bool:
+        """End a call with RequestCancelled, and cancel what works for it; False when it had ended already."""
+        return self._connection.cancel_call(self._own(id))
+
+    def _own(self, id: ResponseId) -> ResponseId:
+        if not isinstance(id, ResponseId):
+            raise TypeError(f"a response id is what a call returned, not {id!r}")
+        return id
+
+    def unexpectedFailure(self, failure: Failure) -> None:
+        """Override to hear of failures that nobody asked for; logs."""
+        logger.error("%r: a call failed and nobody asked: %s", self, failure)

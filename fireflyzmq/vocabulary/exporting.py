@@ -1,0 +1,103 @@
+"""What a service offers: its exported methods, the request being served, and answers that come later."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from fireflyzmq.errors import Failure, MethodUnavailable
+from fireflyzmq.methods import Method
+from fireflyzmq.request import Request, current_request
+from fireflyzmq.serving import Suspended
+from fireflyzmq.suspended import SuspendedResponses
+from fireflyzmq.vocabulary.facet import Facet
+
+
+class Exporting(Facet):
+    """Methods that others call."""
+
+    _suspended: SuspendedResponses
+
+    def exportMethod(
+        self,
+        method: Any = None,
+        name: str | None = None,
+        *,
+        threads: int = 0,
+        limit: int | None = None,
+        root: str | None = None,
+    ) -> Any:
+        """Let others call a function, under its own name or `name`, which may be dotted. Returns the function.
+
+        A `def` runs in the loop, an `async def` concurrently; with `threads=N` a `def` runs in a pool of N threads. Of
+        more than `limit` requests that wait or are served at once, the further ones are refused as Overloaded. With
+        `root` only the service of that name may call it; each root may have a function of its own under one name.
+        Usable as a decorator, with and without arguments. ValueError for an illegal name.
+        """
+        if method is None:
+            return functools.partial(self.exportMethod, name=name, threads=threads, limit=limit, root=root)
+        if isinstance(method, str):
+            return functools.partial(self.exportMethod, name=method, threads=threads, limit=limit, root=root)
+        self._check_open()
+        former = self._local.methods.find(str(name or getattr(method, "__name__", "")), root)
+        self._local.methods.export(method, name, threads, limit, root)
+        self._drop_pools([former] if former is not None else [])
+        return method
+
+    def unexportMethod(self, name: str) -> None:
+        """Take an exported method back; KeyError when there is none of that name."""
+        self._drop_pools(self._local.methods.unexport(name))
+
+    def _drop_pools(self, methods: Iterable[Method]) -> None:
+        for method in methods:
+            if method.threads:
+                self._connection.runner.drop_pool(method)
+
+    def exportedMethods(self) -> list[str]:
+        """The names of the exported methods, sorted."""
+        return self._local.methods.names()
+
+    def lookupMethod(self, name: str) -> Callable[..., Any] | None:
+        """The function exported under a name, None when there is none."""
+        method = self._local.methods.find(name)
+        return None if method is None else method.function
+
+    def executeMethod(self, name: str, method: Callable[..., Any], params: tuple[Any, ...]) -> Any:
+        """Run an exported method; override to put something around all of them (middleware).
+
+        The arguments have been checked. Keyword arguments are bound into `method` already. What it returns is the
+        answer, and is awaited when it can be; what it raises is the failure.
+        """
+        return method(*params)
+
+    def invalidMethod(self, name: str, params: tuple[Any, ...], **keywords: Any) -> Any:
+        """Answer a call of a method that is not exported; override to catch them all. Raises MethodUnavailable."""
+        raise MethodUnavailable(f"{self._local.name!r} exports no method {name!r}")
+
+    def currentRequest(self) -> Request:
+        """The request that the running method serves; RuntimeError outside of one."""
+        request = current_request.get()
+        if request is None:
+            raise RuntimeError("there is no request: currentRequest() is for methods that serve one")
+        return request
+
+    def suspendResponse(self, callback: Callable[..., Any] | None = None) -> None:
+        """End the method here and answer later: `resumeResponse(id)` with the id of `currentRequest()`.
+
+        With a callback, its result is the answer: `callback(id)`, or `callback()`. Raises, to leave the method.
+        """
+        self._suspended.add(self.currentRequest(), callback)
+        raise Suspended
+
+    def resumeResponse(self, id: str, value: Any = None) -> bool:
+        """Answer a suspended request with its callback's result, or with `value`. What the callback raises fails it.
+
+        False, and nothing happens, when the request has ended: its caller gave up, or it was answered already. May be
+        called in any thread; the callback runs in the loop.
+        """
+        return self._connection.run_in_loop(self._suspended.resume, id, value)
+
+    def cancelResponse(self, id: str, code: int, description: str = "", details: Any = None) -> bool:
+        """Answer a suspended request with a failure; False when it has ended. May be called in any thread."""
+        return self._connection.run_in_loop(self._suspended.fail, id, Failure(code, description, details))
