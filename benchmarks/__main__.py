@@ -21,6 +21,9 @@ HOME: Final = pathlib.Path(__file__).parent
 BENCHMARKS: Final = {
     "calls": "calls:measure_calls",
     "crowd": "calls:measure_crowd",
+    "reports": "reports:measure_reports",
+    "groups": "groups:measure_groups",
+    "churn": "churn:measure_churn",
     "codec": "pure_codec:measure_codec",
     "routing": "pure_routing:measure_routing",
     "session": "pure_session:measure_session",
@@ -34,6 +37,8 @@ BENCHMARKS: Final = {
     "size": "footprint:measure_size",
 }
 """Module and function of each, loaded when it runs: a changed core fails its own benchmark alone."""
+
+_ROUNDS: Final = ("rounds", "crowd_rounds", "report_rounds", "churn_rounds")
 
 _MARKER: Final = "<!-- results: written by `python -m benchmarks --readme` -->\n"
 
@@ -100,7 +105,7 @@ def main(arguments: list[str] | None = None) -> int:
     else:
         plan = QUICK if options.quick else FULL
         if options.rounds is not None:
-            plan = dataclasses.replace(plan, rounds=options.rounds, crowd_rounds=options.rounds)
+            plan = dataclasses.replace(plan, **dict.fromkeys(_ROUNDS, options.rounds))
         results = measure(options.names, plan, "quick" if options.quick else "full")
         options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(results, indent=1) + "\n")

@@ -10,7 +10,7 @@ import contextlib
 import dataclasses
 import statistics
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 from benchmarks.child import START_SECONDS
 from benchmarks.plan import CROWD, CROWD_CONNECTIONS, CROWD_PROCESSES, IN_FLIGHT, ONE_AT_A_TIME, Plan
@@ -18,6 +18,7 @@ from benchmarks.systems import FIREFLY, SYSTEMS, NotInstalled, Running, System, 
 
 Sample = dict[str, Any]
 Results = dict[str, Any]
+Started = TypeVar("Started")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +44,7 @@ def measure_crowd(plan: Plan) -> Results:
 
 
 def measure_systems(
-    systems: Iterable[System], measurements: Iterable[Measurement], rounds: int, plan: Plan
+    systems: Iterable[System[Running]], measurements: Iterable[Measurement], rounds: int, plan: Plan
 ) -> Results:
     """Start all systems, warm them up, measure in rounds, end them.
 
@@ -51,7 +52,7 @@ def measure_systems(
     """
     measurements = list(measurements)
     with contextlib.ExitStack() as stack:
-        running, missing = _start_all(systems, stack)
+        running, missing = start_all(systems, stack)
         for measurement in measurements:
             for system, processes in running:
                 if _takes_part(system, measurement):
@@ -64,16 +65,17 @@ def measure_systems(
                         sample = _measure(processes, system, measurement, plan.seconds)
                         samples[measurement.name].setdefault(system.name, []).append(sample)
     figures = {
-        name: {system: _summarise(values) for system, values in by_system.items()}
+        name: {system: summarise(values) for system, values in by_system.items()}
         for name, by_system in samples.items()
     }
-    ratios = {name: _ratios(by_system) for name, by_system in samples.items()}
+    ratios = {name: ratios_of(by_system) for name, by_system in samples.items()}
     return {"rounds": rounds, "missing": missing, "figures": figures, "ratios": ratios}
 
 
-def _start_all(
-    systems: Iterable[System], stack: contextlib.ExitStack
-) -> tuple[list[tuple[System, Running]], list[str]]:
+def start_all(
+    systems: Iterable[System[Started]], stack: contextlib.ExitStack
+) -> tuple[list[tuple[System[Started], Started]], list[str]]:
+    """Start those systems that are installed; also gives the names of the others."""
     running, missing = [], []
     for system in systems:
         try:
@@ -83,11 +85,11 @@ def _start_all(
     return running, missing
 
 
-def _takes_part(system: System, measurement: Measurement) -> bool:
+def _takes_part(system: System[Running], measurement: Measurement) -> bool:
     return system.latency or measurement.mode != "one"
 
 
-def _measure(running: Running, system: System, measurement: Measurement, seconds: float) -> Sample:
+def _measure(running: Running, system: System[Running], measurement: Measurement, seconds: float) -> Sample:
     """Let the callers of one system measure once, all of them at the same time."""
     mode = system.flight_mode if measurement.mode == "batch" else measurement.mode
     before = running.cpu_seconds()
@@ -106,8 +108,8 @@ def _measure(running: Running, system: System, measurement: Measurement, seconds
     return sample
 
 
-def _summarise(samples: list[Sample]) -> Results:
-    """Medians over rounds: calls/s, microseconds of CPU per call, and microseconds of latency where measured."""
+def summarise(samples: list[Sample]) -> Results:
+    """Medians over rounds: things/s, microseconds of CPU for each, and microseconds of latency where measured."""
     figures: Results = {"rate": statistics.median(sample["rate"] for sample in samples), "rounds": samples}
     for key in ("latencies", "cpu"):
         if samples[0].get(key) is not None:
@@ -116,8 +118,8 @@ def _summarise(samples: list[Sample]) -> Results:
     return figures
 
 
-def _ratios(by_system: dict[str, list[Sample]]) -> Results:
-    """What fireflyzmq's figure is of each peer's, round by round: of the median latency, otherwise of calls/s."""
+def ratios_of(by_system: dict[str, list[Sample]]) -> Results:
+    """What fireflyzmq's figure is of each peer's, round by round: of the median latency, otherwise of the rate."""
     ratios: Results = {}
     for system, samples in by_system.items():
         if not system.startswith(FIREFLY):
@@ -127,5 +129,5 @@ def _ratios(by_system: dict[str, list[Sample]]) -> Results:
 
 
 def _value(sample: Sample) -> float:
-    latencies = sample["latencies"]
+    latencies = sample.get("latencies")
     return float(sample["rate"] if latencies is None else latencies["median"])

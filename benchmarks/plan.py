@@ -14,6 +14,28 @@ CROWD_CONNECTIONS: Final = 32
 
 
 @dataclasses.dataclass(frozen=True)
+class Audience:
+    """So many processes, each with so many subscribers on so many connections."""
+
+    name: str
+    processes: int
+    subscribers: int
+    connections: int = 1
+
+
+AUDIENCES: Final = (
+    Audience("1 subscriber", 1, 1),
+    Audience("10 subscribers", 2, 5),
+    Audience("100 subscribers", 4, 25),
+    Audience("100 subscribers, a connection each", 4, 25, 25),
+)
+MEMBER_PROCESSES: Final = 10
+"""In which the members of a group are, at most."""
+CHURN_PROCESSES: Final = 2
+WATCHER_PROCESSES: Final = 4
+
+
+@dataclasses.dataclass(frozen=True)
 class Plan:
     """How often and how long. `seconds` is for one measurement of one system in one round."""
 
@@ -21,6 +43,13 @@ class Plan:
     seconds: float = 0.4
     crowd_rounds: int = 9
     warm_up: float = 0.3
+    report_rounds: int = 9
+    report_seconds: float = 0.6
+    members: tuple[int, ...] = (10, 100, 500)
+    group_calls: int = 50
+    churn_services: int = 1000
+    churn_watchers: int = 100
+    churn_rounds: int = 3
     pure_seconds: float = 0.3
     pure_repeats: int = 5
     starts: int = 11
@@ -37,6 +66,13 @@ QUICK: Final = Plan(
     seconds=0.15,
     crowd_rounds=2,
     warm_up=0.1,
+    report_rounds=2,
+    report_seconds=0.2,
+    members=(10, 100),
+    group_calls=10,
+    churn_services=200,
+    churn_watchers=20,
+    churn_rounds=1,
     pure_seconds=0.05,
     pure_repeats=3,
     starts=3,

@@ -10,7 +10,8 @@ import msgpack
 
 from benchmarks.plan import Plan
 from benchmarks.timing import per_second
-from exchange.routing import RoutingCore, Send
+from exchange.flow import Send
+from exchange.routing import RoutingCore
 from fireflyzmq.wire.commands import (
     BY_NAME,
     CREDIT,
@@ -72,7 +73,7 @@ def _envelopes(size: int, plan: Plan) -> float:
         sends: list[Send] = []
         for _ in range(BATCH):
             sends = receive(CALLER, frames, 0.0)
-        if not sends or sends[-1][0] != SERVICE or core.refusals or core.returned:
+        if not sends or sends[-1][0] != SERVICE or core.refusals or core.flow.returned:
             raise RuntimeError("the routing core did not forward an envelope of the benchmark")
         receive(SERVICE, credit, 0.0)
         return BATCH

@@ -59,9 +59,13 @@ class NoOwner:
     def registered(self) -> None:
         """All is well."""
 
-    def registration_failed(self, code: str, problem: str) -> None:
+    def registration_failed(self, code: str, problem: str, group: str) -> None:
         """Stop the benchmark."""
         raise RuntimeError(problem)
+
+    def wants_notices(self) -> bool:
+        """Nobody here publishes."""
+        return False
 
     def middleware(self) -> None:
         """There is none."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from benchmarks.environment import MISSING
-from benchmarks.plan import IN_FLIGHT, ONE_AT_A_TIME
+from benchmarks.plan import AUDIENCES, IN_FLIGHT, ONE_AT_A_TIME
 from benchmarks.systems import BARE, NATS
 
 Results = dict[str, Any]
@@ -17,11 +17,15 @@ GOALS: Final = (
     ("100 in flight", NATS, "≥", 3.0),
     ("1,000 in flight", NATS, "≥", 4.0),
     (ONE_AT_A_TIME, BARE, "≤", 1.3),
+    *((audience.name, NATS, "≥", 2.0) for audience in AUDIENCES),
 )
 """What fireflyzmq's figure is to be of a peer's: measurement, peer, direction, ratio."""
 
 NESTED_GOAL_MS: Final = 50.0
 """From the cancellation or the deadline of a nested call until each process on its way sees it, in every run."""
+
+GROUP_GOALS_MS: Final = {"500 members": 200.0}
+"""Of the median time of one call to every member of a group."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,11 +41,19 @@ def tables(results: Results) -> Iterator[Table]:
     """All tables that there are results for."""
     if "calls" in results:
         yield _calls(results["calls"])
-        yield _ratios(results["calls"])
+        yield _ratios("Ratios, taken round by round", "calls/s", results["calls"])
         yield _cpu("CPU time per call, µs", results["calls"])
     if "crowd" in results:
         yield _rates(results["crowd"])
         yield _cpu("CPU time per call of the crowd, µs", results["crowd"])
+    if "reports" in results:
+        yield _reports(results["reports"])
+        yield _ratios("Ratios of the delivered reports, taken round by round", "reports/s", results["reports"])
+        yield _cpu("CPU time per delivered report, µs", results["reports"])
+    if "groups" in results:
+        yield _groups(results["groups"])
+    if "churn" in results:
+        yield _churn(results["churn"])
     pure = {name: value for part in ("codec", "routing", "session") for name, value in results.get(part, {}).items()}
     if pure:
         yield Table("The pure cores, one process", ["", "per second", "µs each"], _pure_rows(pure))
@@ -72,7 +84,7 @@ def _calls(calls: Results) -> Table:
     return Table(f"Calls through a broker: medians of {calls['rounds']} rounds", header, rows)
 
 
-def _ratios(calls: Results) -> Table:
+def _ratios(title: str, rate: str, calls: Results) -> Table:
     goals = {(measurement, peer): (direction, goal) for measurement, peer, direction, goal in GOALS}
     rows = []
     for measurement, peers in calls["ratios"].items():
@@ -80,21 +92,21 @@ def _ratios(calls: Results) -> Table:
             direction, goal = goals.get((measurement, peer), ("", 0.0))
             met = ratio["median"] >= goal if direction == "≥" else ratio["median"] <= goal
             verdict = ["", ""] if not direction else [f"{direction} {goal:g}", "yes" if met else "no"]
-            what = f"{measurement}: {'latency' if measurement == ONE_AT_A_TIME else 'calls/s'}, of {peer}'s"
+            what = f"{measurement}: {'latency' if measurement == ONE_AT_A_TIME else rate}, of {peer}'s"
             rows.append([what, f"{ratio['median']:.2f}", f"{ratio['least']:.2f} to {ratio['most']:.2f}", *verdict])
     header = ["fireflyzmq's figure", "times, median", "over rounds", "goal", "met"]
-    return Table("Ratios, taken round by round", header, rows)
+    return Table(title, header, rows)
 
 
 def _cpu(title: str, calls: Results) -> Table:
-    rows = []
+    rows, parts = [], [""]
     for measurement, figures in calls["figures"].items():
         for name, figure in figures.items():
             cpu = figure.get("cpu")
             if cpu is not None:
-                values = [cpu["broker"], cpu["service"], cpu["caller"], sum(cpu.values())]
+                parts, values = list(cpu), [*cpu.values(), sum(cpu.values())]
                 rows.append([f"{name}, {measurement}", *[f"{value:.2f}" for value in values]])
-    return Table(title, ["system and load", "broker", "service", "caller", "together"], rows)
+    return Table(title, ["system and load", *parts, "together"], rows)
 
 
 def _rates(crowd: Results) -> Table:
@@ -105,6 +117,46 @@ def _rates(crowd: Results) -> Table:
     (measurement,) = crowd["figures"]
     title = measurement[0].upper() + measurement[1:]
     return Table(f"{title}: medians of {crowd['rounds']} rounds", ["system", "calls/s"], rows)
+
+
+def _reports(reports: Results) -> Table:
+    names = list(dict.fromkeys(name for figures in reports["figures"].values() for name in figures))
+    rows = [[name, *[f"{figures[name]['rate']:,.0f}" for figures in reports["figures"].values()]] for name in names]
+    rows += [[name, MISSING, *[""] * (len(reports["figures"]) - 1)] for name in reports["missing"]]
+    title = f"Reports of one publisher, delivered per second: medians of {reports['rounds']} rounds"
+    return Table(title, ["system", *reports["figures"]], rows)
+
+
+def _groups(groups: Results) -> Table:
+    rows = []
+    for name, group in groups.items():
+        median, goal = statistics.median(group["ms"]), GROUP_GOALS_MS.get(name)
+        verdict = ["", ""] if goal is None else [f"≤ {goal:g}", "yes" if median <= goal else "no"]
+        what = f"{name} in {group['processes']} processes"
+        rows.append([what, f"{len(group['ms'])}", f"{median:.1f}", f"{max(group['ms']):.1f}", *verdict])
+    return Table("One call to a whole group", ["", "calls", "median, ms", "worst, ms", "goal", "met"], rows)
+
+
+def _churn(churn: Results) -> Table:
+    rows = []
+    for watched, by_what in churn["samples"].items():
+        for what, samples in by_what.items():
+            seconds = statistics.median(sample["seconds"] for sample in samples)
+            events = samples[0]["events"]
+            cpu = [sample["cpu"] for sample in samples if "cpu" in sample]
+            parts = [statistics.median(each[part] for each in cpu) for part in ("broker", "watchers")] if cpu else []
+            spent = [f"{parts[0] * events / 1e6:.2f}", *[f"{part:.2f}" for part in parts]] if cpu else ["", "", ""]
+            name = f"{churn['services']:,} services {what}, {churn['peers']} peers watch {watched}"
+            rows.append([name, f"{seconds:.2f}", f"{events / seconds:,.0f}", *spent])
+    header = [
+        "",
+        "until all know, s",
+        "events/s",
+        "exchange, s of CPU",
+        "exchange, µs an event",
+        "watchers, µs an event",
+    ]
+    return Table("Services that come and go", header, rows)
 
 
 def _nested(nested: Results) -> Table:

@@ -1,7 +1,7 @@
 """Systems: how each is started in processes of its own. It knows addresses and roles, not what is measured.
 
-Every system has a broker, a service and one or more callers; all listen at ports of 127.0.0.1 that the operating
-system picks.
+Every system has a broker; beside it are a service and one or more callers, or a publisher and subscribers. All listen
+at ports of 127.0.0.1 that the operating system picks.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import pathlib
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Generic, TypeVar
 
 from benchmarks.child import START_SECONDS, Child, python
 
@@ -37,23 +38,40 @@ class Running:
 
     def cpu_seconds(self) -> dict[str, float] | None:
         """CPU time of each part so far, None where the operating system does not tell."""
-        parts = {"broker": [self.broker], "service": [self.service], "caller": self.callers}
-        times = {part: [child.cpu_seconds() for child in children] for part, children in parts.items()}
-        known = {part: [each for each in values if each is not None] for part, values in times.items()}
-        if any(len(known[part]) < len(times[part]) for part in times):
-            return None
-        return {part: sum(values) for part, values in known.items()}
-
-
-Start = Callable[[contextlib.ExitStack], Running]
+        return cpu_of({"broker": [self.broker], "service": [self.service], "caller": self.callers})
 
 
 @dataclasses.dataclass(frozen=True)
-class System:
+class Broadcast:
+    """A started system whose publisher's reports go to the subscribers of some processes."""
+
+    broker: Child
+    publisher: Child
+    subscribers: list[Child]
+
+    def cpu_seconds(self) -> dict[str, float] | None:
+        """CPU time of each part so far, None where the operating system does not tell."""
+        return cpu_of({"broker": [self.broker], "publisher": [self.publisher], "subscribers": self.subscribers})
+
+
+def cpu_of(parts: Mapping[str, Sequence[Child]]) -> dict[str, float] | None:
+    """CPU time so far of all processes of each part, None where the operating system does not tell."""
+    times = {part: [child.cpu_seconds() for child in children] for part, children in parts.items()}
+    known = {part: [each for each in values if each is not None] for part, values in times.items()}
+    if any(len(known[part]) < len(times[part]) for part in times):
+        return None
+    return {part: sum(values) for part, values in known.items()}
+
+
+Started = TypeVar("Started")
+
+
+@dataclasses.dataclass(frozen=True)
+class System(Generic[Started]):
     """A named way to start one; `modes` says how its caller measures calls in flight ("batch" or "callbacks")."""
 
     name: str
-    start: Start
+    start: Callable[[contextlib.ExitStack], Started]
     flight_mode: str = "batch"
     latency: bool = True
 
@@ -65,7 +83,7 @@ def start_exchange(stack: contextlib.ExitStack) -> tuple[Child, str]:
     return broker, broker.read_line().split()[-1]
 
 
-def _ready(stack: contextlib.ExitStack, module: str, *arguments: str) -> tuple[Child, list[str]]:
+def ready(stack: contextlib.ExitStack, module: str, *arguments: str) -> tuple[Child, list[str]]:
     """A program of ours that has said that it is ready, and with what."""
     child = stack.enter_context(Child(python(f"{PROGRAMS}.{module}", *arguments)))
     ready: list[str] = child.answer()["ready"]
@@ -75,14 +93,21 @@ def _ready(stack: contextlib.ExitStack, module: str, *arguments: str) -> tuple[C
 def start_firefly(stack: contextlib.ExitStack, callers: int = 1, connections: int = 1) -> Running:
     """The exchange, a service, and callers with their connections."""
     broker, address = start_exchange(stack)
-    service, _ = _ready(stack, "firefly_service", address)
+    service, _ = ready(stack, "firefly_service", address)
     return Running(
-        broker, service, [_ready(stack, "firefly_caller", address, str(connections))[0] for _ in range(callers)]
+        broker, service, [ready(stack, "firefly_caller", address, str(connections))[0] for _ in range(callers)]
     )
 
 
 def start_nats(stack: contextlib.ExitStack, callers: int = 1, connections: int = 1) -> Running:
     """nats-server, a subscriber, and callers with their connections; NotInstalled when there is none."""
+    broker, url = start_nats_server(stack)
+    service, _ = ready(stack, "nats_service", url)
+    return Running(broker, service, [ready(stack, "nats_caller", url, str(connections))[0] for _ in range(callers)])
+
+
+def start_nats_server(stack: contextlib.ExitStack) -> tuple[Child, str]:
+    """nats-server and its URL; NotInstalled when there is none, or no client for it."""
     program = nats_server()
     if program is None or importlib.util.find_spec("nats") is None:
         raise NotInstalled
@@ -90,9 +115,7 @@ def start_nats(stack: contextlib.ExitStack, callers: int = 1, connections: int =
     broker = stack.enter_context(
         Child([program, "--addr", "127.0.0.1", "--port", "-1", "--ports_file_dir", str(folder)])
     )
-    url = _nats_url(broker, folder)
-    service, _ = _ready(stack, "nats_service", url)
-    return Running(broker, service, [_ready(stack, "nats_caller", url, str(connections))[0] for _ in range(callers)])
+    return broker, _nats_url(broker, folder)
 
 
 def nats_server() -> str | None:
@@ -114,9 +137,9 @@ def _nats_url(broker: Child, folder: pathlib.Path) -> str:
 
 def start_bare(stack: contextlib.ExitStack) -> Running:
     """A proxy of libzmq's, an echo and a caller."""
-    broker, (front, back) = _ready(stack, "bare", "proxy")
-    service, _ = _ready(stack, "bare", "echo", back)
-    caller, _ = _ready(stack, "bare", "caller", front)
+    broker, (front, back) = ready(stack, "bare", "proxy")
+    service, _ = ready(stack, "bare", "echo", back)
+    caller, _ = ready(stack, "bare", "caller", front)
     return Running(broker, service, [caller])
 
 
@@ -132,9 +155,44 @@ SYSTEMS = (
 )
 
 
-def crowd_systems(callers: int, connections: int) -> tuple[System, ...]:
+def crowd_systems(callers: int, connections: int) -> tuple[System[Running], ...]:
     """The systems that are measured with many connections."""
     return (
         System(FIREFLY, functools.partial(start_firefly, callers=callers, connections=connections)),
         System(NATS, functools.partial(start_nats, callers=callers, connections=connections)),
+    )
+
+
+def start_firefly_broadcast(
+    stack: contextlib.ExitStack, processes: int, subscribers: int, connections: int
+) -> Broadcast:
+    """The exchange, processes of so many subscribers on so many connections each, and a publisher."""
+    broker, address = start_exchange(stack)
+    return _broadcast(stack, "firefly", broker, address, (processes, subscribers, connections))
+
+
+def start_nats_broadcast(stack: contextlib.ExitStack, processes: int, subscribers: int, connections: int) -> Broadcast:
+    """The same of nats-py; NotInstalled when there is none."""
+    broker, url = start_nats_server(stack)
+    return _broadcast(stack, "nats", broker, url, (processes, subscribers, connections))
+
+
+def _broadcast(
+    stack: contextlib.ExitStack, programs: str, broker: Child, address: str, sizes: tuple[int, int, int]
+) -> Broadcast:
+    processes, subscribers, connections = sizes
+    started = [
+        ready(stack, f"{programs}_subscribers", address, str(process), str(subscribers), str(connections))[0]
+        for process in range(processes)
+    ]
+    publisher, _ = ready(stack, f"{programs}_publisher", address, str(processes))
+    return Broadcast(broker, publisher, started)
+
+
+def broadcast_systems(processes: int, subscribers: int, connections: int) -> tuple[System[Broadcast], ...]:
+    """The systems that are measured with a publisher and subscribers."""
+    starts = {FIREFLY: start_firefly_broadcast, NATS: start_nats_broadcast}
+    return tuple(
+        System(name, functools.partial(start, processes=processes, subscribers=subscribers, connections=connections))
+        for name, start in starts.items()
     )
