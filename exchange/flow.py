@@ -7,7 +7,7 @@ knows nothing of what the messages mean.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from fireflyzmq.wire.commands import CREDIT, ENVELOPE_COST, MAX_FRAME
@@ -145,11 +145,14 @@ class Flow:
         """Send a peer a control message, behind what waits for it."""
         self._deliver(peer, (encode_control(command, *fields),), 0)
 
-    def control_to(self, key: bytes, command: int, *fields: Any) -> None:
-        """Send the peer of a key a control message, if it is still there."""
-        peer = self.peers.get(key)
-        if peer is not None:
-            self.control(peer, command, *fields)
+    def control_to(self, keys: Iterable[bytes], command: int, *fields: Any) -> None:
+        """Send the peers of some keys, those that are still there, the same control message."""
+        frames: Frames = ()
+        for key in keys:
+            peer = self.peers.get(key)
+            if peer is not None:
+                frames = frames or (encode_control(command, *fields),)
+                self._deliver(peer, frames, 0)
 
     def _deliver(self, peer: Peer, frames: Frames, cost: int) -> None:
         """Send now, or behind what waits already. Nothing overtakes; a peer that lets too much wait is cut."""

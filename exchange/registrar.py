@@ -215,8 +215,7 @@ class Registrar:
         """
         self._unlist(entry, reason)
         self._flow.withdraw_waiting(entry.peer, entry, TARGET_GONE)
-        for key in self._drop(entry):
-            self._flow.control_to(key, GONE, entry.peer.id, entry.number, reason)
+        self._flow.control_to(self._drop(entry), GONE, entry.peer.id, entry.number, reason)
 
     def _unlist(self, entry: Entry, reason: str) -> None:
         """Let nobody find an entry any more, by its address neither; who is in touch with it stays so."""
@@ -225,15 +224,13 @@ class Registrar:
         entry.listed = False
         entry.withdrawn = True
         self._directory.add(entry)
-        for key in keys:
-            self._flow.control_to(key, ABSENT, entry.address, reason)
+        self._flow.control_to(keys, ABSENT, entry.address, reason)
         for group, role in (*entry.groups.items(), *entry.waits.items()):
             self._give_up(entry, group, role)
         entry.waits.clear()
 
     def _announce(self, entry: Entry, keys: set[bytes], reason: str = "") -> None:
-        for key in keys:
-            self._flow.control_to(key, PRESENT, entry.to_fields(), reason)
+        self._flow.control_to(keys, PRESENT, entry.to_fields(), reason)
 
     def _drop(self, entry: Entry) -> set[bytes]:
         """Remove an entry and its routes; returns the keys of the peers that were in touch with it."""
@@ -350,8 +347,8 @@ class Registrar:
         self._directory.remove(entry)
         entry.groups = groups
         self._directory.add(entry)
-        for key in entry.introduced.union(route.target.peer.key for route in entry.routes if route.source is entry):
-            self._flow.control_to(key, INTRODUCED, entry.to_fields())
+        known_to = entry.introduced.union(route.target.peer.key for route in entry.routes if route.source is entry)
+        self._flow.control_to(known_to, INTRODUCED, entry.to_fields())
         self._announce(entry, keys | self._directory.interested(entry), reason)
 
     # Watching.

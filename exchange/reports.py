@@ -353,7 +353,7 @@ class Fanout:
         for entry in entries:
             if entry.notices and entry.peer is not stream.peer:
                 fields = stream.subscriber.to_fields()
-                self._flow.control_to(entry.peer.key, SUBSCRIBER, entry.number, fields, stream.pattern, subscribed)
+                self._flow.control_to((entry.peer.key,), SUBSCRIBER, entry.number, fields, stream.pattern, subscribed)
 
     # Services that come and go.
 

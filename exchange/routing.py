@@ -252,8 +252,7 @@ class RoutingCore:
         partners = self.registrar.remove(peer, reason)
         self.fanout.remove(peer)
         self.flow.withdraw_waiting(peer, None, TARGET_GONE)
-        for key in partners:
-            self.flow.control_to(key, GONE, peer.id, 0, reason)
+        self.flow.control_to(partners, GONE, peer.id, 0, reason)
 
     def _take(self) -> list[Send]:
         """The sends of this reaction, after cutting the peers for which it made too much wait."""

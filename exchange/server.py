@@ -150,17 +150,23 @@ class Server:
         except zmq.Again:
             self._unread = False
         else:
+            self._expire(now)
             return True
         if self._probes and self._probes[0] <= now:
             self._probes = [when for when in self._probes if when > now]
             self._probe()
-        if self._due is not None and self._due <= now:
-            transmit(self.core.expire(now))
+        self._expire(now)
         return self._unread
+
+    def _expire(self, now: float) -> None:
+        """Let the core react to the time, if it has something to do."""
+        self._due = self.core.next_deadline()
+        if self._due is not None and self._due <= now:
+            self._transmit(self.core.expire(now))
+            self._due = self.core.next_deadline()
 
     def next_deadline(self) -> float | None:
         """When `process` has something to do though nothing arrives; seconds of `clock`."""
-        self._due = self.core.next_deadline()
         if self._probes and (self._due is None or self._probes[0] < self._due):
             return self._probes[0]
         return self._due

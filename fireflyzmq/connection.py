@@ -188,9 +188,9 @@ class Connection:
             logger.debug("%r came after the loop had closed", function)
 
     def later(self, function: Callable[..., Any], *args: Any) -> None:
-        """Run a function in the next turn of the loop, behind those that were to run later before, under no request.
+        """Run a function after the message that is being taken in, or in the next turn of the loop, under no request.
 
-        It must raise nothing.
+        Functions run in the order of these calls. They must raise nothing.
         """
         self._later.append((function, args))
         if len(self._later) == 1:
@@ -281,6 +281,8 @@ class Connection:
         def receive() -> None:
             if self._link is link:
                 self.session.receive(frames)
+                if self._later:
+                    self._run_later()
                 self._turn()
 
         self.loop.call_soon(receive)
@@ -394,6 +396,8 @@ class Connection:
             for frames in messages:
                 behind -= 1
                 take(frames, behind)
+                if self._later:  # who is there is told before what it says
+                    self._run_later()
         finally:
             self._turn()
 

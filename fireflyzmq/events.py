@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from fireflyzmq.errors import Failure, Overloaded
 from fireflyzmq.wire.commands import DISCONNECT, DROP_NEWEST, LATEST
@@ -25,7 +25,10 @@ Event = TypeVar("Event")
 
 
 class Events(Generic[Event]):
-    """A queue of events, of which one task asks for the next. It ends when it is closed, or with a failure."""
+    """A queue of events, of which one task asks for the next. It ends when it is closed, or with a failure.
+
+    `async with` closes it at the end; leaving an `async for` does not.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -48,6 +51,16 @@ class Events(Generic[Event]):
         self._failure = failure
         self.closed = True
         self._wake()
+
+    def close(self) -> None:
+        """Be told no more."""
+        self._connection.run_in_loop(self.end, None)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self.close()
 
     def __aiter__(self) -> AsyncIterator[Event]:
         return self
@@ -83,18 +96,20 @@ class PresenceEvents(Events[tuple[Any, ...]]):
         """Be told no more."""
         if self.presence is not None:
             self._connection.run_in_loop(self._connection.session.cease, self.presence)
-        self._connection.run_in_loop(self.end, None)
+        super().close()
 
 
 class ReportEvents(Events["Report"]):
     """A subscription to reports: `close()` ends it; without a callback it gives the reports one by one."""
 
     subscription: Subscription | None = None
+    publishers: PresenceEvents | None = None
+    """What tells the subscriber's hook of publishers that come and go; it ends with the subscription."""
 
     def __init__(self, connection: Connection, policy: str) -> None:
         super().__init__(connection)
         self._policy = policy
-        self._missed = 0
+        self._missed: int | None = 0
 
     def take(self, report: Report) -> None:
         """Add a report. When too many wait the policy is the same as in the exchange."""
@@ -102,7 +117,7 @@ class ReportEvents(Events["Report"]):
             report.lost = _sum(report.lost, self._missed)
             self._missed = 0
         elif self._policy == DROP_NEWEST:
-            self._missed += 1 + (report.lost or 0)
+            self._missed = _sum(self._missed, _sum(report.lost, 1))
             return
         elif self._policy == DISCONNECT:
             self.close()
@@ -125,14 +140,16 @@ class ReportEvents(Events["Report"]):
         following.lost = _sum(following.lost, _sum(oldest.lost, 1))
 
     def ended(self, failure: Failure | None) -> None:
-        """The exchange has ended the subscription, or (without a failure) its service has."""
+        """The subscription is over: ended by the exchange, with a failure, or by its service."""
+        if self.publishers is not None:
+            self.publishers.close()
         self.end(failure)
 
     def close(self) -> None:
         """End the subscription."""
         if self.subscription is not None:
             self._connection.run_in_loop(self._connection.session.reports.unsubscribe, self.subscription)
-        self._connection.run_in_loop(self.end, None)
+        self._connection.run_in_loop(self.ended, None)
 
 
 def _sum(one: int | None, other: int | None) -> int | None:

@@ -259,7 +259,7 @@ class Mirror:
         for key in former.placed:
             target = self._targets.get(key)
             if target is not None:
-                target.ready = [other for other in target.ready if other is not former]
+                target.ready.remove(former)
         former.placed.clear()
 
     def absent(self, address: str, reason: str) -> None:
@@ -324,6 +324,6 @@ class Mirror:
         target.unconfirmed.pop(instance.binding.address, None)
         if (target.kind, target.key) in instance.placed:
             instance.placed.discard((target.kind, target.key))
-            target.ready = [other for other in target.ready if other is not instance]
+            target.ready.remove(instance)
             target.went(instance, reason)
             self._changed(target)

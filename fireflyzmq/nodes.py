@@ -155,6 +155,8 @@ class Child(Service):
     def joinRoot(self, root: str) -> None:
         """Become the child of a further root, or again of one that dropped it."""
         check_name(root, "root's name")
+        if root not in self._roots:
+            _collect(self, _remote_handlers.get(root, ()), root)
         self._roots[root] = None
         self._join(root, CHILD, sole=not self._instances)
 

@@ -354,14 +354,14 @@ class Reports:
         self._wake()
 
     def deliver_local(self) -> bool:
-        """What local services published for each other arrives; returns whether more has come meanwhile."""
+        """What local services published for each other arrives; returns whether more was published meanwhile."""
         for _ in range(len(self._looped)):
             subscription, publisher, subject, packed, sequence = self._looped.popleft()
             heard = subscription.heard.get(publisher.address)
             if subscription.open and (heard is None or heard[1] < sequence):
                 subscription.heard[publisher.address] = (NOBODY, 0), sequence
                 self._give(subscription, publisher, subject, packed, 0)
-        return bool(self._looped)
+        return bool(self._looped or self._unsaid)
 
     def _give(
         self, subscription: Subscription, publisher: Binding, subject: str, packed: bytes, lost: int | None
@@ -485,13 +485,16 @@ class Reports:
         if publisher.address not in subscription.heard and len(subscription.heard) >= _HEARD:
             del subscription.heard[next(iter(subscription.heard))]
         take = subscription.sink.take
-        subscription.heard[publisher.address] = place, max(last, index[0][-1])
+        newest = max(last, index[0][-1])
+        subscription.heard[publisher.address] = None, newest  # until it has been told what it missed
         for sequence, subject, content in zip(index[0], index[1], contents, strict=True):
             if sequence > last and content is not _UNREADABLE:
                 take(Report(publisher, subject, content, missed))
                 missed = 0
                 if not subscription.open:
                     break
+        if missed == 0:
+            subscription.heard[publisher.address] = place, newest
 
     def _contents(self, publisher: Binding, packed: bytes) -> list[Any]:
         """The contents of a message; those that do not decode, by any decoder's fault, are left out and logged."""

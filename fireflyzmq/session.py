@@ -25,6 +25,7 @@ from fireflyzmq.wire.binding import Binding
 from fireflyzmq.wire.commands import (
     ABSENT,
     ANNOUNCE,
+    BY_ADDRESS,
     BY_NAME,
     CLOSE,
     COMMAND_NAMES,
@@ -405,10 +406,12 @@ class Session:
 
     def _target_changed(self, target: Target) -> None:
         self.calls.release(target)
-        for presence in list(target.presences):
-            presence.settled()
-        for listener in list(target.listeners):
-            listener(target)
+        if target.presences and target.kind == BY_ADDRESS:
+            for presence in list(target.presences):
+                presence.settled()
+        if target.listeners:
+            for listener in list(target.listeners):
+                listener(target)
 
     # What the exchange sends.
 

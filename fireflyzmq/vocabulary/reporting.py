@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable
+from threading import get_ident
 from typing import Any
 
 from fireflyzmq.calls import Destination
@@ -62,12 +63,17 @@ class PublisherNotice:
 class _CallbackSink:
     """Hands reports to a callback. What that raises is logged, a coroutine it returns runs as a task."""
 
-    __slots__ = ("_callback", "_failed", "_service")
+    __slots__ = ("_callback", "_events", "_failed", "_service")
 
     def __init__(
-        self, service: Reporting, callback: Callable[[Report], Any], failed: Callable[[Failure], Any]
+        self,
+        service: Reporting,
+        events: ReportEvents,
+        callback: Callable[[Report], Any],
+        failed: Callable[[Failure], Any],
     ) -> None:
         self._service = service
+        self._events = events
         self._callback = callback
         self._failed = failed
 
@@ -81,6 +87,7 @@ class _CallbackSink:
             run_logged(lambda: result, f"a report callback of {self._service!r}", self._service._connection.loop)
 
     def ended(self, failure: Failure | None) -> None:
+        self._events.ended(None)
         if failure is not None:
             self._service._connection.later(self._failed, failure)
 
@@ -88,7 +95,7 @@ class _CallbackSink:
 class Reporting(Facet):
     """Reports: published, subscribed to, sent to one service."""
 
-    _reports: dict[tuple[int, str, str], tuple[ReportEvents, PresenceEvents | None]]
+    _reports: dict[tuple[int, str, str], ReportEvents]
 
     # Publishing.
 
@@ -100,14 +107,14 @@ class Reporting(Facet):
         RequestEncoding for content that does not travel, MessageTooLarge for more of it than a message may have, or
         for more than the exchange keeps for one process; Overloaded when too much waits for the exchange.
         """
+        connection = self._connection
+        if lifeTime == 0 and get_ident() == connection.thread and not self._local.closed:
+            connection.session.reports.publish(self._local, subject, content)
+            return
         self._check_open()
         if not (lifeTime == FOR_EVER or 0 <= lifeTime <= MAX_TIMEOUT):
             raise ValueError(f"a report's life is 0, -1 (for ever) or a number of seconds, not {lifeTime!r}")
-        connection = self._connection
-        if connection.in_loop_thread():
-            connection.session.reports.publish(self._local, subject, content, lifeTime)
-        else:
-            connection.run_in_loop(connection.session.reports.publish, self._local, subject, content, lifeTime)
+        connection.run_in_loop(connection.session.reports.publish, self._local, subject, content, lifeTime)
 
     def expireReports(self, pattern: str = ">", age: float = 0.0) -> int:
         """Keep no longer the reports that match a pattern and are older than `age` seconds; returns how many."""
@@ -164,13 +171,15 @@ class Reporting(Facet):
         key = target.kind, target.key, pattern
         connection = self._connection
         events = ReportEvents(connection, policy)
-        sink = events if callback is None else _CallbackSink(self, callback, failure or self._subscription_failed)
-        presence = self._watch_publisher(target.kind, target.key, pattern)
+        sink = (
+            events if callback is None else _CallbackSink(self, events, callback, failure or self._subscription_failed)
+        )
+        events.publishers = self._watch_publisher(target.kind, target.key, pattern)
 
         def begin() -> ReportEvents:
             if callback is not None:
                 self._ignore(key)
-                self._reports[key] = events, presence
+                self._reports[key] = events
             events.subscription = connection.session.reports.subscribe(
                 self._local, target.kind, target.key, pattern, policy, limit, sink
             )
@@ -186,11 +195,9 @@ class Reporting(Facet):
                 self._connection.run_in_loop(self._ignore, key)
 
     def _ignore(self, key: tuple[int, str, str]) -> None:
-        events, presence = self._reports.pop(key, (None, None))
+        events = self._reports.pop(key, None)
         if events is not None:
             events.close()
-        if presence is not None:
-            presence.close()
 
     def _watch_publisher(self, kind: int, key: str, pattern: str) -> PresenceEvents | None:
         """Let the hook hear of publishers that come and go, if the service has one."""
