@@ -138,6 +138,9 @@ class Operator:
     async def drain(self) -> None:
         """Nothing is to be done: all its methods end at once."""
 
+    def closed(self) -> None:
+        """Nothing of the exchange's own ends with its service."""
+
     def idle(self) -> None:
         """Nothing is to be done: this service does not drain."""
 

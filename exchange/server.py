@@ -35,6 +35,9 @@ PROBE_SECONDS: Final = 1e-4
 MESSAGES_AT_ONCE: Final = 1000
 """Messages read before the time and other work get their turn."""
 
+ROUNDS_DEAF: Final = 16
+"""Rounds of `process` after which the monitor is looked at, whoever polls it."""
+
 Receive = Callable[[list[bytes]], None]
 _NOBLOCK = int(zmq.NOBLOCK)
 _NOBLOCK_MORE = int(zmq.NOBLOCK) | int(zmq.SNDMORE)
@@ -60,6 +63,7 @@ class Server:
         self._probed_at = float("-inf")
         self._due: float | None = None
         self._unread = False
+        self._rounds = 0
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
         self._socket = self._open_socket()
         self._monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
@@ -140,6 +144,9 @@ class Server:
         receive, getsockopt = self._socket.recv, self._socket.getsockopt
         core_receive, transmit = self.core.receive, self._transmit
         now = self.clock()
+        self._rounds += 1
+        if self._rounds >= ROUNDS_DEAF:  # while there is always more to do, nobody polls
+            self.process_monitor()
         try:
             for _ in range(MESSAGES_AT_ONCE):
                 key = receive(_NOBLOCK)
@@ -150,13 +157,18 @@ class Server:
         except zmq.Again:
             self._unread = False
         else:
+            self._probe_due(now - PROBE_AFTER[-1])  # an input that never runs dry must not hide a death for ever
             self._expire(now)
             return True
+        self._probe_due(now)
+        self._expire(now)
+        return self._unread
+
+    def _probe_due(self, now: float) -> None:
+        """Probe the peers, if it was to be done by now."""
         if self._probes and self._probes[0] <= now:
             self._probes = [when for when in self._probes if when > now]
             self._probe()
-        self._expire(now)
-        return self._unread
 
     def _expire(self, now: float) -> None:
         """Let the core react to the time, if it has something to do."""
@@ -198,7 +210,7 @@ class Server:
 
     def process_monitor(self) -> None:
         """A connection went, though the event does not say whose: probe the peers, now and a little later."""
-        events = 0
+        self._rounds = events = 0
         try:
             while True:
                 parse_monitor_message(self._monitor.recv_multipart(_NOBLOCK))
@@ -214,9 +226,10 @@ class Server:
     def _probe(self) -> None:
         """Send each peer an empty message, which means nothing: who cannot be reached is gone.
 
-        Everything that has come has been read by now, a dead peer's last answers too.
+        Everything that has come has been read by now, a dead peer's last answers too, unless there is no end of it.
         """
         self._probed_at = self.clock()
+        self._unread = True  # as after every sending
         for key in list(self.core.peers):
             if key not in self._local:
                 try:

@@ -142,7 +142,8 @@ class ReportSide(Protocol):
     """What the services of this session publish and subscribe to."""
 
     def flush(self) -> None: ...
-    def deliver_local(self) -> bool: ...
+    def deliver_local(self) -> None: ...
+    def waiting(self) -> bool: ...
     def departed(self, place: tuple[bytes, int], publisher: Binding) -> None: ...
 
 
@@ -260,10 +261,10 @@ class Channels:
         dirty, self._dirty = self._dirty, []
         for channel in dirty:
             self.flush_channel(channel)
-        more = self.reports.deliver_local()
+        self.reports.deliver_local()
         for _ in range(len(self._looped)):
             self._loop_back(*self._looped.popleft())
-        return bool(more or self._looped or self._dirty)
+        return bool(self._looped or self._dirty) or self.reports.waiting()
 
     def dry(self, service: LocalService) -> bool:
         """Whether everything that a local service has said has left."""

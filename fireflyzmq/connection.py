@@ -292,7 +292,7 @@ class Connection:
         link, self._link = self._link, None
         if link is not None:
             self.reason = reason
-            link.leave(reason)
+            link.leave("lost")
             self.session.disconnected(reason)
 
     def _open(self, address: str) -> None:

@@ -77,6 +77,7 @@ class Gathering:
         self._values = 0
         self._asked = 0
         self._begun = False
+        self._late = False
 
     def begin(self, members: list[Instance]) -> None:
         """Ask the members; with none of them the answer is there at once."""
@@ -132,10 +133,12 @@ class Gathering:
             binding.address: str(outcome) for binding, outcome in self.outcomes.items() if isinstance(outcome, Failure)
         }
         problem = f"{self._values} of {self._asked} members answered, {quorum} were asked for"
-        return ServiceUnavailable(problem, {"failures": failures})
+        kind = RequestTimeout if self._late else ServiceUnavailable
+        return kind(problem, {"failures": failures})
 
     def expire(self) -> None:
         """The deadline has come: who has not answered has failed."""
+        self._late = True
         for member in list(self._pending.values()):
             self._calls.end_member(member, RequestTimeout("no answer by the deadline"))
 

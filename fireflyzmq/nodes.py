@@ -115,10 +115,10 @@ class Root(Service):
             self._connection.run_in_loop(self._connection.session.expel, self._local, binding, DROPPED)
         return len(dropped)
 
-    def _close(self, reason: str) -> None:
+    def _ended(self) -> None:
         _roots.discard(self)
-        self._connection.run_in_loop(self._connection.session.cease, self._presence)
-        super()._close(reason)
+        self._connection.session.cease(self._presence)
+        super()._ended()
 
 
 class Child(Service):
@@ -208,9 +208,9 @@ class Child(Service):
         """Call a method of a root, by its name or by a command's number; for options see `root`."""
         return _call(self.root(root), method, args, kwargs)
 
-    def _close(self, reason: str) -> None:
+    def _ended(self) -> None:
         _children.discard(self)
-        super()._close(reason)
+        super()._ended()
 
 
 def _call(endpoint: Endpoint, method: str | int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ResponseId:

@@ -353,14 +353,17 @@ class Reports:
         self._looped.append((subscription, publisher, subject, packed, sequence))
         self._wake()
 
-    def deliver_local(self) -> bool:
-        """What local services published for each other arrives; returns whether more was published meanwhile."""
+    def deliver_local(self) -> None:
+        """What local services published for each other arrives."""
         for _ in range(len(self._looped)):
             subscription, publisher, subject, packed, sequence = self._looped.popleft()
             heard = subscription.heard.get(publisher.address)
             if subscription.open and (heard is None or heard[1] < sequence):
                 subscription.heard[publisher.address] = (NOBODY, 0), sequence
                 self._give(subscription, publisher, subject, packed, 0)
+
+    def waiting(self) -> bool:
+        """Whether something was published that has not left, or not arrived here, yet."""
         return bool(self._looped or self._unsaid)
 
     def _give(
@@ -412,6 +415,12 @@ class Reports:
         for kept in outbox.kept.values() if outbox is not None else ():
             if matches(subscription.pattern, kept.subject):
                 self._loop(subscription, publisher.binding, kept.subject, kept.packed, kept.sequence)
+
+    def added(self, publisher: LocalService) -> None:
+        """A local service is there: tell it who subscribes to it here already."""
+        for key in keys_of(publisher):
+            for subscription in self._patterns[key].values() if key in self._patterns else ():
+                publisher.owner.subscribed(subscription.service.binding, subscription.pattern, True)
 
     def listed(self, publisher: LocalService) -> None:
         """A hidden local service is announced: subscriptions to its name here see it from now on."""

@@ -194,11 +194,14 @@ class Service(Exporting, Calling, Watching, Reporting, Scheduling):
             self._close("goodbye")
 
     def _close(self, reason: str) -> None:
+        self._connection.run_in_loop(self._connection.session.close_service, self._local, reason)
+        self._drop_pools(self._local.methods.all())
+
+    def _ended(self) -> None:
+        """The service is closed, by itself or with its connection: nothing calls it back any more."""
         self._timers.cancel_all()
         for events in list(self._presences.values()):
             events.close()
-        self._connection.run_in_loop(self._connection.session.close_service, self._local, reason)
-        self._drop_pools(self._local.methods.all())
 
     # Groups.
 

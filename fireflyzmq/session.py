@@ -214,6 +214,7 @@ class Session:
         service.taken = taken is not None
         service.listed = visible and taken is None
         self._show(service)
+        self.reports.added(service)
         if taken is not None:
             owner.registration_failed("taken", taken, "")
         if self.state == CONNECTED:
@@ -320,6 +321,7 @@ class Session:
         if service.closed:
             return
         service.closed = True
+        service.owner.closed()
         self.withdraw(service, reason)
         self.calls.fail_caller(service, self.mirror.targets())
         self.reports.close_service(service)
@@ -503,11 +505,13 @@ class Session:
             service.owner.subscribed(_binding_of(fields), pattern, subscribed)
 
     def _receive_state(self, kind: int, key: str, entries: list[Any], last: bool) -> None:
-        instances = [Instance.from_fields(fields) for fields in entries]
+        # What is this peer's own it knows from itself, and it may have gone while this was under way.
+        instances = [Instance.from_fields(fields) for fields in entries if fields[0] != self.peer_id]
         self.mirror.state(kind, key, instances, last, keep_missing=self._grace_until is not None)
 
     def _receive_present(self, fields: list[Any], reason: str) -> None:
-        self.mirror.present(Instance.from_fields(fields), reason)
+        if fields[0] != self.peer_id:
+            self.mirror.present(Instance.from_fields(fields), reason)
 
     def _receive_absent(self, address: str, reason: str) -> None:
         self.mirror.absent(address, reason)

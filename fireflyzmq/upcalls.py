@@ -57,6 +57,10 @@ class Upcalls:
         if self._service._idle is not None:
             self._service._drained()
 
+    def closed(self) -> None:
+        """The service is closed, perhaps with its connection."""
+        self._service._ended()
+
     def drain(self) -> Awaitable[None]:
         """The process stops."""
         return self._service.drain()
@@ -90,8 +94,11 @@ class Upcalls:
     def subscribed(self, subscriber: Binding, pattern: str, subscribed: bool) -> None:
         """Somebody has subscribed to the service's reports, or does no more."""
         if self.wants_notices():
-            notice = SubscriptionNotice(self._service.serviceBinding(), subscriber, pattern, subscribed)
-            self._later(self._guard, self._service.handleSubscription, notice)
+            self._later(self._tell_subscription, subscriber, pattern, subscribed)
+
+    def _tell_subscription(self, subscriber: Binding, pattern: str, subscribed: bool) -> None:
+        notice = SubscriptionNotice(self._service.serviceBinding(), subscriber, pattern, subscribed)
+        self._guard(self._service.handleSubscription, notice)
 
     def stray_report(self, publisher: Binding, subject: str, content: Any) -> None:
         """A report was sent to the service alone, and no subscription of it is for that."""

@@ -121,7 +121,7 @@ class Watching(Facet):
             if callback is None:
                 events.put(event)
             else:
-                connection.later(run_logged, lambda: callback(*event), what, connection.loop)
+                connection.later(run_logged, lambda: events.closed or callback(*event), what, connection.loop)
 
         def begin() -> PresenceEvents:
             events.presence = connection.session.observe(kind, key, tell)

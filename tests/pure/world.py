@@ -223,6 +223,9 @@ class WorldService:
     def stray_report(self, publisher: Binding, subject: str, content: Any) -> None:
         self.stray_reports.append((publisher, subject, content))
 
+    def closed(self) -> None:
+        pass
+
     def idle(self) -> None:
         self.idled += 1
 
