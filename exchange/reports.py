@@ -196,11 +196,11 @@ class Fanout:
             self._send(stream, (stream.head(entry, stream.missed), *batch.messages[0]))
             stream.missed = 0
             return
-        behind = bool(stream.waiting)
+        behind = stream.pending > 0
         if not stream.keep(batch, self._limits.reports - peer.reports_queued):
             self._end(stream)
             self._flow.control(peer, ENDED, stream.number, "too many reports waited for this subscription")
-        elif stream.waiting and not behind:
+        elif stream.pending and not behind:
             peer.behind.append(stream)
             if peer.credit > 0 and not peer.queue:
                 self._catch_up(peer)
@@ -223,7 +223,7 @@ class Fanout:
             frames = stream.next_message()
             peer.credit -= len(frames[1]) + len(frames[2]) + ENVELOPE_COST
             self._send(stream, frames)
-            if stream.waiting:
+            if stream.pending:
                 peer.behind.append(stream)
 
     # What is kept.
@@ -328,7 +328,7 @@ class Fanout:
         """End a subscription."""
         peer, key = stream.peer, (stream.kind, stream.key)
         del peer.streams[stream.number]
-        if stream.waiting:
+        if stream.pending:
             peer.behind.remove(stream)
         stream.clear()
         patterns = self._patterns[key]

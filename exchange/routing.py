@@ -249,8 +249,8 @@ class RoutingCore:
         """Forget a peer: its services are withdrawn, what waits for it goes back, its partners are told."""
         del self.peers[peer.key]
         del self._by_id[peer.id]
-        partners = self.registrar.remove(peer, reason)
         self.fanout.remove(peer)
+        partners = self.registrar.remove(peer, reason)
         self.flow.withdraw_waiting(peer, None, TARGET_GONE)
         self.flow.control_to(partners, GONE, peer.id, 0, reason)
 

@@ -35,8 +35,8 @@ PROBE_SECONDS: Final = 1e-4
 MESSAGES_AT_ONCE: Final = 1000
 """Messages read before the time and other work get their turn."""
 
-ROUNDS_DEAF: Final = 16
-"""Rounds of `process` after which the monitor is looked at, whoever polls it."""
+DEAF_SECONDS: Final = 0.005
+"""Seconds after which `process` looks at the monitor, whoever polls it."""
 
 Receive = Callable[[list[bytes]], None]
 _NOBLOCK = int(zmq.NOBLOCK)
@@ -63,7 +63,7 @@ class Server:
         self._probed_at = float("-inf")
         self._due: float | None = None
         self._unread = False
-        self._rounds = 0
+        self._heard_at = 0.0
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
         self._socket = self._open_socket()
         self._monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
@@ -144,8 +144,7 @@ class Server:
         receive, getsockopt = self._socket.recv, self._socket.getsockopt
         core_receive, transmit = self.core.receive, self._transmit
         now = self.clock()
-        self._rounds += 1
-        if self._rounds >= ROUNDS_DEAF:  # while there is always more to do, nobody polls
+        if now - self._heard_at > DEAF_SECONDS:  # while there is always more to do, nobody polls
             self.process_monitor()
         try:
             for _ in range(MESSAGES_AT_ONCE):
@@ -210,7 +209,8 @@ class Server:
 
     def process_monitor(self) -> None:
         """A connection went, though the event does not say whose: probe the peers, now and a little later."""
-        self._rounds = events = 0
+        self._heard_at = self.clock()
+        events = 0
         try:
             while True:
                 parse_monitor_message(self._monitor.recv_multipart(_NOBLOCK))

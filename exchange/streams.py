@@ -80,11 +80,15 @@ def cost_of(message: Message) -> int:
 class Stream:
     """One subscription: whose reports, under which pattern, for which service of which peer.
 
-    `waiting` holds batches, each with the number of reports missed just before it; `missed` counts those missed since
-    the last one. `sent` says how many messages of the first batch have left already.
+    `pending` is how many batches wait, each with the number of reports missed just before it; `missed` counts those
+    missed since the last one; `queued` is what all of them cost.
     """
 
     __slots__ = (
+        "_cells",
+        "_latest",
+        "_leaving",
+        "_sent",
         "key",
         "kind",
         "limit",
@@ -92,11 +96,10 @@ class Stream:
         "number",
         "pattern",
         "peer",
+        "pending",
         "policy",
         "queued",
-        "sent",
         "subscriber",
-        "waiting",
     )
 
     def __init__(
@@ -112,68 +115,99 @@ class Stream:
         self.limit = limit
         self.queued = 0
         self.missed = 0
-        self.sent = 0
-        self.waiting: deque[tuple[Batch, int]] = deque()
+        self.pending = 0
+        self._cells: deque[_Cell] = deque()
+        self._latest: dict[tuple[Entry, str], _Cell] = {}
+        self._leaving: _Cell | None = None
+        self._sent = 0
+
+    def waiting(self) -> list[tuple[Batch, int]]:
+        """The batches that wait, in their order, each with the number of reports missed just before it."""
+        cells = [*([self._leaving] if self._leaving is not None else ()), *self._cells]
+        return [(cell.batch, cell.missed) for cell in cells if cell.batch is not None]
 
     def keep(self, batch: Batch, room: int) -> bool:
-        """Let a batch wait, or what the policy leaves of it. `room` bytes is what all of the peer's streams still
-        have.
+        """Let a batch wait, or what the policy leaves of it. `room` bytes is what all of the peer's streams still have.
 
         False when the policy is to end the subscription instead.
         """
         room += self.queued
-        leaving = self.waiting[0][0].cost if self.sent else 0
+        leaving = self._leaving.batch.cost if self._leaving is not None and self._leaving.batch is not None else 0
         if leaving + batch.cost > room and self.peer.reports_queued > self.queued:  # the other streams leave no room
-            return self._miss(batch)
+            return self._refuse(batch)
+        room = min(self.limit, room)
         if self.policy == LATEST:
             for single in batch.singles():
                 self._replace(single)
-                self._make_room(min(self.limit, room))
+                self._make_room(room)
             return True
-        full = self.waiting and self.queued + batch.cost > min(self.limit, room)
-        if full and self.policy in (DISCONNECT, DROP_NEWEST):
-            return self._miss(batch)
+        if self.pending and self.queued + batch.cost > room and self.policy in (DISCONNECT, DROP_NEWEST):
+            return self._refuse(batch)
         self._append(batch)
-        self._make_room(min(self.limit, room))
+        self._make_room(room)
         return True
 
-    def _miss(self, batch: Batch) -> bool:
+    def _refuse(self, batch: Batch) -> bool:
         """Do not take a batch; False when the policy is to end the subscription instead."""
         if self.policy == DISCONNECT:
             return False
-        self.missed += batch.count
-        self.peer.reports_lost += batch.count
+        self._miss(batch.count)
         return True
 
-    def _append(self, batch: Batch) -> None:
-        self.waiting.append((batch, self.missed))
+    def _append(self, batch: Batch) -> _Cell:
+        cell = _Cell(batch, self.missed)
+        self._cells.append(cell)
         self.missed = 0
+        self.pending += 1
         self._count(batch.cost)
+        return cell
 
     def _replace(self, single: Batch) -> None:
-        """Put a report in the place of an older one of its publisher and subject, which counts as missed."""
-        begun = self.waiting[0] if self.sent else None
-        for position, held in enumerate(self.waiting):
-            batch, missed = held
-            if held is not begun and batch.entry is single.entry and batch.subject == single.subject:
-                del self.waiting[position]
-                self._count(-batch.cost)
-                self.missed += missed + batch.count
-                self.peer.reports_lost += batch.count
-                break
-        self._append(single)
+        """Let a report wait, and the one of its publisher and subject that waits already no more."""
+        key = single.entry, single.subject
+        older = self._latest.get(key)
+        if older is not None and older.batch is not None:
+            self.missed += older.missed
+            self._miss(older.batch.count)
+            self._drop(older)
+        self._latest[key] = self._append(single)
+        if len(self._cells) > 2 * self.pending + 64:
+            self._cells = deque(cell for cell in self._cells if cell.batch is not None)
 
     def _make_room(self, limit: int) -> None:
         """Drop the oldest until the rest fits; the newest stays, and what has begun to leave."""
-        begun = self.waiting.popleft() if self.sent else None
-        while len(self.waiting) > 1 and self.queued > limit:
-            batch, missed = self.waiting.popleft()
-            self._count(-batch.cost)
-            self.peer.reports_lost += batch.count
-            following, missed_before = self.waiting[0]
-            self.waiting[0] = following, missed_before + missed + batch.count
-        if begun is not None:
-            self.waiting.appendleft(begun)
+        while self.queued > limit and self.pending - (self._leaving is not None) > 1:
+            oldest, missed = self._take_first()
+            self._count(-oldest.cost)
+            following = self._first()
+            following.missed += missed + oldest.count
+            self.peer.reports_lost += oldest.count
+
+    def _first(self) -> _Cell:
+        """The oldest that has not begun to leave; those that were replaced before it are forgotten."""
+        while self._cells[0].batch is None:
+            self._cells.popleft()
+        return self._cells[0]
+
+    def _take_first(self) -> tuple[Batch, int]:
+        cell = self._first()
+        self._cells.popleft()
+        self.pending -= 1
+        batch = cell.batch
+        assert batch is not None, "the first one waits"
+        if self.policy == LATEST:
+            del self._latest[batch.entry, batch.subject]
+        return batch, cell.missed
+
+    def _drop(self, cell: _Cell) -> None:
+        if cell.batch is not None:
+            self._count(-cell.batch.cost)
+            self.pending -= 1
+            cell.batch = None
+
+    def _miss(self, count: int) -> None:
+        self.missed += count
+        self.peer.reports_lost += count
 
     def _count(self, size: int) -> None:
         self.queued += size
@@ -181,14 +215,18 @@ class Stream:
 
     def next_message(self) -> tuple[bytes, bytes, bytes]:
         """Take out the frames of the next message that is to leave; a batch's last one says how many were missed."""
-        batch, missed = self.waiting[0]
-        index, contents = batch.messages[self.sent]
-        self.sent += 1
-        head = self.head(batch.entry, missed if self.sent == len(batch.messages) else 0)
-        if self.sent == len(batch.messages):
-            self.waiting.popleft()
-            self.sent = 0
-            self._count(-batch.cost)
+        if self._leaving is None:
+            self._leaving = _Cell(*self._take_first())
+            self.pending += 1
+        batch, missed = self._leaving.batch, self._leaving.missed
+        assert batch is not None, "what leaves is not replaced"
+        index, contents = batch.messages[self._sent]
+        self._sent += 1
+        head = self.head(batch.entry, missed if self._sent == len(batch.messages) else 0)
+        if self._sent == len(batch.messages):
+            self._drop(self._leaving)
+            self._leaving = None
+            self._sent = 0
         return head, index, contents
 
     def head(self, entry: Entry, missed: int) -> bytes:
@@ -198,5 +236,18 @@ class Stream:
     def clear(self) -> None:
         """Forget what waits."""
         self._count(-self.queued)
-        self.waiting.clear()
-        self.sent = 0
+        self.pending = 0
+        self._cells.clear()
+        self._latest.clear()
+        self._leaving = None
+        self._sent = 0
+
+
+class _Cell:
+    """A place in a stream; without a batch once that was replaced by a newer one."""
+
+    __slots__ = ("batch", "missed")
+
+    def __init__(self, batch: Batch, missed: int) -> None:
+        self.batch: Batch | None = batch
+        self.missed = missed

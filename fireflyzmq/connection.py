@@ -287,12 +287,12 @@ class Connection:
 
         self.loop.call_soon(receive)
 
-    def part(self, reason: str) -> None:
-        """Lose the link to an exchange of this process."""
+    def part(self, reason: str, told: str = "lost") -> None:
+        """Lose the link to an exchange of this process, which is `told` why."""
         link, self._link = self._link, None
         if link is not None:
             self.reason = reason
-            link.leave("lost")
+            link.leave(told)
             self.session.disconnected(reason)
 
     def _open(self, address: str) -> None:
@@ -433,7 +433,7 @@ class Connection:
         self.closed = True
         self._close_socket(GOODBYE_LINGER_MS)
         self.session.disconnected(reason)
-        self.part(reason)
+        self.part(reason, told=reason)
         for timer in (self._timer, self._retry):
             if timer is not None:
                 timer.cancel()

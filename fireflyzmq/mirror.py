@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 Key = tuple[int, str]
 
+_MAY_COME_BACK = ("lost", "moved")
+"""Why a service is absent that may be there again soon, when its process too has lost an exchange that froze."""
+
 IDLE_WATCH = 60.0
 """Seconds for which a watch outlives the last endpoint that used it."""
 
@@ -265,14 +268,25 @@ class Mirror:
     def absent(self, address: str, reason: str) -> None:
         """Take it that an instance is to be called no more."""
         instance = self._instances.pop(address, None)
-        if instance is not None:
+        if instance is not None and self._restoring and reason in _MAY_COME_BACK:
+            self._doubt(instance)
+        elif instance is not None:
             self._displace(instance, [], reason)
-        elif self._restoring:
+        elif self._restoring and reason not in _MAY_COME_BACK:
             for target in self._targets.values():
                 unconfirmed = target.unconfirmed.pop(address, None)
                 if unconfirmed is not None:
                     target.went(unconfirmed, reason)
                     self._changed(target)
+
+    def _doubt(self, instance: Instance) -> None:
+        """An instance is gone that may be on its way back: an exchange that froze forgets only now whom it had lost."""
+        for key in instance.placed:
+            target = self._targets.get(key)
+            if target is not None:
+                target.ready.remove(instance)
+                target.unconfirmed[instance.binding.address] = instance
+        instance.placed.clear()
 
     def lost(self) -> None:
         """The connection is gone: remote instances stay unconfirmed until the exchange speaks of them again."""

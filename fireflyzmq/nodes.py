@@ -53,6 +53,8 @@ class Root(Service):
 
     def _call_hook(self, binding: Binding, status: Status) -> None:
         def hook() -> Any:
+            if self._local.closed:
+                return None
             if status:
                 return self.doChildLostConnect(binding.name, status.reason)
             return self.doChildConnect(binding.name, binding)

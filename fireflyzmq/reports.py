@@ -96,10 +96,23 @@ class Sink(Protocol):
 class Subscription:
     """One service's wish for a publisher's reports under a pattern; `key` is a name or an address, as `kind` says.
 
-    `heard` maps the address of each publisher to where it was when it was heard, and the number of its last report.
+    `interrupted` says whether the connection was lost since it began, so that others may have said what it has not
+    heard; `heard` maps the address of each publisher to where it was when it was heard, and the number of its last report.
     """
 
-    __slots__ = ("heard", "key", "kind", "limit", "number", "open", "pattern", "policy", "service", "sink")
+    __slots__ = (
+        "heard",
+        "interrupted",
+        "key",
+        "kind",
+        "limit",
+        "number",
+        "open",
+        "pattern",
+        "policy",
+        "service",
+        "sink",
+    )
 
     def __init__(
         self,
@@ -121,6 +134,7 @@ class Subscription:
         self.limit = limit
         self.sink = sink
         self.open = True
+        self.interrupted = False
         self.heard: dict[str, tuple[Place | None, int]] = {}
 
 
@@ -489,7 +503,8 @@ class Reports:
                 return
             contents = self._contents(publisher, join_items([whole]))
         place = peer, number
-        before, last = subscription.heard.get(publisher.address, (place, 0))
+        unknown = subscription.interrupted and index[0][0] > 1
+        before, last = subscription.heard.get(publisher.address, (None if unknown else place, 0))
         missed: int | None = lost if before == place else None
         if publisher.address not in subscription.heard and len(subscription.heard) >= _HEARD:
             del subscription.heard[next(iter(subscription.heard))]
@@ -567,6 +582,7 @@ class Reports:
             self._outgoing.drop(outbox)
         self._unsaid.clear()
         for subscription in self._subscriptions.values():
+            subscription.interrupted = True
             self._unfinished.drop(subscription)
             for address, (place, sequence) in subscription.heard.items():
                 if place != (NOBODY, 0):

@@ -34,6 +34,24 @@ def start_worker(exchange: ExchangeProcess) -> Iterator[Start]:
 
 
 @pytest.fixture
+def start_program(exchange: ExchangeProcess) -> Iterator[Start]:
+    """Start programs, `start_program("node.py", *arguments)`; each is registered when it is returned.
+
+    With `ready=None` nothing is waited for, with another text it is that line.
+    """
+    with contextlib.ExitStack() as stack:
+
+        def start(program: str, *arguments: str, ready: str | None = "ready") -> PythonProcess:
+            command = [str(PROGRAMS / program), *arguments]
+            process = stack.enter_context(PythonProcess(command, exchange.environment))
+            if ready is not None:
+                process.wait_for_line(ready)
+            return process
+
+        yield start
+
+
+@pytest.fixture
 def nobodys_address() -> Iterator[str]:
     """An address at which nobody listens while the test runs."""
     with socket.socket() as reserved:

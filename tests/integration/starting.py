@@ -10,4 +10,4 @@ from fireflyzmq.testing import PythonProcess
 PROGRAMS = pathlib.Path(__file__).parent / "programs"
 
 Start = Callable[..., PythonProcess]
-"""`start_worker(name, *options)`: a worker process, registered when it is returned."""
+"""`start_worker(name, *options)`, `start_program(program, *arguments)`: a process, registered when it is returned."""
