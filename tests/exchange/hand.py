@@ -19,7 +19,6 @@ from fireflyzmq.wire.commands import (
     HELLO,
     MAX_FRAME,
     MAX_MESSAGE,
-    PUBLISH,
     REGISTER,
     REGISTERED,
     REPORTS,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +19,8 @@ def claims(*held: tuple[str, bool]) -> Claims[str]:
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "both"), [(False, False, True), (True, False, False), (False, True, False), (True, True, False)]
+    ("first", "second", "both"),
+    [(False, False, True), (True, False, False), (False, True, False), (True, True, False)],
 )
 def test_a_place_is_shared_when_nobody_wants_it_alone(first: bool, second: bool, both: bool) -> None:
     made = claims(("one", first))
@@ -135,4 +134,4 @@ class Places(RuleBasedStateMachine):
         assert self.claims.waiting() == (["place"] if waiting else [])
 
 
-TestPlaces: Any = Places.TestCase
+TestPlaces = Places.TestCase

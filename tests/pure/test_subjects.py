@@ -15,7 +15,9 @@ from fireflyzmq.wire.commands import MAX_SUBJECT
 LONGEST = "é" * (MAX_SUBJECT // 2)
 
 
-@pytest.mark.parametrize("subject", ["a", "metals.gold.spot", "1", "-", "a-b.c_d", "日本.東京", "#.$", LONGEST, "exchange"])
+@pytest.mark.parametrize(
+    "subject", ["a", "metals.gold.spot", "1", "-", "a-b.c_d", "日本.東京", "#.$", LONGEST, "exchange"]
+)
 def test_a_legal_subject_is_a_legal_pattern_that_matches_itself_alone(subject: str) -> None:
     assert subject_problem(subject) is None and pattern_problem(subject) is None
     assert matches(subject, subject) and not matches(subject, subject + "x") and not matches(subject + ".x", subject)
@@ -48,13 +50,17 @@ def test_what_is_no_subject_is_no_pattern_either_and_why_is_said(subject: object
         assert said is not None and problem in said and len(said) < 1200
 
 
-@pytest.mark.parametrize("pattern", ["*", ">", "*.*", "a.*", "*.a", "a.*.b", "a.>", "*.>", "a.*.>", LONGEST[:-1] + ".*"])
+@pytest.mark.parametrize(
+    "pattern", ["*", ">", "*.*", "a.*", "*.a", "a.*.b", "a.>", "*.>", "a.*.>", LONGEST[:-1] + ".*"]
+)
 def test_a_pattern_has_wildcards_as_whole_tokens_and_a_subject_has_none(pattern: str) -> None:
     assert pattern_problem(pattern) is None
     assert "wildcard" in str(subject_problem(pattern)) or "longer" in str(subject_problem(pattern))
 
 
-@pytest.mark.parametrize("pattern", ["a*", "*a", "a.b*", "**", ">>", "a>", ">.a", "a.>.b", "*>", ">*", "a.*b.c", ">.>"])
+@pytest.mark.parametrize(
+    "pattern", ["a*", "*a", "a.b*", "**", ">>", "a>", ">.a", "a.>.b", "*>", ">*", "a.*b.c", ">.>"]
+)
 def test_a_wildcard_in_a_token_or_in_front_of_others_is_refused(pattern: str) -> None:
     assert "whole token" in str(pattern_problem(pattern))
 
@@ -118,7 +124,9 @@ def test_the_tree_finds_each_value_once_that_the_plain_comparison_matches(
 
 
 @given(st.lists(pairs, max_size=12), st.randoms())
-def test_a_tree_from_which_everything_was_removed_is_as_new(added: list[tuple[str, int]], order: random.Random) -> None:
+def test_a_tree_from_which_everything_was_removed_is_as_new(
+    added: list[tuple[str, int]], order: random.Random
+) -> None:
     tree: Patterns[int] = Patterns()
     for pattern, value in added:
         tree.add(pattern, value)

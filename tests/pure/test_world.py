@@ -8,20 +8,50 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from world import RecordedCall, Task, World, WorldPeer, WorldService, queued_of, waiting_costs
+from world import (
+    KEPT,
+    Observer,
+    Reader,
+    RecordedCall,
+    Task,
+    World,
+    WorldPeer,
+    WorldService,
+    kept_of,
+    queued_of,
+    waiting_costs,
+)
 
 from exchange.config import Limits
 from fireflyzmq.calls import FAILED, VALUE
-from fireflyzmq.wire.commands import BY_ADDRESS, BY_GROUP, BY_NAME, ENVELOPE_COST, MAX_FRAME
+from fireflyzmq.reports import keys_of
+from fireflyzmq.subjects import matches
+from fireflyzmq.wire.commands import (
+    BY_ADDRESS,
+    BY_GROUP,
+    BY_MEMBER,
+    BY_NAME,
+    BY_REGISTRY,
+    ENVELOPE_COST,
+    MAX_FRAME,
+    POLICIES,
+)
 
 NAMES = ["math", "gate"]
 GROUP = "red"
+ROOT = GROUP
+"""The name of who may put a member out of the group."""
+ROLES = ["", "child", "root"]
 SERVICES = 3
+READERS = 5
+SUBJECTS = ["a", "a.x", "b.x", f"{KEPT}a", f"{KEPT}b"]
+PATTERNS = [">", ">", "a", "*.x", f"{KEPT}>", "*"]
+FOR_EVER = -1
 ANY = st.integers(0, 1000)
 """Chooses among what there is then: an index, taken modulo the number."""
 LARGEST = MAX_FRAME + ENVELOPE_COST
-LIMITS = Limits(queue=2 * 1024 * 1024, window=2 * LARGEST)
-"""The smallest window there is, so that peers often lack credit."""
+LIMITS = Limits(queue=2 * 1024 * 1024, window=2 * LARGEST, reports=1024 * 1024)
+"""The smallest window there is, so that peers often lack credit, and little room for reports."""
 
 
 class Trouble(Exception):
@@ -77,6 +107,12 @@ class Histories(RuleBasedStateMachine):
     def open_calls(self) -> list[tuple[WorldPeer, RecordedCall]]:
         return [(peer, call) for peer, call in self.world.calls if not call.ended]
 
+    def readers(self) -> list[Reader]:
+        return [reader for peer in self.peers for reader in peer.readers if reader.open]
+
+    def observers(self) -> list[Observer]:
+        return [observer for peer in self.peers for observer in peer.observers if observer.presence.open]
+
     def tasks(self) -> list[Task]:
         return [task for peer in self.peers for task in peer.tasks]
 
@@ -112,20 +148,35 @@ class Histories(RuleBasedStateMachine):
 
     @rule(
         index=ANY,
-        name=st.sampled_from(NAMES),
+        name=st.sampled_from([*NAMES, *NAMES, ROOT]),
         unique=st.sampled_from([False, False, True]),
         visible=st.sampled_from([True, True, True, False]),
+        notices=st.booleans(),
     )
     def register(self, index: int, **what: Any) -> None:
         peer = self.peer_at(index)
         if len(peer.services) <= SERVICES:
             peer.add_service(**what)
 
-    @rule(index=ANY, role=st.sampled_from(["", "child"]))
-    def join_group(self, index: int, role: str) -> None:
+    @rule(index=ANY)
+    def announce(self, index: int) -> None:
         service = self.service_at(index)
-        service.peer.session.join(service.local, GROUP, role)
+        service.peer.session.announce(service.local)
         service.peer.run_turns()
+
+    @rule(index=ANY, role=st.sampled_from(ROLES), sole=st.booleans())
+    def join_group(self, index: int, role: str, sole: bool) -> None:
+        service = self.service_at(index)
+        service.peer.session.join(service.local, GROUP, role, sole and bool(role))
+        service.peer.run_turns()
+
+    @rule(index=ANY, member=ANY)
+    def put_out(self, index: int, member: int) -> None:
+        roots = [service for peer in self.peers for service in peer.services if service.name == ROOT]
+        if roots:
+            root = roots[index % len(roots)]
+            root.peer.session.expel(root.local, self.service_at(member).local.binding, "dropped")
+            root.peer.run_turns()
 
     @rule(index=ANY)
     def leave_group(self, index: int) -> None:
@@ -157,7 +208,7 @@ class Histories(RuleBasedStateMachine):
         caller=ANY,
         whom=st.sampled_from([*NAMES, GROUP, "nobody", ""]),
         address=ANY,
-        method=st.sampled_from(["echo", "echo", "later", "later", "fail", "absent", "leave"]),
+        method=st.sampled_from(["echo", "echo", "later", "later", "fail", "absent", "leave", "leave_later"]),
         padding=st.sampled_from([0, 0, 0, 0, 1000, 300_000]),
         timeout=st.sampled_from([0.01, 1.0, 40.0, 40.0]),
         wait=st.sampled_from([0.0, 0.0, 0.5, 10.0]),
@@ -243,6 +294,87 @@ class Histories(RuleBasedStateMachine):
                     service.close()
             task.finish()
 
+    # Reports.
+
+    @rule(
+        index=ANY,
+        subject=st.sampled_from(SUBJECTS),
+        padding=st.sampled_from([0, 0, 0, 1000, 130_000, 300_000]),
+        life=st.sampled_from([0, FOR_EVER, 0.3, 40.0]),
+        count=st.sampled_from([1, 1, 3, 10, 150]),
+    )
+    def publish(self, index: int, subject: str, padding: int, life: float, count: int) -> None:
+        service = self.service_at(index)
+        for _ in range(count if padding <= 1000 else min(count, 20)):
+            service.publish(subject, padding, life if subject.startswith(KEPT) else 0)
+        service.peer.run_turns()
+
+    @rule(index=ANY, pattern=st.sampled_from(PATTERNS), age=st.sampled_from([0.0, 0.0, 0.2]))
+    def expire_reports(self, index: int, pattern: str, age: float) -> None:
+        service = self.service_at(index)
+        service.peer.session.reports.expire_kept(service.local, pattern, age)
+        service.peer.run_turns()
+
+    @rule(
+        index=ANY,
+        publisher=ANY,
+        name=st.sampled_from([*NAMES, "", "", ""]),
+        pattern=st.sampled_from(PATTERNS),
+        policy=st.sampled_from(POLICIES),
+        limit=st.sampled_from([1, 100_000, 10_000_000]),
+    )
+    def subscribe(self, index: int, publisher: int, name: str, pattern: str, policy: str, limit: int) -> None:
+        service = self.service_at(index)
+        if len([reader for reader in service.peer.readers if reader.open]) < READERS:
+            kind, key = (BY_NAME, name) if name else (BY_ADDRESS, self.service_at(publisher).address)
+            service.subscribe(kind, key, pattern, policy, limit)
+
+    @rule(index=ANY)
+    def unsubscribe(self, index: int) -> None:
+        if readers := self.readers():
+            readers[index % len(readers)].close()
+
+    @rule(index=ANY, publisher=ANY)
+    def come_late(self, index: int, publisher: int) -> None:
+        """A subscription that begins when nothing is under way gets all that is kept, and nothing else."""
+        self.world.settle()
+        service, publishing = self.service_at(index), self.service_at(publisher)
+        if service.peer.welcome and publishing.peer.welcome:
+            kept = kept_of(publishing)
+            reader = service.subscribe(BY_ADDRESS, publishing.address, ">", "drop-oldest", 10_000_000)
+            self.world.settle()
+            got = {said.subject: said.number for said in reader.got}
+            assert kept.items() <= got.items() and len(got) == len(reader.got)
+            assert all(subject.startswith(KEPT) for subject in got)
+            reader.close()
+
+    # Presence.
+
+    @rule(
+        index=ANY,
+        what=st.sampled_from(
+            [
+                (BY_NAME, "math"),
+                (BY_GROUP, GROUP),
+                (BY_REGISTRY, ""),
+                (BY_MEMBER, f"{GROUP} child"),
+                (BY_MEMBER, f"{GROUP} child math"),
+                (BY_ADDRESS, ""),
+            ]
+        ),
+        address=ANY,
+    )
+    def observe(self, index: int, what: tuple[int, str], address: int) -> None:
+        peer = self.peer_at(index)
+        kind, key = what
+        if len([observer for observer in peer.observers if observer.presence.open]) < READERS:
+            peer.observe(kind, key or (self.service_at(address).address if kind == BY_ADDRESS else ""))
+
+    @rule(index=ANY)
+    def cease(self, index: int) -> None:
+        if observers := self.observers():
+            observers[index % len(observers)].cease()
+
     # Time and messages.
 
     @rule(seconds=st.sampled_from([0.001, 0.02, 0.02, 0.3, 0.3, 1.0, 3.1, 30.0, 61.0]))
@@ -264,6 +396,7 @@ class Histories(RuleBasedStateMachine):
     def settle(self) -> None:
         self.world.settle()
         self.all_know_the_same()
+        self.whoever_publishes_is_heard()
 
     # What holds always.
 
@@ -307,7 +440,7 @@ class Histories(RuleBasedStateMachine):
     @invariant()
     def who_wants_a_name_alone_has_it_alone(self) -> None:
         directory = self.world.core.directory
-        found = [directory.find(BY_NAME, name) for name in NAMES]
+        found = [directory.find(BY_NAME, name) for name in (*NAMES, ROOT)]
         assert [entries for entries in found if len(entries) > 1 and any(entry.unique for entry in entries)] == []
         for peer in self.peers:
             listed = [service for service in peer.session.services.values() if service.listed]
@@ -325,6 +458,27 @@ class Histories(RuleBasedStateMachine):
             assert call.state != VALUE or call.destination.oneway or call.token not in self.world.left
 
     @invariant()
+    def who_wants_a_place_alone_has_it_alone(self) -> None:
+        claims, directory = self.world.core.registrar._claims, self.world.core.directory
+        for place, holders in claims._held.items():
+            assert len(holders) == 1 or not any(holders.values()), place
+            listed = {holder.address for holder in holders if holder.listed}
+            assert {entry.address for entry in directory.find(BY_MEMBER, place)} == listed, place
+
+    @invariant()
+    def reports_that_wait_are_counted_bounded_and_lack_credit(self) -> None:
+        for peer in self.world.core.peers.values():
+            waiting = [stream for stream in peer.streams.values() if stream.pending]
+            assert peer.reports_queued == sum(batch.cost for stream in waiting for batch, _ in stream.waiting())
+            assert peer.reports_queued <= LIMITS.reports or len(waiting) == 1
+            assert sorted(stream.number for stream in peer.behind) == sorted(stream.number for stream in waiting)
+            assert not waiting or peer.credit <= 0
+
+    @invariant()
+    def nobody_is_told_what_it_should_not_be(self) -> None:
+        assert self.world.complaints == []
+
+    @invariant()
     def nobody_breaks_the_protocol(self) -> None:
         assert set(self.world.refused.values()) <= {"overload"}
         assert [peer.session.channels.bad_items for peer in self.peers] == [0] * len(self.peers)
@@ -333,23 +487,55 @@ class Histories(RuleBasedStateMachine):
     # What holds when nothing is under way.
 
     def all_know_the_same(self) -> None:
-        """Each service is listed for all or for none, and each target shows whom the directory shows.
-
-        But for services that were refused their name.
+        """Each service is listed, and in groups, for all or for none; each target shows whom the directory shows, and
+        each observer was told of them.
         """
         directory = self.world.core.directory
-        refused = {service.address for peer in self.peers for service in peer.services if service.problems}
         for peer in self.peers:
             if peer.welcome:
                 entries = peer.at_exchange.services
                 assert sorted(entries) == sorted(service.local.number for service in peer.services)
                 for service in peer.services:
-                    listed = entries[service.local.number].listed
-                    assert service.local.taken or listed == service.local.listed, service.name
+                    entry = entries[service.local.number]
+                    assert entry.listed == service.local.listed, service.name
+                    if service.local.accepting:
+                        assert entry.groups == service.local.groups, service.name
+                        assert set(entry.waits) == service.local.refused_groups, service.name
                 for target in peer.session.mirror.targets():
                     shown = {instance.binding.address for instance in target.ready}
-                    found = {entry.address for entry in directory.find(target.kind, target.key)}
-                    assert shown - refused == found - refused, target
+                    found = {entry.address: entry for entry in directory.find(target.kind, target.key)}
+                    assert shown == set(found), target
+                    for presence in target.presences if not target.unconfirmed else ():
+                        (observer,) = [each for each in peer.observers if each.presence is presence]
+                        assert set(observer.there) == set(found), target
+                        if target.kind == BY_REGISTRY:
+                            groups = {address: groups for address, groups in observer.groups.items() if groups}
+                            assert groups == {
+                                entry.address: set(entry.groups) for entry in found.values() if entry.groups
+                            }
+
+    def whoever_publishes_is_heard(self) -> None:
+        """Each service publishes, and everybody hears it whose subscription is to it."""
+        for peer in self.peers:
+            for service in peer.services if peer.welcome else ():
+                for subject in ("a", "a.x"):
+                    service.publish(subject)
+                peer.run_turns()
+                self.world.settle()
+                for reader in self.readers():
+                    if reader.service.peer.welcome:
+                        said = [said.subject for said in reader.got if said.publisher == service.address][-2:]
+                        heard = [subject for subject in ("a", "a.x") if matches(reader.pattern, subject)]
+                        if self.is_to(reader, service):
+                            assert said[len(said) - len(heard) :] == heard, (reader.key, reader.pattern)
+                            assert not heard or reader.last[service.address] >= service.published - 1
+
+    def is_to(self, reader: Reader, publisher: WorldService) -> bool:
+        """Whether a subscription is to the reports of a publisher."""
+        if reader.service.peer is publisher.peer:
+            return (reader.kind, reader.key) in keys_of(publisher.local)
+        entry = publisher.peer.at_exchange.services[publisher.local.number]
+        return reader.key == (entry.address if reader.kind == BY_ADDRESS else entry.name if entry.visible else None)
 
     # The end.
 
@@ -366,7 +552,9 @@ class Histories(RuleBasedStateMachine):
         core = self.world.core
         assert core.peers == {} and self.world.links == {}
         assert all(not peer.services and not peer.routes for peer in former)
-        assert [core.directory.keys(kind) for kind in (BY_NAME, BY_GROUP, BY_ADDRESS)] == [[], [], []]
+        assert [core.directory.keys(kind) for kind in range(BY_NAME, BY_MEMBER + 1)] == [[], [], [], [], []]
+        assert not core.fanout._patterns and not core.fanout._publishers and len(core.fanout._lives) == 0
+        assert not core.registrar._claims._held and core.registrar._claims.waiting() == []
         for peer in self.peers:
             assert queued_of(peer.session) == 0
             assert [service.local.running for service in peer.services] == [0] * len(peer.services)

@@ -19,11 +19,28 @@ from fireflyzmq.deadlines import TICK
 from fireflyzmq.errors import Failure
 from fireflyzmq.methods import Method
 from fireflyzmq.mirror import Target
+from fireflyzmq.presence import Presence, Status
+from fireflyzmq.reports import Report, Subscription
 from fireflyzmq.request import Request
 from fireflyzmq.serving import LocalService
 from fireflyzmq.session import CONNECTED, Session
+from fireflyzmq.subjects import matches
 from fireflyzmq.wire.binding import Binding
-from fireflyzmq.wire.commands import BY_NAME, CREDIT, ENVELOPE, ENVELOPE_COST, REFUSED, RETURNED
+from fireflyzmq.wire.codec import unpack
+from fireflyzmq.wire.commands import (
+    BY_ADDRESS,
+    BY_NAME,
+    CREDIT,
+    DROP_OLDEST,
+    ENVELOPE,
+    ENVELOPE_COST,
+    LATEST,
+    PUBLISH,
+    REFUSED,
+    REPORTS,
+    RETURNED,
+    SUBSCRIPTION_QUEUE,
+)
 from fireflyzmq.wire.frames import envelope_head, parse_control
 
 Message = list[bytes] | None
@@ -48,8 +65,14 @@ def queued_of(session: Session) -> int:
 
 
 def waiting_costs(session: Session) -> list[int]:
-    """What each envelope costs that a session keeps for lack of credit."""
+    """What each message costs that a session keeps for lack of credit."""
     return [cost for lane in session.outgoing._blocked for _, cost in lane.waiting]
+
+
+def kept_of(service: WorldService) -> dict[str, int]:
+    """The subjects of the reports that a service keeps, and what these are numbered with in their contents."""
+    outbox = service.peer.session.reports._outboxes.get(service.local)
+    return {subject: unpack(kept.packed)[1] for subject, kept in outbox.kept.items()} if outbox is not None else {}
 
 
 class Account(NamedTuple):
@@ -59,9 +82,9 @@ class Account(NamedTuple):
     credit: int
     """What the sender may still send."""
     under_way: int
-    """In envelopes that have not arrived."""
+    """In envelopes and reports that have not arrived."""
     used: int
-    """In envelopes that have arrived, and are not granted anew."""
+    """In envelopes and reports that have arrived, and are not granted anew."""
     granted: int
     """In grants that have not arrived."""
 
@@ -72,8 +95,8 @@ class Account(NamedTuple):
 
 
 def cost_of(messages: Iterable[Message]) -> int:
-    """What the envelopes among messages cost, those that come back included."""
-    return sum(len(frames[1]) + ENVELOPE_COST for frames in messages if frames and frames[0][:1] in _ENVELOPES)
+    """What the envelopes and reports among messages cost, those that come back included."""
+    return sum(sum(map(len, frames[1:])) + ENVELOPE_COST for frames in messages if frames and frames[0][:1] in _COSTLY)
 
 
 def grants_in(messages: Iterable[Message]) -> int:
@@ -81,7 +104,7 @@ def grants_in(messages: Iterable[Message]) -> int:
     return sum(parse_control(frames[0])[0] for frames in messages if frames and frames[0][:1] == _CREDIT)
 
 
-_ENVELOPES = (bytes((ENVELOPE,)), bytes((RETURNED,)))
+_COSTLY = tuple(bytes((command,)) for command in (ENVELOPE, RETURNED, PUBLISH, REPORTS))
 _CREDIT = bytes((CREDIT,))
 _REFUSED = bytes((REFUSED,))
 
@@ -129,12 +152,128 @@ class Task:
         self.peer.run_turns()
 
 
+KEPT = "kept."
+"""How the subjects begin whose reports may be kept; others are not."""
+
+
+class Published:
+    """What a report of these tests says: whose it is, and how many its publisher had published with it."""
+
+    def __init__(self, report: Report) -> None:
+        self.publisher, self.number, padding = report.content
+        self.subject = report.subject
+        self.lost = report.lost
+        self.padding = len(padding)
+
+
+class Reader:
+    """A subscription and what has come of it. It complains of what must not come."""
+
+    def __init__(self, service: WorldService, kind: int, key: str, pattern: str, policy: str, limit: int) -> None:
+        self.service = service
+        self.kind = kind
+        self.key = key
+        self.pattern = pattern
+        self.got: list[Published] = []
+        self.last: dict[str, int] = {}
+        self.failure: Failure | None = None
+        self.ends = 0
+        self.counts = kind == BY_ADDRESS and pattern == ">" and policy != LATEST
+        self.gapless = False
+        self.subscription: Subscription = service.peer.session.reports.subscribe(
+            service.local, kind, key, pattern, policy, limit, self
+        )
+
+    @property
+    def open(self) -> bool:
+        return self.subscription.open
+
+    def take(self, report: Report) -> None:
+        said = Published(report)
+        last = self.last.get(said.publisher)
+        self.got.append(said)
+        self.last[said.publisher] = said.number
+        known_by = {BY_NAME: report.publisher.name, BY_ADDRESS: report.publisher.address}
+        self._hold(self.open and not self.ends, "it has ended", said)
+        self._hold(said.publisher == report.publisher.address and known_by[self.kind] == self.key, "whose", said)
+        self._hold(matches(self.pattern, said.subject), "under which subject", said)
+        self._hold(last is None or last < said.number, f"not behind {last}", said)
+        kept = said.subject.startswith(KEPT)
+        if self.counts and self.gapless and last is not None and said.lost is not None and not kept:
+            missed = said.number - last - 1
+            self._hold(missed == said.lost, f"{missed} missed", said)
+        self.gapless = not kept  # what is kept may have been published long before
+
+    def _hold(self, right: bool, what: str, said: Published) -> None:
+        if not right:
+            problem = f"{what}: {said.subject} {said.number} of {said.publisher}, lost {said.lost}"
+            self.service.peer.world.complaints.append(problem)
+
+    def ended(self, failure: Failure | None) -> None:
+        self.ends += 1
+        self.failure = failure
+
+    def close(self) -> None:
+        self.service.peer.session.reports.unsubscribe(self.subscription)
+        self.service.peer.run_turns()
+
+
+class Observer:
+    """A subscription to presence, and what it has been told. It complains of what is told twice, or out of order."""
+
+    def __init__(self, peer: WorldPeer, kind: int, key: str) -> None:
+        self.peer = peer
+        self.there: dict[str, Binding] = {}
+        self.groups: dict[str, set[str]] = {}
+        self.told = 0
+        self.presence: Presence = peer.session.observe(kind, key, self.tell)
+
+    def tell(self, binding: Binding, group: str | None, status: Status) -> None:
+        address = binding.address
+        self.told += 1
+        groups = self.groups.setdefault(address, set())
+        if not self.presence_is_open:
+            self._complain("told after the end", binding, group, status)
+        elif group is not None:
+            if (address not in self.there) or (group in groups) is not bool(status):
+                self._complain("a group", binding, group, status)
+            (groups.discard if status else groups.add)(group)
+        elif status:
+            if status.reason == "absent":
+                right = self.told == 1
+            else:
+                right = address in self.there and not groups
+            if not right:
+                self._complain("gone", binding, group, status)
+            self.there.pop(address, None)
+        else:
+            if address in self.there or groups:
+                self._complain("come", binding, group, status)
+            self.there[address] = binding
+
+    @property
+    def presence_is_open(self) -> bool:
+        presence: Presence | None = getattr(self, "presence", None)
+        return presence is None or presence.open
+
+    def _complain(self, what: str, binding: Binding, group: str | None, status: Status) -> None:
+        self.peer.world.complaints.append(f"{what}: {binding!r} {group} {status!r} as number {self.told}")
+
+    def cease(self) -> None:
+        self.peer.session.cease(self.presence)
+
+
 class WorldService:
     """A service whose methods record which calls they ran for; it owns its local service."""
 
-    def __init__(self, peer: WorldPeer, name: str, unique: bool = False, visible: bool = True) -> None:
+    def __init__(
+        self, peer: WorldPeer, name: str, unique: bool = False, visible: bool = True, notices: bool = False
+    ) -> None:
         self.peer = peer
         self.name = name
+        self.notices = notices
+        self.told: list[tuple[str, str, bool]] = []
+        self.published = 0
         self.registrations = 0
         self.problems: list[str] = []
         self.idled = 0
@@ -147,6 +286,25 @@ class WorldService:
     @property
     def address(self) -> str:
         return self.local.binding.address
+
+    def publish(self, subject: str, padding: int = 0, life: float = 0) -> None:
+        """Publish a report, which leaves when the turn ends."""
+        content = (self.address, self.published + 1, bytes(padding))
+        self.peer.session.reports.publish(self.local, subject, content, life)
+        self.published += 1
+
+    def subscribe(
+        self,
+        kind: int,
+        key: str,
+        pattern: str = ">",
+        policy: str = DROP_OLDEST,
+        limit: int = SUBSCRIPTION_QUEUE,
+    ) -> Reader:
+        reader = Reader(self, kind, key, pattern, policy, limit)
+        self.peer.readers.append(reader)
+        self.peer.run_turns()
+        return reader
 
     def forge(self, target: WorldService, body: bytes) -> None:
         """Send another service a body that no session wrote."""
@@ -215,10 +373,10 @@ class WorldService:
         self.memberships.append((group, None))
 
     def wants_notices(self) -> bool:
-        return False
+        return self.notices
 
     def subscribed(self, subscriber: Binding, pattern: str, subscribed: bool) -> None:
-        raise AssertionError("this service wants no notices")
+        self.told.append((subscriber.address, pattern, subscribed))
 
     def stray_report(self, publisher: Binding, subject: str, content: Any) -> None:
         self.stray_reports.append((publisher, subject, content))
@@ -265,6 +423,8 @@ class WorldPeer:
         self.session.attach()
         self.services: list[WorldService] = []
         self.closed: list[WorldService] = []
+        self.readers: list[Reader] = []
+        self.observers: list[Observer] = []
         self.caller = self.add_service("")
 
     def _send(self, frames: tuple[bytes, ...]) -> None:
@@ -309,8 +469,16 @@ class WorldPeer:
         )
         return outward, inward
 
-    def add_service(self, name: str, unique: bool = False, visible: bool = True) -> WorldService:
-        service = WorldService(self, name, unique, visible)
+    def observe(self, kind: int, key: str) -> Observer:
+        observer = Observer(self, kind, key)
+        self.observers.append(observer)
+        self.run_turns()
+        return observer
+
+    def add_service(
+        self, name: str, unique: bool = False, visible: bool = True, notices: bool = False
+    ) -> WorldService:
+        service = WorldService(self, name, unique, visible, notices)
         self.services.append(service)
         self.run_turns()
         return service
@@ -409,6 +577,7 @@ class World:
         self.ran_closed: list[str] = []
         self.left: set[str] = set()
         self.refused: dict[bytes, str] = {}
+        self.complaints: list[str] = []
         self.core = self._new_core()
 
     def _new_core(self) -> RoutingCore:
@@ -486,13 +655,17 @@ class World:
             due = [
                 (when - peer.ahead, index) for index, peer in enumerate(self.peers) for when in peer.next_deadlines()
             ]
+            due += [(when - self.ahead, -1) for when in [self.core.next_deadline()] if when is not None]
             when, index = min(due, default=(until + 1, 0))
             if when > until:
                 self.now = until
                 return
             self.now = max(self.now, when + 1e-9)
-            self.peers[index].session.expire()
-            self.peers[index].run_turns()
+            if index < 0:
+                self._transmit(self.core.expire(self.now + self.ahead))
+            else:
+                self.peers[index].session.expire()
+                self.peers[index].run_turns()
         raise AssertionError("something is due again and again at the same time")
 
     def overdue(self) -> list[RecordedCall]:
