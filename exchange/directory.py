@@ -22,9 +22,10 @@ class Entry:
     """One service instance: its identity, who offers it, and the routes that mention it.
 
     `listed` says whether its name and groups find it: a hidden or refused service is not listed, but its address finds
-    it. A `withdrawn` one is not found at all; who is in touch with it stays so. `waits` are groups, with the roles,
-    whose places others have. `introduced` are the keys of the peers that know it, `readers` those of them that read
-    its reports; `notices` says whether it wants to hear of its subscribers.
+    it; `refused` says why it has not the name that it wanted. A `withdrawn` one is not found at all; who is in touch
+    with it stays so. `waits` are groups, with the roles, whose places others have. `introduced` are the keys of the
+    peers that know it, `readers` those of them that read its reports; `notices` says whether it wants to hear of its
+    subscribers.
     """
 
     __slots__ = (
@@ -38,6 +39,7 @@ class Entry:
         "peer",
         "publisher",
         "readers",
+        "refused",
         "routes",
         "unique",
         "user",
@@ -53,6 +55,7 @@ class Entry:
         self.name = name
         self.groups = groups
         self.user: str | None = None
+        self.refused: str | None = None
         self.waits: dict[str, str] = {}
         self.listed = False
         self.visible = True

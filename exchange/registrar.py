@@ -45,6 +45,7 @@ from .reports import Fanout
 _STATE_SIZE = 64 * 1024
 """Bytes of entries in one STATE message, roughly: what is more goes into the next."""
 
+_MAX_REASON = 500
 _MAX_KEY = 3 * MAX_NAME + 2
 
 
@@ -123,6 +124,9 @@ class Registrar:
             return
         address = address_of(secret)
         former = self._directory.at(address)
+        if former is not None and former.peer.id > peer.id:  # read late, of a connection that was lost meanwhile
+            self._flow.control(peer, REJECTED, number, "illegal", "a newer connection has registered this address", "")
+            return
         if former is not None:
             self._close(former, "moved")
         entry = Entry(peer, number, address, name, {})
@@ -130,7 +134,7 @@ class Registrar:
         entry.visible = bool(options.get("visible", True))
         entry.notices = bool(options.get("notices"))
         peer.services[number] = entry
-        taken = self._name_taken(entry)
+        entry.refused = taken = self._name_taken(entry)
         if taken is not None:  # nor is it to be taken for the one that has the name
             entry.name = ""
         entry.listed = entry.visible and taken is None
@@ -186,9 +190,9 @@ class Registrar:
     def _receive_announce(self, peer: Peer, number: int) -> None:
         """Let a hidden service be found from now on."""
         entry = peer.services.get(number)
-        if entry is None or entry.visible:
+        if entry is None or entry.visible or entry.withdrawn:
             return
-        taken = self._name_taken(entry)
+        taken = entry.refused or self._name_taken(entry)
         if taken is not None:
             self._flow.control(peer, REJECTED, number, "taken", taken, "")
             return
@@ -201,12 +205,12 @@ class Registrar:
     def _receive_withdraw(self, peer: Peer, number: int, reason: str) -> None:
         entry = peer.services.get(number)
         if entry is not None:
-            self._unlist(entry, reason or "withdrawn")
+            self._unlist(entry, reason[:_MAX_REASON] or "withdrawn")
 
     def _receive_close(self, peer: Peer, number: int, reason: str) -> None:
         entry = peer.services.get(number)
         if entry is not None:
-            self._close(entry, reason or "goodbye")
+            self._close(entry, reason[:_MAX_REASON] or "goodbye")
 
     def _close(self, entry: Entry, reason: str) -> None:
         """End one service of a peer that stays: no longer found, no longer reached, partners told.
@@ -335,6 +339,7 @@ class Registrar:
 
     def _receive_expel(self, peer: Peer, number: int, address: str, reason: str) -> None:
         """A service puts another out of the group that carries its own name."""
+        reason = reason[:_MAX_REASON]
         entry, member = peer.services.get(number), self._directory.at(address)
         if entry is not None and entry.name and member is not None and self._leave(member, entry.name, reason):
             self._flow.control(member.peer, EXPELLED, member.number, entry.name, reason)

@@ -59,7 +59,7 @@ class Kept:
 class Publisher:
     """What is known of a service that publishes: who reads which subject, what is kept, what has come in part."""
 
-    __slots__ = ("kept", "parts", "parts_size", "routes", "sets")
+    __slots__ = ("kept", "parts", "parts_held", "parts_size", "routes", "sets")
 
     def __init__(self) -> None:
         self.routes: dict[str, Streams] = {}
@@ -67,6 +67,7 @@ class Publisher:
         self.kept: dict[str, Kept] = {}
         self.parts: list[Message] = []
         self.parts_size = 0
+        self.parts_held = 0
 
 
 class Fanout:
@@ -108,6 +109,7 @@ class Fanout:
                 return
         else:
             batch = Batch(entry, index, (message,))
+        self.expire(now)
         self.published += batch.count
         self._spread(publisher, batch)
         if index[3] is not None:
@@ -128,7 +130,8 @@ class Fanout:
             raise ProtocolError("the parts of a report come in order")
         publisher.parts.append(message)
         publisher.parts_size += len(message[1])
-        entry.peer.unfinished += len(message[1])
+        publisher.parts_held += sum(map(len, message))
+        entry.peer.unfinished += sum(map(len, message))
         if entry.peer.unfinished > 2 * self._limits.message:
             raise ProtocolError(f"unfinished reports of more than {2 * self._limits.message} bytes")
         if publisher.parts_size > self._limits.message + MAX_FRAME:
@@ -142,8 +145,8 @@ class Fanout:
         return batch
 
     def _forget_parts(self, publisher: Publisher, entry: Entry) -> None:
-        entry.peer.unfinished -= publisher.parts_size
-        publisher.parts, publisher.parts_size = [], 0
+        entry.peer.unfinished -= publisher.parts_held
+        publisher.parts, publisher.parts_size, publisher.parts_held = [], 0, 0
 
     def _spread(self, publisher: Publisher, batch: Batch) -> None:
         """Give each stream the reports that its pattern matches, in their order."""
@@ -237,8 +240,17 @@ class Fanout:
                 batch.entry.peer.retained += single.cost
                 if life > 0:
                     kept.due = self._lives.add(kept, now + life)
-        if batch.entry.peer.retained > self._limits.retained:
-            raise ProtocolError(f"kept reports of more than {self._limits.retained} bytes")
+        self._keep_less(publisher, batch.entry.peer)
+
+    def _keep_less(self, publisher: Publisher, peer: Peer) -> None:
+        """Forget what a peer's publishers keep beyond its limit, first the oldest of the one that has published now.
+
+        Peers keep to the limit themselves, as far as they can: a report lives a little longer here than there.
+        """
+        others = [entry.publisher for entry in peer.services.values() if entry.publisher is not None]
+        for each in (publisher, *others):
+            while peer.retained > self._limits.retained and each.kept:
+                self._forget(each, next(iter(each.kept)))
 
     def _forget(self, publisher: Publisher, subject: str) -> None:
         kept = publisher.kept.pop(subject, None)
@@ -270,13 +282,18 @@ class Fanout:
         if entry.publisher is None or entry.peer is stream.peer:
             return
         together: list[Batch] = []
+        size = 0
         for kept in entry.publisher.kept.values():
             if matches(stream.pattern, kept.subject):
-                if len(kept.batch.messages) > 1 or sum(batch.cost for batch in (*together, kept.batch)) > _REPLAY_SIZE:
+                alone = len(kept.batch.messages) > 1
+                size += kept.batch.cost
+                if alone or size > _REPLAY_SIZE:
                     self._offer_all(stream, together)
+                    size = kept.batch.cost
                 together.append(kept.batch)
-                if len(kept.batch.messages) > 1:
+                if alone:
                     self._offer_all(stream, together)
+                    size = 0
         self._offer_all(stream, together)
 
     def _offer_all(self, stream: Stream, together: list[Batch]) -> None:
@@ -432,7 +449,7 @@ def _read_index(message: Message) -> list[Any]:
         if part is None:
             right = right and sum(sizes) + 5 == len(contents)
         else:
-            right = right and count == 1 and [*map(type, part)] == [int, bool]
+            right = right and count == 1 and [*map(type, part)] == [int, bool] and len(contents) > 0
         right = right and all(life == -1 or 0 <= life <= MAX_TIMEOUT for life in lives or ())
     except Exception as error:
         raise ProtocolError(f"an index of reports does not decode: {type(error).__name__}: {error}") from error

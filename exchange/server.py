@@ -189,6 +189,7 @@ class Server:
         the descriptor's only sign that something has come, so it must be read again until nothing is left.
         """
         send = self._socket.send
+        unreachable: list[bytes] = []
         for key, frames in sends:
             try:
                 local = self._local.get(key)
@@ -202,7 +203,9 @@ class Server:
             except zmq.ZMQError as error:
                 if error.errno != _UNREACHABLE:
                     logger.warning("cannot send to %s: %s", key.hex(), error)
-                self._transmit(self.core.gone(key, "lost"))
+                unreachable.append(key)
+        for key in unreachable:  # behind what was decided before
+            self._transmit(self.core.gone(key, "lost"))
         self._unread = True
 
     # Death.

@@ -127,7 +127,7 @@ class Stream:
         return [(cell.batch, cell.missed) for cell in cells if cell.batch is not None]
 
     def keep(self, batch: Batch, room: int) -> bool:
-        """Let a batch wait, or what the policy leaves of it. `room` bytes is what all of the peer's streams still have.
+        """Let a batch wait, or what the policy leaves of it. `room` is how many bytes all of the peer's streams have.
 
         False when the policy is to end the subscription instead.
         """

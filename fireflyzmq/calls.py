@@ -167,6 +167,7 @@ class Calls:
         self._make_group = make_group
         self._pack = new_pack()
         self._deadlines: Deadlines[Call] = Deadlines()
+        self._patience: Deadlines[Call] = Deadlines()
 
     # Starting.
 
@@ -314,7 +315,7 @@ class Calls:
         call.destination.target.parked[int(call)] = call
         if call.patience is not None:
             call.patience.discard(call)
-        call.patience = self._deadlines.add(call, call.wait_until)
+        call.patience = self._patience.add(call, call.wait_until)
 
     def _choose(self, destination: Destination, candidates: Sequence[Instance], now: float) -> Instance:
         if len(candidates) == 1:
@@ -474,12 +475,14 @@ class Calls:
                 self._tell_cancelled(call)
                 seconds = call.destination.timeout
                 self._fail(call, RequestTimeout(f"no answer by the deadline (timeout {seconds:g} s)"))
-            elif call.channel is None:
+        for call in self._patience.expired(now):
+            if call.state == PENDING and call.channel is None:
                 self._settle_where(call, now)
 
     def next_deadline(self) -> float | None:
         """When `expire` has something to do next."""
-        return self._deadlines.next()
+        due, patience = self._deadlines.next(), self._patience.next()
+        return due if patience is None or (due is not None and due < patience) else patience
 
     def fail_caller(self, caller: LocalService, targets: Iterable[Target]) -> None:
         """A local service is closed: its calls end, those in flight and those parked with one of `targets`."""

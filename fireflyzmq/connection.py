@@ -148,9 +148,12 @@ class Connection:
 
     def watch(self, kind: int, key: str) -> Target:
         """The target of a name, group or address, in any thread; it is watched from now on."""
+        if self.forked:
+            raise RuntimeError(_FORKED)
         target = self.session.mirror.target(kind, key)
         if target is None:
             target = self.run_in_loop(self.session.watch, kind, key)
+        target.idle = False
         return target
 
     def run_in_loop(self, function: Callable[..., Result], *args: Any) -> Result:
@@ -219,7 +222,7 @@ class Connection:
         if more:
             self._wake()
         if self._dealer is not None and self._dealer.socket.getsockopt(_EVENTS) & _POLLIN:  # type: ignore[operator]
-            self.loop.call_soon(self._readable)
+            self.loop.call_soon(self._readable, context=self._context)
         self._arm()
 
     def _arm(self) -> None:
@@ -285,7 +288,7 @@ class Connection:
                     self._run_later()
                 self._turn()
 
-        self.loop.call_soon(receive)
+        self.loop.call_soon(receive, context=self._context)
 
     def part(self, reason: str, told: str = "lost") -> None:
         """Lose the link to an exchange of this process, which is `told` why."""
@@ -301,7 +304,7 @@ class Connection:
         descriptor, monitor = dealer.descriptors
         self.loop.add_reader(descriptor, self._readable)
         self.loop.add_reader(monitor, self._monitor_readable)
-        self.loop.call_soon(self._monitor_readable)
+        self.loop.call_soon(self._monitor_readable, context=self._context)
 
     def _monitor_readable(self) -> None:
         if self._dealer is not None:
@@ -314,7 +317,7 @@ class Connection:
     def _lose(self, reason: str) -> None:
         """The connection is gone, or was never made: drop the socket, and try again after a while."""
         if self._link is not None:
-            self.loop.call_soon(self.part, reason)
+            self.loop.call_soon(self.part, reason, context=self._context)
             return
         if self._dealer is None or self.closed:
             return
@@ -361,7 +364,7 @@ class Connection:
         """
         if self._dealer is None:
             if self._link is not None:
-                self.loop.call_soon(self._link.send, frames)
+                self.loop.call_soon(self._link.send, frames, context=self._context)
             return
         self._wake()
         send = self._dealer.socket.send
@@ -371,7 +374,7 @@ class Connection:
             send(frames[-1], _NOBLOCK)
         except zmq.ZMQError as error:
             logger.debug("cannot send: %s", error)
-            self.loop.call_soon(self._lose, str(error))
+            self.loop.call_soon(self._lose, str(error), context=self._context)
 
     def _readable(self) -> None:
         """Read all that has come, then work it off: so each message knows how many wait behind it."""

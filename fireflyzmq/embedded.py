@@ -7,6 +7,7 @@ exchange.py comes first.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import importlib
 import importlib.util
 import sys
@@ -48,6 +49,7 @@ class EmbeddedExchange:
         self._operator = importlib.import_module(f"{package}.operator").Operator(self._server)
         self._timer: asyncio.TimerHandle | None = None
         self._poked = False
+        self._context = contextvars.Context()  # what is driven belongs to no request
         socket, monitor = self._server.descriptors
         loop.add_reader(socket, self._drive)
         loop.add_reader(monitor, self._hear)
@@ -65,7 +67,7 @@ class EmbeddedExchange:
     def _poke(self) -> None:
         if not self._poked:
             self._poked = True
-            self._loop.call_soon(self._drive)
+            self._loop.call_soon(self._drive, context=self._context)
 
     def _drive(self) -> None:
         """Let the server work; again in the next turn while there is more, so that others get theirs."""
@@ -77,7 +79,10 @@ class EmbeddedExchange:
         if self._timer is not None:
             self._timer.cancel()
         due = self._server.next_deadline()
-        self._timer = None if due is None else self._loop.call_later(max(0.0, due - self._server.clock()), self._drive)
+        self._timer = None
+        if due is not None:
+            wait = max(0.0, due - self._server.clock())
+            self._timer = self._loop.call_later(wait, self._drive, context=self._context)
 
     def _hear(self) -> None:
         if not self._server.closed:

@@ -19,7 +19,7 @@ MOST_EVENTS = 100_000
 """How many presence events may wait for a loop that does not ask for them; then it ends with Overloaded."""
 
 MOST_REPORTS = 10_000
-"""How many reports may wait; then the subscription's policy says which are dropped."""
+"""How many reports may wait, if their bytes are within the subscription's limit; then its policy drops some."""
 
 Event = TypeVar("Event")
 
@@ -106,14 +106,16 @@ class ReportEvents(Events["Report"]):
     publishers: PresenceEvents | None = None
     """What tells the subscriber's hook of publishers that come and go; it ends with the subscription."""
 
-    def __init__(self, connection: Connection, policy: str) -> None:
+    def __init__(self, connection: Connection, policy: str, limit: int) -> None:
         super().__init__(connection)
         self._policy = policy
+        self._limit = limit
+        self._size = 0
         self._missed: int | None = 0
 
     def take(self, report: Report) -> None:
         """Add a report. When too many wait the policy is the same as in the exchange."""
-        if len(self._waiting) < MOST_REPORTS:
+        if not self._waiting or (len(self._waiting) < MOST_REPORTS and self._size + report.size <= self._limit):
             report.lost = _sum(report.lost, self._missed)
             self._missed = 0
         elif self._policy == DROP_NEWEST:
@@ -125,6 +127,7 @@ class ReportEvents(Events["Report"]):
             return
         else:
             self._drop_for(report)
+        self._size += report.size
         self.put(report)
 
     def _drop_for(self, report: Report) -> None:
@@ -133,11 +136,19 @@ class ReportEvents(Events["Report"]):
             for position, older in enumerate(self._waiting):
                 if older.subject == report.subject and older.publisher == report.publisher:
                     del self._waiting[position]
+                    self._size -= older.size
                     report.lost = _sum(report.lost, _sum(older.lost, 1))
-                    return
-        oldest = self._waiting.popleft()
-        following = self._waiting[0]
-        following.lost = _sum(following.lost, _sum(oldest.lost, 1))
+                    break
+        while len(self._waiting) >= MOST_REPORTS or (self._waiting and self._size + report.size > self._limit):
+            oldest = self._waiting.popleft()
+            self._size -= oldest.size
+            following = self._waiting[0] if self._waiting else report
+            following.lost = _sum(following.lost, _sum(oldest.lost, 1))
+
+    async def __anext__(self) -> Report:
+        report = await super().__anext__()
+        self._size -= report.size
+        return report
 
     def ended(self, failure: Failure | None) -> None:
         """The subscription is over: ended by the exchange, with a failure, or by its service."""

@@ -149,7 +149,8 @@ class MethodTable:
     def offered(self, name: str, sender: str) -> Method | None:
         """What a name, or a command's number as `command_name` writes it, means for a sender."""
         if name.startswith(_COMMAND):
-            name = self._commands.get(command_of(name) or 0, name)
+            command = command_of(name)
+            name = self._commands.get(command, name) if command is not None else name
         offers = self._offers.get(name)
         if offers is None:
             return self.get(name)

@@ -135,10 +135,10 @@ class Target:
         group, _, name = (*self.key.split(" "), "", "")[:3] if self.kind == BY_MEMBER else ("", "", self.key)
         return ".".join(filter(None, (group, name)))
 
-    def came(self, instance: Instance) -> None:
-        """Tell whoever asked that an instance is there, as it is now."""
+    def came(self, instance: Instance, reason: str) -> None:
+        """Tell whoever asked that an instance is there, as it is now; `reason` is why it left a group, if it did."""
         for presence in list(self.presences):
-            presence.came(instance)
+            presence.came(instance, reason)
 
     def went(self, instance: Instance, reason: str) -> None:
         """Tell whoever asked that an instance is there no more."""
@@ -219,6 +219,8 @@ class Mirror:
         ]
         for instance in missing:
             self._remove_from(target, instance, "lost")
+            if not instance.placed:
+                self._instances.pop(instance.binding.address, None)
         if not keep_missing:
             self._lose_unconfirmed(target)
         target.known = True
@@ -280,7 +282,7 @@ class Mirror:
                     self._changed(target)
 
     def _doubt(self, instance: Instance) -> None:
-        """An instance is gone that may be on its way back: an exchange that froze forgets only now whom it had lost."""
+        """An instance is gone that may be on its way back: an exchange that froze forgets now whom it had lost."""
         for key in instance.placed:
             target = self._targets.get(key)
             if target is not None:
@@ -311,17 +313,18 @@ class Mirror:
 
     def _place(self, instance: Instance, reason: str = "") -> None:
         keys = instance.answers_to()
-        self._displace(instance, keys, reason or "left")
+        reason = reason or "left"
+        self._displace(instance, keys, reason)
         for key in keys:
             target = self._targets.get(key)
             if target is not None and key not in instance.placed:
                 instance.placed.add(key)
                 target.unconfirmed.pop(instance.binding.address, None)
                 target.ready.append(instance)
-                target.came(instance)
+                target.came(instance, reason)
                 self._changed(target)
             elif target is not None and target.presences:
-                target.came(instance)
+                target.came(instance, reason)
         if not instance.local:
             if instance.placed:
                 self._instances[instance.binding.address] = instance

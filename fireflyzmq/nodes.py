@@ -10,9 +10,8 @@ from typing import Any, TypeVar
 
 from fireflyzmq.calls import Destination
 from fireflyzmq.endpoint import Endpoint
-from fireflyzmq.errors import RegistrationRefused
 from fireflyzmq.gather import GroupDestination
-from fireflyzmq.methods import command_name
+from fireflyzmq.methods import MethodTable, command_name
 from fireflyzmq.mirror import Target
 from fireflyzmq.presence import Presence, Status
 from fireflyzmq.response import ResponseId
@@ -42,11 +41,11 @@ class Root(Service):
         super().__init__(name, **options)
         connection = self._connection
         self._children: Target = connection.watch(BY_MEMBER, f"{name} {CHILD}")
-        _collect(self, _root_handlers)
-        _roots.add(self)
         self._presence: Presence = connection.run_in_loop(
             connection.session.observe, self._children.kind, self._children.key, self._tell_child
         )
+        _collect(self, _root_handlers)
+        _roots.add(self)
 
     def _tell_child(self, binding: Binding, group: str | None, status: Status) -> None:
         self._connection.later(self._call_hook, binding, status)
@@ -127,9 +126,9 @@ class Child(Service):
     """A service that is a child of one root or several: `Child("game1", root="gate")`. The root need not be there yet.
 
     Under a root a child's name is its own: a second child of the name is refused (`registrationFailed`), waits, and
-    takes the place when the first is gone. With `instances=True` it joins those that are there with `instances=True`,
-    and calls are spread over them. A root may be a child of others, and a child a root. Further arguments are those of
-    `Service`.
+    takes the place when the first is gone; `ready()` waits for that. With `instances=True` it joins those that are
+    there with `instances=True`, and calls are spread over them. A class may be a Root and a Child at once. Further
+    arguments are those of `Service`.
     """
 
     def __init__(self, name: str, *, root: str | Iterable[str], instances: bool = False, **options: Any) -> None:
@@ -168,21 +167,15 @@ class Child(Service):
             raise ValueError(f"{self._local.name!r} is no child of {root!r}")
         del self._roots[root]
         self.leaveGroup(root)
+        self._settle_ready()
 
     def _left(self, group: str, reason: str) -> None:
         self._roots.pop(group, None)
+        self._settle_ready()
         run_logged(lambda: self.droppedByRoot(group, reason), f"droppedByRoot of {self!r}", self._connection.loop)
 
     def droppedByRoot(self, root: str, reason: str) -> Any:
-        """Override to hear that a root has put this child out."""
-
-    def registrationFailed(self, failure: RegistrationRefused) -> None:
-        """Override to hear that the service, or its place under a root (`failure.details["group"]`), was refused;
-        logs.
-
-        The child waits, and has its place when it is free; `ready()` waits until then.
-        """
-        super().registrationFailed(failure)
+        """Override to hear that a root has put this child out ("dropped"), or the exchange refuses it ("refused")."""
 
     def root(
         self,
@@ -238,6 +231,7 @@ def rootserviceHandle(function: Function) -> Function:
     It works before the `Root` is made, which exports what was decorated until then, and after; every root of the
     process offers it.
     """
+    MethodTable().export(function)  # what cannot be exported is told of here, not when the root is made
     _root_handlers.append(function)
     for root in list(_roots):
         root.exportMethod(function)
@@ -253,6 +247,7 @@ def remoteserviceHandle(root: str) -> Callable[[Function], Function]:
     check_name(root, "root's name")
 
     def decorate(function: Function) -> Function:
+        MethodTable().export(function)
         _remote_handlers.setdefault(root, []).append(function)
         for child in list(_children):
             if root in child.roots():

@@ -59,6 +59,13 @@ class Outgoing:
             if lane.waiting:
                 self._blocked.append(lane)
 
+    def lose(self) -> None:
+        """The connection is gone, and with it all credit and whatever still waits in a lane."""
+        self.credit = self.queued = 0
+        for lane in self._blocked:
+            lane.waiting.clear()
+        self._blocked.clear()
+
     def drop(self, lane: Lane) -> list[Frames]:
         """Take out what waits in a lane."""
         if not lane.waiting:

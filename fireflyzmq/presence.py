@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class Status(int):
     """SERVICE_AVAILABLE or SERVICE_WITHDRAWN, to which it is equal; `reason` says why a service was withdrawn.
 
-    Reasons: "goodbye", "lost" (its process died, or its connection), "drained", "kicked", "left" (the group),
-    "dropped" (from the group, by its root), "absent" (it was not there to begin with), or what its owner said.
+    Reasons: "goodbye", "lost" (its process died, or its connection), "moved" (it has connected anew), "drained",
+    "kicked", "left" (the group), "dropped" (from the group, by its root), "absent" (it was not there to begin with).
     """
 
     reason: str
@@ -59,8 +59,8 @@ class Presence:
             self.came(instance)
         self.settled()
 
-    def came(self, instance: Instance) -> None:
-        """An instance is there, as it is now."""
+    def came(self, instance: Instance, reason: str = "left") -> None:
+        """An instance is there, as it is now; `reason` is why it left a group that it was in."""
         binding = instance.binding
         before = self._seen.get(binding.address)
         self._seen[binding.address] = binding
@@ -70,7 +70,7 @@ class Presence:
             known = before.groups if before is not None else ()
             for group in known:
                 if group not in binding.groups:
-                    self._say(binding, group, Status(1, "left"))
+                    self._say(binding, group, Status(1, reason))
             for group in binding.groups:
                 if group not in known:
                     self._say(binding, group, SERVICE_AVAILABLE)

@@ -71,16 +71,17 @@ class Report:
     """What a publisher said: `publisher` (its binding), `subject` and `content`.
 
     `lost` is how many reports this subscriber missed just before this one; None when that is not known, because the
-    connection was lost in between.
+    connection was lost in between. `size` is how many bytes the content had on its way.
     """
 
-    __slots__ = ("content", "lost", "publisher", "subject")
+    __slots__ = ("content", "lost", "publisher", "size", "subject")
 
-    def __init__(self, publisher: Binding, subject: str, content: Any, lost: int | None = 0) -> None:
+    def __init__(self, publisher: Binding, subject: str, content: Any, lost: int | None = 0, size: int = 0) -> None:
         self.publisher = publisher
         self.subject = subject
         self.content = content
         self.lost = lost
+        self.size = size
 
     def __repr__(self) -> str:
         return f"<Report {self.subject} of {self.publisher!r}>"
@@ -97,7 +98,8 @@ class Subscription:
     """One service's wish for a publisher's reports under a pattern; `key` is a name or an address, as `kind` says.
 
     `interrupted` says whether the connection was lost since it began, so that others may have said what it has not
-    heard; `heard` maps the address of each publisher to where it was when it was heard, and the number of its last report.
+    heard; `heard` maps the address of each publisher to where it was when it was heard, and the number of its last
+    report.
     """
 
     __slots__ = (
@@ -335,11 +337,13 @@ class Reports:
         if self.connected:
             self._flush_outbox(outbox)
             part: list[str] = []
+            size = 0
             for subject in subjects:
                 part.append(subject)
-                if len(part) * len(subject) > _EXPIRE_SIZE or subject is subjects[-1]:
+                size += len(subject.encode()) + 5
+                if size > _EXPIRE_SIZE or subject is subjects[-1]:
                     self._post_expiry(outbox, part)
-                    part = []
+                    part, size = [], 0
         return len(subjects)
 
     def _post_expiry(self, outbox: Outbox, subjects: list[str]) -> None:
@@ -388,7 +392,7 @@ class Reports:
         except Exception as error:  # any decoder's fault
             logger.warning("a report of %r under %s does not decode: %s", publisher, subject, error)
             return
-        subscription.sink.take(Report(publisher, subject, content, lost))
+        subscription.sink.take(Report(publisher, subject, content, lost, len(packed)))
 
     def receive_direct(self, service: LocalService, publisher: Binding, subject: str, content: Any) -> bool:
         """Give a report that was sent to one service to its subscriptions; False when none is for it."""
@@ -511,9 +515,9 @@ class Reports:
         take = subscription.sink.take
         newest = max(last, index[0][-1])
         subscription.heard[publisher.address] = None, newest  # until it has been told what it missed
-        for sequence, subject, content in zip(index[0], index[1], contents, strict=True):
+        for sequence, subject, size, content in zip(index[0], index[1], index[2], contents, strict=True):
             if sequence > last and content is not _UNREADABLE:
-                take(Report(publisher, subject, content, missed))
+                take(Report(publisher, subject, content, missed, size))
                 missed = 0
                 if not subscription.open:
                     break
@@ -596,7 +600,7 @@ class Reports:
                 del self._departed[next(iter(self._departed))]
 
     def close_service(self, service: LocalService) -> None:
-        """A local service ends: what it published leaves, its subscriptions end."""
+        """A local service ends: what it published leaves, as far as there is credit; its subscriptions end."""
         for subscription in [each for each in self._subscriptions.values() if each.service is service]:
             self.unsubscribe(subscription)
             subscription.sink.ended(None)

@@ -72,6 +72,7 @@ class Service(Exporting, Calling, Watching, Reporting, Scheduling):
         self._suspended = SuspendedResponses(connection.session.serving, connection.runner)
         self._presences = {}
         self._reports = {}
+        self._feeding = set()
         self._ready: list[asyncio.Future[None]] = []
         self._idle: asyncio.Future[None] | None = None
         self._refusal: RegistrationRefused | None = None
@@ -140,6 +141,8 @@ class Service(Exporting, Calling, Watching, Reporting, Scheduling):
         if not group:
             self._refusal = failure
             self._settle_ready()
+        elif failure.details["why"] != "member":  # for good
+            self._left(group, "refused")
 
     def _joined(self, group: str, role: str) -> None:
         """The service has a place in a group that it had to ask for."""

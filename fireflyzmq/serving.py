@@ -28,6 +28,7 @@ from fireflyzmq.errors import (
 )
 from fireflyzmq.methods import Method, MethodTable
 from fireflyzmq.request import Request, current_request
+from fireflyzmq.subjects import subject_problem
 from fireflyzmq.wire.binding import Binding, address_of
 from fireflyzmq.wire.codec import new_pack
 from fireflyzmq.wire.commands import FAILURE, LOAD, MAX_MESSAGE, MAX_TIMEOUT, NOT_ACCEPTED, RESPONSE
@@ -158,9 +159,13 @@ class LocalService:
         return {"served": self.served, "failed": self.failed, "refused": self.refused, "running": self.running}
 
     def regroup(self, groups: dict[str, str]) -> None:
-        """Set the groups (name to role); the binding is a new one, as the old may be under way."""
+        """Set the groups (name to role); the binding is a new one, as the old may be under way.
+
+        A service whose name another one has is not to be taken for that.
+        """
         self.groups = groups
-        self.binding = Binding(self.name, self.binding.address, tuple(sorted(groups)))
+        name = "" if self.taken else self.name
+        self.binding = Binding(name, self.binding.address, tuple(sorted(groups)))
 
 
 class Runner(Protocol):
@@ -250,6 +255,9 @@ class Serving:
 
     def _receive_report(self, request: Request, subject: str, content: Any) -> None:
         """A report for this service alone. What its subscriptions do not take goes to its owner."""
+        problem = subject_problem(subject)
+        if problem is not None:
+            raise InvalidArguments(problem)
         if not self.take_report(request.service, request.sender, subject, content):
             request.service.owner.stray_report(request.sender, subject, content)
 

@@ -102,6 +102,7 @@ class Session:
         self.mirror = Mirror(self._target_changed)
         self.services: dict[int, LocalService] = {}
         self._by_name: dict[str, list[LocalService]] = {}
+        self._by_address: dict[str, LocalService] = {}
         self._claims: Claims[LocalService] = Claims()
         self._send = send
         self._clock = clock
@@ -156,10 +157,13 @@ class Session:
         self.state = OFFLINE
         self.calls.connected = False
         self._grace_until = None
-        self.mirror.lost()
+        if self._was_connected:  # otherwise nothing was known that could be lost
+            self.mirror.lost()
         self.outgoing.credit = 0
-        self.reports.lost()
         self.channels.lost(reason)
+        if self._was_connected:
+            self.reports.lost()
+        self.outgoing.lose()
         for target in self.mirror.targets():
             self.calls.release(target)
         for service in self.services.values():
@@ -208,10 +212,11 @@ class Session:
     ) -> LocalService:
         """Make a local service known here and, when connected, to the exchange."""
         service = LocalService(next(self._numbers), name, owner, unique, visible, limit)
-        self.services[service.number] = service
+        self.services[service.number] = self._by_address[service.binding.address] = service
         self.channels.add_local(service)
         taken = self._taken_here(service)
         service.taken = taken is not None
+        service.regroup({})
         service.listed = visible and taken is None
         self._show(service)
         self.reports.added(service)
@@ -237,10 +242,10 @@ class Session:
         if service.visible:
             return
         service.visible = True
-        service.listed = not service.taken
+        service.listed = service.accepting and not service.taken
         self._show(service)
         self.reports.listed(service)
-        if self.state == CONNECTED:
+        if self.state == CONNECTED and not service.taken:
             self._send((encode_control(ANNOUNCE, service.number),))
 
     def join(self, service: LocalService, group: str, role: str = "", sole: bool = False) -> None:
@@ -299,9 +304,9 @@ class Session:
         """Put a member out of the group that carries a service's name."""
         for other in self.services.values():
             if other.binding == member and service.name in other.wishes:
-                self.leave(other, service.name, reason)
-                other.owner.left(service.name, reason)
-                return
+                role = other.wishes[service.name][0]
+                self._put_out(other, service.name, reason)
+                self._release(other, service.name, role)
         if self.state == CONNECTED:
             self._send((encode_control(EXPEL, service.number, member.address, reason),))
 
@@ -327,6 +332,7 @@ class Session:
         self.reports.close_service(service)
         self.channels.flush_all()
         self.services.pop(service.number, None)
+        self._by_address.pop(service.binding.address, None)
         self._by_name[service.name].remove(service)
         if not self._by_name[service.name]:
             del self._by_name[service.name]
@@ -364,7 +370,8 @@ class Session:
         """The services of this process that subscriptions to a name or an address are to."""
         if kind == BY_NAME:
             return [service for service in self._by_name.get(key, ()) if service.visible and not service.taken]
-        return [service for service in self.services.values() if service.binding.address == key]
+        service = self._by_address.get(key)
+        return [service] if service is not None else []
 
     # Watching.
 
@@ -488,16 +495,23 @@ class Session:
 
     def _receive_joined(self, number: int, group: str, role: str) -> None:
         service = self.services.get(number)
-        if service is not None and group in service.wishes and service.wishes[group][0] == role:
+        if service is None:
+            return
+        if group not in service.wishes:  # it was put out, or left, while it asked
+            self._send((encode_control(LEAVE, number, group),))
+        elif service.wishes[group][0] == role:
             self._enter(service, group, role)
 
     def _receive_expelled(self, number: int, group: str, reason: str) -> None:
         service = self.services.get(number)
         if service is not None and group in service.wishes:
-            del service.wishes[group]
-            service.refused_groups.discard(group)
-            self._regroup(service, {name: role for name, role in service.groups.items() if name != group}, reason)
-            service.owner.left(group, reason)
+            self._put_out(service, group, reason)
+
+    def _put_out(self, service: LocalService, group: str, reason: str) -> None:
+        del service.wishes[group]
+        service.refused_groups.discard(group)
+        self._regroup(service, {name: role for name, role in service.groups.items() if name != group}, reason)
+        service.owner.left(group, reason)
 
     def _receive_subscriber(self, number: int, fields: list[Any], pattern: str, subscribed: bool) -> None:
         service = self.services.get(number)

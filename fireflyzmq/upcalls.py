@@ -5,20 +5,18 @@ own.
 from __future__ import annotations
 
 import functools
-import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from fireflyzmq.errors import Failure, RegistrationRefused
 from fireflyzmq.methods import Method
 from fireflyzmq.reports import Report
+from fireflyzmq.timers import run_logged
 from fireflyzmq.vocabulary.reporting import SubscriptionNotice
 from fireflyzmq.wire.binding import Binding
 
 if TYPE_CHECKING:
     from fireflyzmq.service import Service
-
-logger = logging.getLogger(__name__)
 
 
 class Upcalls:
@@ -117,7 +115,5 @@ class Upcalls:
         self._service._connection.later(function, *args)
 
     def _guard(self, hook: Callable[[Any], Any], argument: Any) -> None:
-        try:
-            hook(argument)
-        except Exception:
-            logger.exception("%r: the hook for %r raised", self._service, argument)
+        what = f"the hook for {argument!r} of {self._service!r}"
+        run_logged(lambda: hook(argument), what, self._service._connection.loop)

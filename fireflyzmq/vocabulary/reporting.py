@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 import inspect
 import logging
 from collections.abc import Callable
@@ -13,7 +15,7 @@ from fireflyzmq.endpoint import target_of
 from fireflyzmq.errors import Failure
 from fireflyzmq.events import PresenceEvents, ReportEvents
 from fireflyzmq.presence import Status
-from fireflyzmq.reports import FOR_EVER, Report
+from fireflyzmq.reports import FOR_EVER, Report, Sink
 from fireflyzmq.subjects import pattern_problem, subject_problem
 from fireflyzmq.timers import run_logged
 from fireflyzmq.vocabulary.facet import Facet
@@ -96,11 +98,14 @@ class Reporting(Facet):
     """Reports: published, subscribed to, sent to one service."""
 
     _reports: dict[tuple[int, str, str], ReportEvents]
+    _feeding: set[asyncio.Task[None]]
 
     # Publishing.
 
     def publishReport(self, subject: str, content: Any, lifeTime: float = 0) -> None:
-        """Publish a report; whoever monitors this service and the subject gets it. Never blocks.
+        """Publish a report; whoever monitors this service and the subject gets it.
+
+        In the loop it never blocks; another thread waits until the loop has taken the report.
 
         With a `lifeTime` it is kept, so many seconds or (-1) until the next of its subject, for those who begin to
         monitor later; with 0 it is not, and one that was kept is forgotten. ValueError for an illegal subject or life,
@@ -154,7 +159,8 @@ class Reporting(Facet):
 
         In a pattern `*` is one dotted token and `>`, at the end, all that follow. Reports that are kept come first. A
         publisher need not be there yet, and may go and come back. A second callback for the same publisher and pattern
-        replaces the first; without a callback the result is for `async for report in ...`; it has a `close()`.
+        replaces the first. An `async def` callback gets them one after the other. Without a callback the result is for
+        `async for report in ...`; it has a `close()`.
 
         When reports come faster than this process takes them, at most `limit` bytes wait in the exchange. Then
         `policy` is "drop-oldest", "drop-newest", "latest" (the newest of each subject stays), or "disconnect", which
@@ -170,10 +176,12 @@ class Reporting(Facet):
         target = target_of(self._connection, publisher)
         key = target.kind, target.key, pattern
         connection = self._connection
-        events = ReportEvents(connection, policy)
-        sink = (
-            events if callback is None else _CallbackSink(self, events, callback, failure or self._subscription_failed)
-        )
+        events = ReportEvents(connection, policy, limit)
+        failed = failure or self._subscription_failed
+        one_by_one = inspect.iscoroutinefunction(callback)
+        sink: Sink = events
+        if callback is not None and not one_by_one:
+            sink = _CallbackSink(self, events, callback, failed)
         events.publishers = self._watch_publisher(target.kind, target.key, pattern)
 
         def begin() -> ReportEvents:
@@ -183,6 +191,13 @@ class Reporting(Facet):
             events.subscription = connection.session.reports.subscribe(
                 self._local, target.kind, target.key, pattern, policy, limit, sink
             )
+            if callback is not None and one_by_one:
+                self._feeding.add(
+                    task := connection.loop.create_task(
+                        _feed(events, callback, failed, self), context=contextvars.Context()
+                    )
+                )
+                task.add_done_callback(self._feeding.discard)
             return events
 
         return connection.run_in_loop(begin)
@@ -225,6 +240,20 @@ class Reporting(Facet):
     def unexpectedReport(self, report: Report) -> None:
         """Override to get reports that were sent to this service and that it does not monitor; logs."""
         logger.info("%r: %r was sent and nobody asked for it", self, report)
+
+
+async def _feed(
+    events: ReportEvents, callback: Callable[[Report], Any], failed: Callable[[Failure], Any], service: Reporting
+) -> None:
+    """Hand reports to a coroutine function, one after the other; what comes meanwhile waits, as its policy says."""
+    try:
+        async for report in events:
+            try:
+                await callback(report)
+            except Exception:
+                logger.exception("a report callback of %r raised", service)
+    except Failure as failure:
+        failed(failure)
 
 
 def _check_pattern(pattern: object) -> None:

@@ -124,18 +124,21 @@ class Watching(Facet):
                 connection.later(run_logged, lambda: events.closed or callback(*event), what, connection.loop)
 
         def begin() -> PresenceEvents:
+            if callback is not None:
+                self._cease(kind, key)
+            else:
+                self._presences = {each: other for each, other in self._presences.items() if not other.closed}
+            self._presences[kind, key, 0 if callback is not None else next(_iterations)] = events
             events.presence = connection.session.observe(kind, key, tell)
             return events
 
         events = PresenceEvents(connection)
-        if callback is not None:
-            self._cease(kind, key)
-        else:
-            self._presences = {each: other for each, other in self._presences.items() if not other.closed}
-        self._presences[kind, key, 0 if callback is not None else next(_iterations)] = events
         return connection.run_in_loop(begin)
 
     def _cease(self, kind: int, key: str) -> None:
+        self._connection.run_in_loop(self._cease_in_loop, kind, key)
+
+    def _cease_in_loop(self, kind: int, key: str) -> None:
         events = self._presences.pop((kind, key, 0), None)
         if events is not None:
             events.close()

@@ -548,6 +548,16 @@ def test_a_hidden_service_whose_name_is_taken_meanwhile_stays_hidden() -> None:
     assert one.take() == [] and [found.peer.key for found in core.core.directory.find(BY_NAME, "math")] == [b"one"]
 
 
+def test_a_hidden_service_whose_name_was_taken_when_it_came_stays_hidden() -> None:
+    core = Core()
+    one, two = core.peer(b"one"), core.peer(b"two")
+    two.register(1, "math", unique=True)
+    one.say(REGISTER, 1, secret("one"), "math", {"red": ""}, {"visible": False})
+    one.say(ANNOUNCE, 1)
+    assert rejections(one.take()) == [("REJECTED", 1, "taken", "")] * 2
+    assert core.core.directory.find(BY_GROUP, "red") == [] and len(core.core.directory.find(BY_REGISTRY, "")) == 1
+
+
 def test_a_withdrawn_service_that_is_announced_is_still_not_found() -> None:
     core = Core()
     peer = core.peer(b"peer")

@@ -372,6 +372,19 @@ def test_the_same_secret_takes_the_address_over() -> None:
     assert [found.peer.key for found in pair.core.core.directory.find(BY_NAME, "math")] == [b"third"]
 
 
+def test_a_registration_that_is_read_late_takes_no_address_over_from_a_newer_connection() -> None:
+    core = Core()
+    watcher, old, new = core.peer(b"watcher"), core.peer(b"old"), core.peer(b"new")
+    watcher.say(WATCH, BY_NAME, "math")
+    address = new.register(1, "math", seed="s")
+    old.say(REGISTER, 1, secret("s"), "math", {}, {})
+    ((name, number, code, reason, _),) = old.take()
+    assert (name, number, code) == ("REJECTED", 1, "illegal") and "newer" in reason
+    core.lose(b"old")
+    assert names(watcher.take()) == ["STATE", "PRESENT"] and new.state.services[1].address == address
+    assert [found.peer.key for found in core.core.directory.find(BY_NAME, "math")] == [b"new"]
+
+
 def test_a_hidden_service_is_not_found_but_reached() -> None:
     core = Core()
     watcher, peer = core.peer(b"watcher"), core.peer(b"peer")

@@ -326,3 +326,20 @@ def test_a_call_that_arrives_after_its_deadline_is_not_run(across: Place) -> Non
 
     assert isinstance(failure, RequestTimeout)
     assert ran == [0]
+
+
+def test_a_call_keeps_its_deadline_when_it_waits_as_long(place: Place) -> None:
+    class Late(Service):
+        def __init__(self, name: str, **options: Any) -> None:
+            super().__init__(name, **options)
+            self.exportMethod(self.hang)
+
+        async def hang(self) -> None:
+            await asyncio.sleep(1000)
+
+    call = place.endpoint("late", timeout=2.0, wait=2.0).hang()
+    place.advance(1.0)
+    place.server_of(Late, "late")
+    place.advance(1.5)
+
+    assert call.done() and place.failure(call).kind == "RequestTimeout"

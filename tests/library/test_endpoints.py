@@ -235,3 +235,12 @@ def test_an_endpoint_keeps_its_watch(across: Place) -> None:
     across.settle()
 
     assert endpoint
+
+
+def test_a_name_that_is_looked_up_each_second_stays_watched(across: Place) -> None:
+    across.server()
+    assert across.caller.lookupServiceName("server") == []
+    across.settle()
+    for _ in range(300):
+        across.advance(1)
+        assert len(across.caller.lookupServiceName("server")) == 1

@@ -1428,3 +1428,56 @@ def test_who_does_not_subscribe_gets_nothing(network: Network) -> None:
 
     assert received == []
     assert listener.contents() == list(range(10))
+
+
+def test_many_long_subjects_are_expired_at_once(across: Place) -> None:
+    server = across.server()
+    subjects = [f"{'é' * 400}.{number}" for number in range(300)]
+    for subject in subjects:
+        server.publishReport(subject, 1, lifeTime=-1)
+    across.settle()
+    assert server.expireReports() == 300
+    across.settle()
+    late: list[Any] = []
+    across.caller.monitorReports(late.append, "server")
+    server.publishReport("end", 1)
+    across.settle()
+    assert [report.subject for report in late] == ["end"]
+
+
+def test_a_coroutine_gets_reports_one_after_the_other(place: Place) -> None:
+    server = place.server()
+    running: list[int] = []
+    seen: list[int] = []
+
+    async def callback(report: Report) -> None:
+        running.append(report.content)
+        assert len(running) == 1
+        await asyncio.sleep(1)
+        running.remove(report.content)
+        seen.append(report.content)
+
+    place.caller.monitorReports(callback, "server")
+    place.settle()
+    for number in range(5):
+        server.publishReport("s", number)
+    place.advance(3.5)
+    assert seen == [0, 1, 2]
+    place.advance(3)
+    assert seen == [0, 1, 2, 3, 4]
+
+
+def test_reports_that_are_not_asked_for_are_bounded_by_their_bytes(place: Place) -> None:
+    server = place.server()
+    events = place.caller.monitorReports(None, "server", limit=10_000)
+    place.settle()
+    for number in range(20):
+        server.publishReport("s", bytes([number]) * 2_000)
+        place.settle()
+
+    async def take() -> list[Report]:
+        return [await anext(events) for _ in range(4)]
+
+    taken = place.run(take())
+    assert [report.content[0] for report in taken] == [16, 17, 18, 19] and taken[0].lost == 16
+    events.close()

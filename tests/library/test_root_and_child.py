@@ -930,3 +930,45 @@ def test_threads_call_children_and_roots(connected_place: Place) -> None:
 
     assert place.run(place.endpoint("gate").down()) == [1, [3]]
     assert place.run(place.endpoint("game").up()) == 2
+
+
+def test_what_ends_in_letters_is_no_command(place: Place) -> None:
+    server = place.server()
+    server.exportMethod(lambda: "reset", "reset_0")
+    assert place.run(place.endpoint().command_0()) == "reset"
+    assert place.failure(place.endpoint().command_abc()).kind == "MethodUnavailable"
+
+
+def test_a_child_that_leaves_the_root_it_waits_for_is_ready(place: Place) -> None:
+    first = place.server_of(Child, "game1", root="gate")
+    place.run(first.ready())
+    second = place.server_of(Child, "game1", root=["gate", "world"])
+
+    async def wait() -> None:
+        ready = asyncio.ensure_future(second.ready())
+        await asyncio.sleep(0.1)
+        assert not ready.done()
+        second.leaveRoot("gate")
+        await asyncio.wait_for(ready, 1)
+
+    place.run(wait())
+
+
+def test_a_function_that_cannot_be_exported_is_refused_where_it_is_decorated(place: Place) -> None:
+    with pytest.raises(ValueError, match="no name of its own"):
+        rootserviceHandle(lambda: None)
+    with pytest.raises(ValueError, match="no name of its own"):
+        remoteserviceHandle("gate")(lambda: None)
+    assert place.server_of(Root, "gate").serviceName() == "gate"
+
+
+def test_a_service_that_was_refused_the_roots_name_is_not_taken_for_it(place: Place) -> None:
+    root = place.server_of(Root, "gate", unique=True)
+    place.run(root.ready())
+    child = place.server_of(Child, "game1", root="gate")
+    child.exportMethod(lambda: "for the root alone", "secret", root="gate")
+    place.run(child.ready())
+    other = place.server("gate")
+    place.settle()
+    assert place.run(root.callChild("game1", "secret")) == "for the root alone"
+    assert place.failure(other.serviceEndPoint(child).secret()).kind == "MethodUnavailable"

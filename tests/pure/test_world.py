@@ -47,6 +47,14 @@ READERS = 5
 SUBJECTS = ["a", "a.x", "b.x", f"{KEPT}a", f"{KEPT}b"]
 PATTERNS = [">", ">", "a", "*.x", f"{KEPT}>", "*"]
 FOR_EVER = -1
+WATCHED = [
+    (BY_REGISTRY, ""),
+    (BY_NAME, "math"),
+    (BY_GROUP, GROUP),
+    (BY_MEMBER, f"{GROUP} child"),
+    (BY_MEMBER, f"{GROUP} child math"),
+    (BY_ADDRESS, ""),
+]
 ANY = st.integers(0, 1000)
 """Chooses among what there is then: an index, taken modulo the number."""
 LARGEST = MAX_FRAME + ENVELOPE_COST
@@ -66,7 +74,7 @@ class Complaints(logging.Handler):
         self.records: list[logging.LogRecord] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.exc_info and record.exc_info[0] not in (None, Trouble):
+        if record.exc_info and record.exc_info[0] not in (None, Trouble, KeyboardInterrupt):
             self.records.append(record)
 
 
@@ -85,8 +93,12 @@ class Histories(RuleBasedStateMachine):
         self.peers = [self.world.peer(ahead) for ahead in (0.0, 700.0, -300.0)]
         for peer in self.peers:
             peer.add_service("math")
+        for peer, other in zip(self.peers, [*self.peers[1:], *self.peers], strict=False):
+            peer.caller.subscribe(BY_ADDRESS, other.services[1].address)
+            peer.services[1].subscribe(BY_NAME, "math", "*.x")
+        for peer, what in zip(self.peers, WATCHED, strict=False):
+            peer.observe(*what)
         self.world.settle()
-        self.left: list[object] = []
 
     def teardown(self) -> None:
         try:
@@ -134,15 +146,23 @@ class Histories(RuleBasedStateMachine):
             if again:
                 peer.connect()
 
-    @rule(often=st.sampled_from([False, False, False, True]), again=st.booleans())
-    def restart(self, often: bool, again: bool) -> None:
+    @rule(
+        often=st.sampled_from([False, False, False, True]),
+        again=st.booleans(),
+        missing=st.sampled_from([None, 0, 1, 2]),
+        seconds=st.sampled_from([0.0, 0.0, 3.1]),
+    )
+    def restart(self, often: bool, again: bool, missing: int | None, seconds: float) -> None:
+        """Perhaps the exchange dies and another one starts; perhaps all come back, but for one, perhaps in time."""
         if often:
             self.world.restart()
         if again:
             self.world.settle()
-            for peer in self.peers:
-                if peer.link is None:
+            for index, peer in enumerate(self.peers):
+                if peer.link is None and index != missing:
                     peer.connect()
+            self.world.settle()
+            self.world.advance(seconds)
 
     # Services.
 
@@ -208,7 +228,9 @@ class Histories(RuleBasedStateMachine):
         caller=ANY,
         whom=st.sampled_from([*NAMES, GROUP, "nobody", ""]),
         address=ANY,
-        method=st.sampled_from(["echo", "echo", "later", "later", "fail", "absent", "leave", "leave_later"]),
+        method=st.sampled_from(
+            ["echo", "echo", "later", "later", "fail", "absent", "leave", "leave_later", "interrupt"]
+        ),
         padding=st.sampled_from([0, 0, 0, 0, 1000, 300_000]),
         timeout=st.sampled_from([0.01, 1.0, 40.0, 40.0]),
         wait=st.sampled_from([0.0, 0.0, 0.5, 10.0]),
@@ -235,6 +257,16 @@ class Histories(RuleBasedStateMachine):
                 peer.call(found_by, kind=kind, caller=by, padding=padding, **how)
         if arrives:
             self.world.settle()
+
+    @rule(index=ANY, caller=ANY, whom=st.sampled_from([*NAMES, "nobody"]), closes=st.booleans())
+    def call_from_a_thread(self, index: int, caller: int, whom: str, closes: bool) -> None:
+        """A call that was made elsewhere than in the loop; its caller may be closed before the loop has it."""
+        peer = self.peer_at(index)
+        by = peer.services[caller % len(peer.services)]
+        call = peer.prepare(whom, by)
+        if closes:
+            self.close_and_tell(by, heard=False)
+        peer.launch(call)
 
     @rule(index=ANY, whom=st.sampled_from([*NAMES, GROUP]), count=st.sampled_from([1, 5]))
     def be_at_work(self, index: int, whom: str, count: int) -> None:
@@ -329,6 +361,43 @@ class Histories(RuleBasedStateMachine):
             kind, key = (BY_NAME, name) if name else (BY_ADDRESS, self.service_at(publisher).address)
             service.subscribe(kind, key, pattern, policy, limit)
 
+    @rule(
+        index=ANY,
+        publisher=ANY,
+        policy=st.sampled_from(POLICIES),
+        limit=st.sampled_from([1, 300_000, 10_000_000]),
+        subjects=st.sampled_from([["a"], ["a", "a", "b.x"], SUBJECTS]),
+        padding=st.sampled_from([100_000, 250_000, 300_000]),
+        count=st.sampled_from([20, 40]),
+        closes=st.sampled_from([False, False, False, True]),
+    )
+    def overwhelm(
+        self,
+        index: int,
+        publisher: int,
+        policy: str,
+        limit: int,
+        subjects: list[str],
+        padding: int,
+        count: int,
+        closes: bool,
+    ) -> None:
+        """Large reports to a subscription whose peer reads nothing, by a service that may close then."""
+        service, publishing = self.service_at(index), self.service_at(publisher)
+        if len([reader for reader in service.peer.readers if reader.open]) < READERS:
+            service.subscribe(BY_ADDRESS, publishing.address, ">", policy, limit)
+        for number in range(count):
+            subject = subjects[number % len(subjects)]
+            publishing.publish(subject, padding, FOR_EVER if subject.startswith(KEPT) else 0)
+            publishing.peer.run_turns()
+            for peer in (service.peer, publishing.peer):
+                if peer.link is not None:
+                    self.world.deliver_to_exchange(peer.link, 100)
+            if publishing.peer is not service.peer and publishing.peer.link is not None:
+                self.world.deliver_to_peer(publishing.peer.link, 100)
+        if closes:
+            self.close_and_tell(publishing)
+
     @rule(index=ANY)
     def unsubscribe(self, index: int) -> None:
         if readers := self.readers():
@@ -352,16 +421,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule(
         index=ANY,
-        what=st.sampled_from(
-            [
-                (BY_NAME, "math"),
-                (BY_GROUP, GROUP),
-                (BY_REGISTRY, ""),
-                (BY_MEMBER, f"{GROUP} child"),
-                (BY_MEMBER, f"{GROUP} child math"),
-                (BY_ADDRESS, ""),
-            ]
-        ),
+        what=st.sampled_from(WATCHED),
         address=ANY,
     )
     def observe(self, index: int, what: tuple[int, str], address: int) -> None:

@@ -6,9 +6,10 @@ answers later does so when a test says so. Each side has a clock of its own, whi
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from exchange.config import Limits
@@ -26,7 +27,7 @@ from fireflyzmq.serving import LocalService
 from fireflyzmq.session import CONNECTED, Session
 from fireflyzmq.subjects import matches
 from fireflyzmq.wire.binding import Binding
-from fireflyzmq.wire.codec import unpack
+from fireflyzmq.wire.codec import new_pack, unpack
 from fireflyzmq.wire.commands import (
     BY_ADDRESS,
     BY_NAME,
@@ -239,10 +240,7 @@ class Observer:
                 self._complain("a group", binding, group, status)
             (groups.discard if status else groups.add)(group)
         elif status:
-            if status.reason == "absent":
-                right = self.told == 1
-            else:
-                right = address in self.there and not groups
+            right = self.told == 1 if status.reason == "absent" else address in self.there and not groups
             if not right:
                 self._complain("gone", binding, group, status)
             self.there.pop(address, None)
@@ -280,7 +278,7 @@ class WorldService:
         self.memberships: list[tuple[str, str | None]] = []
         self.stray_reports: list[tuple[Binding, str, Any]] = []
         self.local: LocalService = peer.session.add_service(name, self, unique, visible)
-        for method in (self.echo, self.later, self.fail, self.leave, self.leave_later):
+        for method in (self.echo, self.later, self.fail, self.leave, self.leave_later, self.interrupt):
             self.local.methods.export(method)
 
     @property
@@ -331,6 +329,11 @@ class WorldService:
     def fail(self, token: str, padding: bytes = b"") -> None:
         self._began(token)
         raise Failure(7, token)
+
+    def interrupt(self, token: str, padding: bytes = b"") -> None:
+        """What ends a program, unless somebody keeps it from that."""
+        self._began(token)
+        raise KeyboardInterrupt(token)
 
     def leave(self, token: str, padding: bytes = b"") -> str:
         """Close the service that is serving this; a peer's nameless caller stays."""
@@ -439,7 +442,8 @@ class WorldPeer:
         for _ in range(1000):
             if not self._turn_due:
                 return
-            self._turn_due = self.session.turn()
+            with self.world.survive():
+                self._turn_due = self.session.turn()
         raise AssertionError("the turns of the loop never end")
 
     @property
@@ -508,7 +512,19 @@ class WorldPeer:
         """Start a call; its request leaves when the turn ends."""
         destination = Destination((caller or self.caller).local, self.watch(whom, kind), timeout=timeout, **options)
         token = f"call {next(self.world.tokens)}"
-        call = self.session.calls.start(destination, method, (token, bytes(padding)), {})
+        return self._note(self.session.calls.start(destination, method, (token, bytes(padding)), {}), token)
+
+    def prepare(self, whom: str, caller: WorldService) -> RecordedCall:
+        """Make a call as another thread makes it, to be launched in the loop later."""
+        token = f"call {next(self.world.tokens)}"
+        destination = Destination(caller.local, self.watch(whom))
+        return self._note(self.session.calls.prepare(destination, "echo", (token,), {}, new_pack()), token)
+
+    def launch(self, call: RecordedCall) -> None:
+        self.session.calls.launch(call)
+        self.run_turns()
+
+    def _note(self, call: Call, token: str) -> RecordedCall:
         assert isinstance(call, RecordedCall)
         call.token = token
         self.world.calls.append((self, call))
@@ -578,6 +594,7 @@ class World:
         self.left: set[str] = set()
         self.refused: dict[bytes, str] = {}
         self.complaints: list[str] = []
+        self.interrupts = 0
         self.core = self._new_core()
 
     def _new_core(self) -> RoutingCore:
@@ -591,6 +608,14 @@ class World:
             peer.connect()
             self.settle()
         return peer
+
+    @contextlib.contextmanager
+    def survive(self) -> Iterator[None]:
+        """Go on where a method would have ended the program."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            self.interrupts += 1
 
     # Messages.
 
@@ -615,7 +640,8 @@ class World:
                     link.peer.link = None
                     link.peer.session.disconnected("lost")
                 else:
-                    link.peer.session.receive(message, len(link.to_peer))
+                    with self.survive():
+                        link.peer.session.receive(message, len(link.to_peer))
                 link.peer.run_turns()
 
     def _transmit(self, sends: list[Send]) -> None:
