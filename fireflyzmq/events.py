@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from fireflyzmq.errors import Failure, Overloaded
-from fireflyzmq.wire.commands import DISCONNECT, DROP_NEWEST, LATEST
+from fireflyzmq.wire.commands import DISCONNECT, DROP_NEWEST, LATEST, MAX_MESSAGE
 
 if TYPE_CHECKING:
     from fireflyzmq.connection import Connection
@@ -20,6 +20,9 @@ MOST_EVENTS = 100_000
 
 MOST_REPORTS = 10_000
 """How many reports may wait, if their bytes are within the subscription's limit; then its policy drops some."""
+
+TURN_BYTES = MAX_MESSAGE
+"""Bytes of reports that may wait beyond the limit: so much may arrive before whoever asks for them has a turn."""
 
 Event = TypeVar("Event")
 
@@ -109,7 +112,7 @@ class ReportEvents(Events["Report"]):
     def __init__(self, connection: Connection, policy: str, limit: int) -> None:
         super().__init__(connection)
         self._policy = policy
-        self._limit = limit
+        self._limit = limit + TURN_BYTES
         self._size = 0
         self._missed: int | None = 0
 

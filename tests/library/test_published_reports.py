@@ -1467,7 +1467,10 @@ def test_a_coroutine_gets_reports_one_after_the_other(place: Place) -> None:
     assert seen == [0, 1, 2, 3, 4]
 
 
-def test_reports_that_are_not_asked_for_are_bounded_by_their_bytes(place: Place) -> None:
+def test_reports_that_are_not_asked_for_are_bounded_by_their_bytes(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fireflyzmq.events.TURN_BYTES", 0)
     server = place.server()
     events = place.caller.monitorReports(None, "server", limit=10_000)
     place.settle()
