@@ -309,7 +309,7 @@ def measure_memory(plan: Plan) -> dict[str, float]:
 
 
 def measure_heartbeats(plan: Plan) -> dict[str, float]:
-    """The share of a core that the exchange spends on idle peers, beating every half second both ways."""
+    """The share of a core that the exchange spends on idle peers, with the default heartbeats."""
     figures = {}
     with ExchangeProcess() as exchange, ExitStack() as stack:
         there = 0
