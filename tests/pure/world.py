@@ -272,6 +272,7 @@ class WorldService:
         self.notices = notices
         self.told: list[tuple[str, str, bool]] = []
         self.published = 0
+        self.lives: dict[str, float] = {}
         self.registrations = 0
         self.problems: list[str] = []
         self.idled = 0
@@ -290,6 +291,13 @@ class WorldService:
         content = (self.address, self.published + 1, bytes(padding))
         self.peer.session.reports.publish(self.local, subject, content, life)
         self.published += 1
+        self.lives[subject] = life
+
+    def expire_reports(self, pattern: str, age: float) -> None:
+        kept = kept_of(self)
+        self.peer.session.reports.expire_kept(self.local, pattern, age)
+        self.lives.update(dict.fromkeys(kept.keys() - kept_of(self).keys(), 0))
+        self.peer.run_turns()
 
     def subscribe(
         self,
