@@ -50,6 +50,7 @@ from .reports import Fanout
 logger = logging.getLogger(__name__)
 
 _ENVELOPE_BYTE = bytes((ENVELOPE,))
+_PUBLISH_BYTE = bytes((PUBLISH,))
 
 _REFUSED_KEYS = 10_000
 """How many refused connections are remembered, so that each is told only once."""
@@ -263,6 +264,3 @@ class RoutingCore:
                 self._refuse(key, "overload", f"{self.peers[key].queued} bytes wait for a peer that does not read")
         sends, flow.sends = flow.sends, []
         return sends
-
-
-_PUBLISH_BYTE = bytes((PUBLISH,))

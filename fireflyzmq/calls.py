@@ -295,7 +295,7 @@ class Calls:
         elif len(call.item) > self.message_limit:
             self._fail_size(call, len(call.item))
         elif self._outgoing.full:
-            self._fail(call, Overloaded("too many bytes wait for the exchange", {"retry_after": 0.1}))
+            self._fail(call, self._outgoing.overloaded())
         else:
             target.parked.pop(int(call), None)
             if call.patience is not None:
@@ -334,7 +334,7 @@ class Calls:
             self._fail_size(call, len(call.item))
             return
         if self._outgoing.full:
-            self._fail(call, Overloaded("too many bytes wait for the exchange", {"retry_after": 0.1}))
+            self._fail(call, self._outgoing.overloaded())
             return
         caller = call.destination.caller
         channel = instance.channels.get(caller.number) or self._channels.open(caller, instance)

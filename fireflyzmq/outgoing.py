@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
+from fireflyzmq.errors import Overloaded
 from fireflyzmq.wire.commands import MAX_MESSAGE
 
 Frames = tuple[bytes, ...]
@@ -35,6 +36,10 @@ class Outgoing:
     def full(self) -> bool:
         """Whether so much waits that nothing new should be begun."""
         return self.queued > self.limit
+
+    def overloaded(self) -> Overloaded:
+        """The failure of what is not begun because of that."""
+        return Overloaded("too many bytes wait for the exchange", {"retry_after": 0.1})
 
     def post(self, lane: Lane, frames: Frames, cost: int) -> None:
         """Send a message, or let it wait for credit behind what its lane has waiting already."""

@@ -246,7 +246,7 @@ class Reports:
         if len(packed) > self.message_limit:
             raise MessageTooLarge(f"a report of {len(packed)} bytes is over the limit of {self.message_limit}")
         if self._outgoing.queued > self._outgoing.limit:
-            raise Overloaded("too many bytes wait for the exchange", {"retry_after": 0.1})
+            raise self._outgoing.overloaded()
         lives = life != 0 or subject in outbox.kept
         if lives:
             self._keep(outbox, subject, packed, life)

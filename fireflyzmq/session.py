@@ -301,14 +301,17 @@ class Session:
             self.channels.rename_local(service)
 
     def expel(self, service: LocalService, member: Binding, reason: str) -> None:
-        """Put a member out of the group that carries a service's name."""
-        for other in self.services.values():
-            if other.binding == member and service.name in other.wishes:
-                role = other.wishes[service.name][0]
-                self._put_out(other, service.name, reason)
-                self._release(other, service.name, role)
+        """Put a member out of the group that carries a service's name. With a connection that is the exchange's word,
+        about members of this process too: they may ask to come again at once.
+        """
         if self.state == CONNECTED:
             self._send((encode_control(EXPEL, service.number, member.address, reason),))
+            return
+        other = self._by_address.get(member.address)
+        if other is not None and service.name in other.wishes and not service.taken:
+            role = other.wishes[service.name][0]
+            self._put_out(other, service.name, reason)
+            self._release(other, service.name, role)
 
     def withdraw(self, service: LocalService, reason: str) -> None:
         """Take no more requests: nobody finds the service any more, and what comes yet is refused."""
