@@ -487,6 +487,8 @@ class Session:
         if code == "member":
             if group in service.wishes:
                 self._refuse_group(service, group, problem)
+            else:  # it was put out, or left, while it asked
+                self._send((encode_control(LEAVE, number, group),))
             return
         if group:
             service.wishes.pop(group, None)
