@@ -119,7 +119,7 @@ class Reporting(Facet):
         self._check_open()
         if not (lifeTime == FOR_EVER or 0 <= lifeTime <= MAX_TIMEOUT):
             raise ValueError(f"a report's life is 0, -1 (for ever) or a number of seconds, not {lifeTime!r}")
-        connection.run_in_loop(connection.session.reports.publish, self._local, subject, content, lifeTime)
+        connection.run_in_loop(connection.session.reports.publish, self._local, subject, content, float(lifeTime))
 
     def expireReports(self, pattern: str = ">", age: float = 0.0) -> int:
         """Keep no longer the reports that match a pattern and are older than `age` seconds; returns how many."""

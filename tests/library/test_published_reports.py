@@ -6,6 +6,8 @@ import asyncio
 import gc
 import logging
 from collections.abc import Callable
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -1225,6 +1227,22 @@ def test_subscriptions_of_nonsense_are_refused(place: Place, options: dict[str, 
 def test_a_life_of_nonsense_is_refused(place: Place, feed: Service, lifeTime: float) -> None:
     with pytest.raises(ValueError):
         feed.publishReport("s", 1, lifeTime)
+
+
+@pytest.mark.parametrize("lifeTime", ["5", None, [5], 5j])
+def test_a_life_that_is_no_number_is_refused(place: Place, feed: Service, lifeTime: Any) -> None:
+    with pytest.raises(TypeError):
+        feed.publishReport("s", 1, lifeTime)
+
+
+@pytest.mark.parametrize("lifeTime", [Decimal(5), Fraction(5, 2), True, Decimal(-1), -1])
+def test_a_life_is_a_number_of_any_type(place: Place, feed: Service, lifeTime: Any) -> None:
+    feed.publishReport("s", "kept", lifeTime)
+    feed.publishReport("gone", "kept", lifeTime)
+    feed.publishReport("gone", "not kept", lifeTime - lifeTime)
+    place.settle()
+
+    assert listen(place).contents() == ["kept"]
 
 
 @pytest.mark.parametrize("publisher", ["", "two words", 7, None])
