@@ -127,7 +127,9 @@ class Registrar:
         if former is not None and former.peer.id > peer.id:  # read late, of a connection that was lost meanwhile
             self._flow.control(peer, REJECTED, number, "illegal", "a newer connection has registered this address", "")
             return
+        vacated: list[str] = []
         if former is not None:
+            vacated = self._vacate(former)
             self._close(former, "moved")
         entry = Entry(peer, number, address, name, {})
         entry.unique = bool(options.get("unique"))
@@ -151,6 +153,8 @@ class Registrar:
             self._reject_membership(entry, group)
         self._announce(entry, self._directory.interested(entry))
         self._fanout.registered(entry)
+        for key in vacated:
+            self._admit(key)
 
     def _registration_problem(
         self, peer: Peer, number: int, secret: bytes, name: str, groups: dict[str, str]
@@ -306,6 +310,14 @@ class Registrar:
             self._claims.withdraw(key, entry)
             if held:
                 self._admit(key)
+
+    def _vacate(self, entry: Entry) -> list[str]:
+        """Take an entry's places away, and give them to nobody yet: the same address is to find them free."""
+        keys = [_claim_key(entry, group, role) for group, role in entry.groups.items() if role]
+        held = [key for key in keys if entry in self._claims.holders(key)]
+        for key in held:
+            self._claims.withdraw(key, entry)
+        return held
 
     def _admit(self, key: str) -> None:
         group, role, _ = key.split(" ")

@@ -171,6 +171,38 @@ def test_a_place_becomes_free_however_its_holder_goes(way: str) -> None:
     assert place.holders == ["two"] and ("JOINED", 1, "red", "child") in place["two"].take()
 
 
+def test_a_place_stays_with_an_address_that_moves() -> None:
+    place = Place("one", "two", "three")
+    for key in place.peers:
+        place.join(key)
+    again = place.core.peer(b"again")
+    again.say(REGISTER, 1, secret(f"{b'one'!r} 1"), "math", {"red": "child"}, {"sole": ["red"]})
+    assert names(again.take()) == ["REGISTERED", "JOINED"]
+    assert place.holders == ["again"] and "JOINED" not in names(place["two"].take())
+    again.say(LEAVE, 1, "red")
+    assert place.holders == ["two"] and names(place["two"].take()) == ["JOINED"]
+
+
+def test_a_place_that_an_address_shares_after_it_moved_is_had_by_those_that_waited() -> None:
+    place = Place("one", "two", "three")
+    place.join("one")
+    place.join("two", sole=False)
+    again = place.core.peer(b"again")
+    again.say(REGISTER, 1, secret(f"{b'one'!r} 1"), "math", {"red": "child"}, {})
+    assert place.holders == ["again", "two"] and names(place["two"].take()) == ["JOINED"]
+
+
+def test_an_address_that_moves_while_it_waits_waits_on() -> None:
+    place = Place("one", "two")
+    for key in place.peers:
+        place.join(key)
+    again = place.core.peer(b"again")
+    again.say(REGISTER, 1, secret(f"{b'two'!r} 1"), "math", {"red": "child"}, {"sole": ["red"], "standby": ["red"]})
+    assert rejections(again.take()[1:]) == [waits()] and place.holders == ["one"]
+    place.core.lose(b"one")
+    assert place.holders == ["again"]
+
+
 def test_places_are_given_in_the_order_of_asking() -> None:
     place = Place("one", "two", "three", "four")
     for key in place.peers:
