@@ -13,6 +13,7 @@ from fireflyzmq.wire.commands import BY_ADDRESS, BY_GROUP, BY_MEMBER, BY_NAME, B
 if TYPE_CHECKING:
     from .flow import Peer, Route
     from .reports import Publisher
+    from .streams import Stream
 
 Watch = tuple[int, str]
 """What is watched: BY_NAME, BY_GROUP, BY_ADDRESS, BY_REGISTRY or BY_MEMBER, and the key (the registry's is "")."""
@@ -24,8 +25,8 @@ class Entry:
     `listed` says whether its name and groups find it: a hidden or refused service is not listed, but its address finds
     it; `refused` says why it has not the name that it wanted. A `withdrawn` one is not found at all; who is in touch
     with it stays so. `waits` are groups, with the roles, whose places others have. `introduced` are the keys of the
-    peers that know it, `readers` those of them that read its reports; `notices` says whether it wants to hear of its
-    subscribers.
+    peers that know it, `readers` those of them that read its reports; `streams` are its own subscriptions by number;
+    `notices` says whether it wants to hear of its subscribers.
     """
 
     __slots__ = (
@@ -41,6 +42,7 @@ class Entry:
         "readers",
         "refused",
         "routes",
+        "streams",
         "unique",
         "user",
         "visible",
@@ -64,6 +66,7 @@ class Entry:
         self.notices = False
         self.publisher: Publisher | None = None
         self.readers: set[Peer] = set()
+        self.streams: dict[int, Stream] = {}
         self.routes: set[Route] = set()
         self.introduced: set[bytes] = set()
 

@@ -330,6 +330,7 @@ class Fanout:
             return
         stream = Stream(peer, number, subscriber, kind, key, pattern, policy, min(limit, self._limits.reports))
         peer.streams[number] = stream
+        subscriber.streams[number] = stream
         self._patterns.setdefault((kind, key), Patterns()).add(pattern, stream)
         self._forget_routes((kind, key))
         self._notify(stream, self._entries((kind, key)), subscribed=True)
@@ -345,6 +346,7 @@ class Fanout:
         """End a subscription."""
         peer, key = stream.peer, (stream.kind, stream.key)
         del peer.streams[stream.number]
+        del stream.subscriber.streams[stream.number]
         if stream.pending:
             peer.behind.remove(stream)
         stream.clear()
@@ -397,7 +399,7 @@ class Fanout:
 
     def closed(self, entry: Entry) -> None:
         """A service is gone: what was kept of it goes too, its subscriptions end. What waits is still delivered."""
-        for stream in [stream for stream in entry.peer.streams.values() if stream.subscriber is entry]:
+        for stream in list(entry.streams.values()):
             self._end(stream)
         for reader in entry.readers:
             reader.publishers.discard(entry)

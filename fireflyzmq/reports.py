@@ -218,6 +218,7 @@ class Reports:
         self._pack = new_pack()
         self._numbers = itertools.count(1)
         self._subscriptions: dict[int, Subscription] = {}
+        self._subscribers: dict[LocalService, dict[int, Subscription]] = {}
         self._patterns: dict[Key, Patterns[Subscription]] = {}
         self._outboxes: dict[LocalService, Outbox] = {}
         self._unsaid: list[Outbox] = []
@@ -418,6 +419,7 @@ class Reports:
         number = next(self._numbers)
         subscription = Subscription(number, service, kind, key, pattern, policy, limit, sink)
         self._subscriptions[number] = subscription
+        self._subscribers.setdefault(service, {})[number] = subscription
         self._patterns.setdefault((kind, key), Patterns()).add(pattern, subscription)
         self._forget_routes()
         if self.connected:
@@ -467,6 +469,10 @@ class Reports:
         subscription.open = False
         self._unfinished.drop(subscription)
         del self._subscriptions[subscription.number]
+        own = self._subscribers[subscription.service]
+        del own[subscription.number]
+        if not own:
+            del self._subscribers[subscription.service]
         patterns = self._patterns[key]
         patterns.remove(subscription.pattern, subscription)
         if not patterns:
@@ -601,7 +607,7 @@ class Reports:
 
     def close_service(self, service: LocalService) -> None:
         """A local service ends: what it published leaves, as far as there is credit; its subscriptions end."""
-        for subscription in [each for each in self._subscriptions.values() if each.service is service]:
+        for subscription in list(self._subscribers.get(service, {}).values()):
             self.unsubscribe(subscription)
             subscription.sink.ended(None)
         outbox = self._outboxes.pop(service, None)

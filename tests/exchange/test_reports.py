@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 import msgpack
 import pytest
@@ -274,6 +274,26 @@ def test_subscriptions_end_with_their_service() -> None:
     one.say(CLOSE, 1, "")
     prices.publish("a")
     assert [got.subscription for got in one.reports()] == [2] and list(one.state.streams) == [2]
+
+
+class Unscanned(dict[Any, Any]):
+    """A dictionary that is asked for single keys only."""
+
+    def values(self) -> NoReturn:
+        raise AssertionError("all were looked at")
+
+    __iter__ = items = keys = values  # type: ignore[assignment]
+
+
+def test_closing_a_service_looks_at_no_subscriptions_but_its_own() -> None:
+    prices = Prices()
+    (one,) = prices.subscribers
+    one.register(2, "second")
+    one.subscribe(1, "prices", service=1)
+    one.subscribe(2, "prices", service=2)
+    one.state.streams = streams = Unscanned(one.state.streams)
+    one.say(CLOSE, 2, "")
+    assert 1 in streams and 2 not in streams
 
 
 def test_a_subscription_of_a_service_that_is_not_there_is_ignored() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, NoReturn
+
 import pytest
 from world import Reader, World, WorldPeer, WorldService, pair, queued_of
 
@@ -258,6 +260,27 @@ def test_a_subscription_is_asked_for_behind_the_registration_of_its_service() ->
     peer.connect()
     world.settle()
     assert len(peer.at_exchange.streams) == 1 and world.core.refusals == 0
+
+
+class Unscanned(dict[Any, Any]):
+    """A dictionary that is asked for single keys only."""
+
+    def values(self) -> NoReturn:
+        raise AssertionError("all were looked at")
+
+    __iter__ = items = keys = values  # type: ignore[assignment]
+
+
+def test_closing_a_service_looks_at_no_subscriptions_but_its_own() -> None:
+    world, reading, _, service, reader = feed()
+    closing = reading.add_service("second")
+    readers = [closing.subscribe(BY_ADDRESS, service.address, pattern) for pattern in ("a", "b")]
+    reports = reading.session.reports
+    reports._subscriptions = Unscanned(reports._subscriptions)
+    closing.close()
+    world.settle()
+    assert [each.ends for each in (reader, *readers)] == [0, 1, 1]
+    assert len(reports._subscriptions) == len(reading.at_exchange.streams) == 1
 
 
 # Groups and places.
