@@ -24,6 +24,8 @@ BENCHMARKS: Final = {
     "reports": "reports:measure_reports",
     "groups": "groups:measure_groups",
     "churn": "churn:measure_churn",
+    "netport": "netport:measure_netport",
+    "clients": "netport_clients:measure_clients",
     "codec": "pure_codec:measure_codec",
     "routing": "pure_routing:measure_routing",
     "session": "pure_session:measure_session",
@@ -38,7 +40,7 @@ BENCHMARKS: Final = {
 }
 """Module and function of each, loaded when it runs: a changed core fails its own benchmark alone."""
 
-_ROUNDS: Final = ("rounds", "crowd_rounds", "report_rounds", "churn_rounds")
+_ROUNDS: Final = ("rounds", "crowd_rounds", "report_rounds", "churn_rounds", "net_rounds")
 
 _MARKER: Final = "<!-- results: written by `python -m benchmarks --readme` -->\n"
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import statistics
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from benchmarks.child import START_SECONDS
@@ -118,12 +118,16 @@ def summarise(samples: list[Sample]) -> Results:
     return figures
 
 
-def ratios_of(by_system: dict[str, list[Sample]]) -> Results:
-    """What fireflyzmq's figure is of each peer's, round by round: of the median latency, otherwise of the rate."""
+def ratios_of(by_system: dict[str, list[Sample]], value: Callable[[Sample], float] | None = None) -> Results:
+    """What fireflyzmq's figure is of each peer's, round by round: of the median latency, otherwise of the rate.
+
+    `value` says which figure of a sample's, where that is not what is to be compared.
+    """
+    value = value or _value
     ratios: Results = {}
     for system, samples in by_system.items():
         if not system.startswith(FIREFLY):
-            each = [_value(ours) / _value(theirs) for ours, theirs in zip(by_system[FIREFLY], samples, strict=True)]
+            each = [value(ours) / value(theirs) for ours, theirs in zip(by_system[FIREFLY], samples, strict=True)]
             ratios[system] = {"median": statistics.median(each), "least": min(each), "most": max(each)}
     return ratios
 

@@ -14,7 +14,7 @@ import zmq
 import fireflyzmq
 from benchmarks.systems import nats_server
 
-_DISTRIBUTIONS = ("pyzmq", "msgpack", "uvloop", "nats-py")
+_DISTRIBUTIONS = ("pyzmq", "msgpack", "uvloop", "nats-py", "Twisted")
 MISSING = "not installed"
 
 

@@ -36,6 +36,34 @@ WATCHER_PROCESSES: Final = 4
 
 
 @dataclasses.dataclass(frozen=True)
+class NetLoad:
+    """So many connections of game clients, with so many frames in flight on each."""
+
+    name: str
+    connections: int
+    in_flight: int
+
+
+NET_ECHO: Final = "net echo"
+NET_SERVICE: Final = "net - service - net"
+NET_BACK: Final = "net - gate - game - back"
+NET_PATHS: Final = (NET_ECHO, NET_SERVICE, NET_BACK)
+"""How far the frame of a game client goes before it is answered."""
+NET_LOADS: Final = (
+    NetLoad("1 connection", 1, 1),
+    NetLoad("50 connections", 50, 1),
+    NetLoad("50 connections, 8 in flight each", 50, 8),
+)
+NET_CLIENT_PROCESSES: Final = 2
+"""In which the many clients of one netport are."""
+
+
+def net_measurement(path: str, load: NetLoad) -> str:
+    """The name of what is measured on one path with one load."""
+    return f"{path}, {load.name}"
+
+
+@dataclasses.dataclass(frozen=True)
 class Plan:
     """How often and how long. `seconds` is for one measurement of one system in one round."""
 
@@ -59,6 +87,12 @@ class Plan:
     memory_peers: int = 1000
     idle_peers: tuple[int, ...] = (100, 1000, 5000)
     idle_seconds: float = 5.0
+    net_rounds: int = 9
+    net_seconds: float = 0.4
+    net_clients: int = 10_000
+    net_senders: int = 1000
+    net_steady_seconds: float = 5.0
+    net_pushes: int = 7
 
 
 QUICK: Final = Plan(
@@ -82,5 +116,11 @@ QUICK: Final = Plan(
     memory_peers=100,
     idle_peers=(100,),
     idle_seconds=2.0,
+    net_rounds=2,
+    net_seconds=0.15,
+    net_clients=500,
+    net_senders=50,
+    net_steady_seconds=1.0,
+    net_pushes=3,
 )
 FULL: Final = Plan()

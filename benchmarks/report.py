@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import statistics
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 from benchmarks.environment import MISSING
+from benchmarks.net_report import clients_tables, netport_tables
 from benchmarks.plan import AUDIENCES, IN_FLIGHT, ONE_AT_A_TIME
 from benchmarks.systems import BARE, NATS
-
-Results = dict[str, Any]
+from benchmarks.tables import Results, Table, cpu, ratios
 
 GOALS: Final = (
     ("100 in flight", NATS, "≥", 3.0),
@@ -28,32 +27,30 @@ GROUP_GOALS_MS: Final = {"500 members": 200.0}
 """Of the median time of one call to every member of a group."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Table:
-    """A titled table of texts; the first column is of names, the others of figures."""
-
-    title: str
-    header: list[str]
-    rows: list[list[str]]
-
-
 def tables(results: Results) -> Iterator[Table]:
     """All tables that there are results for."""
     if "calls" in results:
         yield _calls(results["calls"])
-        yield _ratios("Ratios, taken round by round", "calls/s", results["calls"])
-        yield _cpu("CPU time per call, µs", results["calls"])
+        calls = results["calls"]
+        yield ratios("Ratios, taken round by round", _kinds(calls, "calls/s"), calls["ratios"], GOALS)
+        yield cpu("CPU time per call, µs", calls["figures"])
     if "crowd" in results:
         yield _rates(results["crowd"])
-        yield _cpu("CPU time per call of the crowd, µs", results["crowd"])
+        yield cpu("CPU time per call of the crowd, µs", results["crowd"]["figures"])
     if "reports" in results:
-        yield _reports(results["reports"])
-        yield _ratios("Ratios of the delivered reports, taken round by round", "reports/s", results["reports"])
-        yield _cpu("CPU time per delivered report, µs", results["reports"])
+        reports = results["reports"]
+        yield _reports(reports)
+        title = "Ratios of the delivered reports, taken round by round"
+        yield ratios(title, _kinds(reports, "reports/s"), reports["ratios"], GOALS)
+        yield cpu("CPU time per delivered report, µs", reports["figures"])
     if "groups" in results:
         yield _groups(results["groups"])
     if "churn" in results:
         yield _churn(results["churn"])
+    if "netport" in results:
+        yield from netport_tables(results["netport"])
+    if "clients" in results:
+        yield from clients_tables(results["clients"])
     pure = {name: value for part in ("codec", "routing", "session") for name, value in results.get(part, {}).items()}
     if pure:
         yield Table("The pure cores, one process", ["", "per second", "µs each"], _pure_rows(pure))
@@ -84,29 +81,9 @@ def _calls(calls: Results) -> Table:
     return Table(f"Calls through a broker: medians of {calls['rounds']} rounds", header, rows)
 
 
-def _ratios(title: str, rate: str, calls: Results) -> Table:
-    goals = {(measurement, peer): (direction, goal) for measurement, peer, direction, goal in GOALS}
-    rows = []
-    for measurement, peers in calls["ratios"].items():
-        for peer, ratio in peers.items():
-            direction, goal = goals.get((measurement, peer), ("", 0.0))
-            met = ratio["median"] >= goal if direction == "≥" else ratio["median"] <= goal
-            verdict = ["", ""] if not direction else [f"{direction} {goal:g}", "yes" if met else "no"]
-            what = f"{measurement}: {'latency' if measurement == ONE_AT_A_TIME else rate}, of {peer}'s"
-            rows.append([what, f"{ratio['median']:.2f}", f"{ratio['least']:.2f} to {ratio['most']:.2f}", *verdict])
-    header = ["fireflyzmq's figure", "times, median", "over rounds", "goal", "met"]
-    return Table(title, header, rows)
-
-
-def _cpu(title: str, calls: Results) -> Table:
-    rows, parts = [], [""]
-    for measurement, figures in calls["figures"].items():
-        for name, figure in figures.items():
-            cpu = figure.get("cpu")
-            if cpu is not None:
-                parts, values = list(cpu), [*cpu.values(), sum(cpu.values())]
-                rows.append([f"{name}, {measurement}", *[f"{value:.2f}" for value in values]])
-    return Table(title, ["system and load", *parts, "together"], rows)
+def _kinds(calls: Results, rate: str) -> dict[str, str]:
+    """What is compared of each measurement: its latency, or its rate in a unit."""
+    return {name: "latency" if name == ONE_AT_A_TIME else rate for name in calls["ratios"]}
 
 
 def _rates(crowd: Results) -> Table:

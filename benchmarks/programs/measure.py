@@ -74,9 +74,9 @@ def crowd(calls: Sequence[Call]) -> Mode:
     return measure
 
 
-async def answer_questions(modes: dict[str, Mode]) -> None:
-    """Say that this process is ready, then measure what is asked for until standard input ends."""
-    say({"ready": sorted(modes)})
+async def answer_questions(modes: dict[str, Mode], ready: Sequence[str] | None = None) -> None:
+    """Say that this process is ready (with its modes, or what else), then do what is asked for until input ends."""
+    say({"ready": sorted(modes) if ready is None else list(ready)})
     while line := await asyncio.to_thread(sys.stdin.readline):
         question = json.loads(line)
         say(await modes[question["mode"]](question["size"], question["seconds"]))
