@@ -284,15 +284,15 @@ class Reports:
         lives = None if life is None else [life]
         for position, last, data in cut(packed):
             index = msgpack.packb([[sequence], [subject], [len(packed)], lives, [position, last]])
-            self._post(outbox, index, data)
+            self._post(outbox, index, data, more=not last)
 
     def _flush_outbox(self, outbox: Outbox) -> None:
         if outbox.contents:
             self._post(outbox, *outbox.take())
 
-    def _post(self, outbox: Outbox, index: bytes, contents: bytes) -> None:
+    def _post(self, outbox: Outbox, index: bytes, contents: bytes, more: bool = False) -> None:
         cost = len(index) + len(contents) + ENVELOPE_COST
-        self._outgoing.post(outbox, (publish_head(outbox.service.number), index, contents), cost)
+        self._outgoing.post(outbox, (publish_head(outbox.service.number), index, contents), cost, more)
 
     def flush(self) -> None:
         """What was published leaves."""

@@ -14,6 +14,8 @@ from fireflyzmq.wire.commands import (
     BY_NAME,
     DISCONNECT,
     DROP_NEWEST,
+    ENVELOPE_COST,
+    MAX_FRAME,
     PUBLISH,
 )
 
@@ -76,6 +78,60 @@ def test_no_message_of_reports_is_too_large_for_the_exchange(subject: str, paddi
     publish(service, 300 if padding < 1000 else 3, subject, padding, life)
     world.settle()
     assert len(reader.got) == service.published and world.core.refusals == 0
+
+
+def test_large_reports_of_several_services_at_once_leave_one_after_the_other() -> None:
+    world = World(Limits(window=2 * (MAX_FRAME + ENVELOPE_COST), message=1_000_000))
+    reading, publishing = world.peer(), world.peer()
+    services = [publishing.add_service(name) for name in ("one", "two", "three", "four")]
+    readers = [reading.caller.subscribe(BY_NAME, service.name) for service in services]
+    world.settle()
+    for padding in (900_000, 200_000, 0):
+        for service in services:
+            service.publish("a", padding)
+    publishing.run_turns()
+    link = publishing.link
+    assert link is not None and queued_of(publishing.session) > 3_000_000
+    most = 0
+    while link.to_exchange or link.to_peer:
+        world.deliver_to_exchange(link)
+        most = max(most, publishing.at_exchange.unfinished)
+        world.deliver_to_peer(link)
+    assert 500_000 < most < 1_000_000, "only one is unfinished at a time"
+    world.settle()
+    assert [[said.padding for said in reader.got] for reader in readers] == [[900_000, 200_000, 0]] * 4
+    assert queued_of(publishing.session) == 0 and world.complaints == []
+
+
+def test_what_is_small_overtakes_another_services_report_in_parts() -> None:
+    world = World(Limits(window=2 * (MAX_FRAME + ENVELOPE_COST)))
+    reading, publishing = world.peer(), world.peer()
+    large, small = (publishing.add_service(name) for name in ("large", "small"))
+    readers = [reading.caller.subscribe(BY_NAME, service.name) for service in (large, small)]
+    world.settle()
+    publish(large, 1, "a", 2_000_000)
+    publish(small, 1)
+    while not readers[0].got:
+        assert publishing.link is not None and reading.link is not None
+        for link in (publishing.link, reading.link):
+            world.deliver_to_exchange(link)
+            world.deliver_to_peer(link)
+        if publishing.at_exchange.unfinished:
+            seen = len(readers[1].got)
+    assert seen == 1
+
+
+def test_a_report_in_parts_that_never_ends_holds_up_no_other() -> None:
+    world = World(Limits(window=2 * (MAX_FRAME + ENVELOPE_COST)))
+    reading, publishing = world.peer(), world.peer()
+    first, second = (publishing.add_service(name) for name in ("first", "second"))
+    reader = reading.caller.subscribe(BY_NAME, "second")
+    world.settle()
+    publish(first, 1, "a", 2_000_000)
+    publish(second, 1, "a", 2_000_000)
+    publishing.session.outgoing.drop(publishing.session.reports._outboxes[first.local])
+    world.settle()
+    assert [said.padding for said in reader.got] == [2_000_000]
 
 
 def test_how_many_were_lost_is_told_with_a_report_in_parts_too() -> None:

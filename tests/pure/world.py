@@ -67,7 +67,7 @@ def queued_of(session: Session) -> int:
 
 def waiting_costs(session: Session) -> list[int]:
     """What each message costs that a session keeps for lack of credit."""
-    return [cost for lane in session.outgoing._blocked for _, cost in lane.waiting]
+    return [cost for lane in session.outgoing._blocked for _, cost, _ in lane.waiting]
 
 
 def kept_of(service: WorldService) -> dict[str, int]:
