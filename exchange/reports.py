@@ -12,6 +12,7 @@ from typing import Any
 import msgpack
 
 from fireflyzmq.deadlines import Deadlines
+from fireflyzmq.parts import UNFINISHED
 from fireflyzmq.subjects import Patterns, matches, pattern_problem, subject_problem
 from fireflyzmq.wire.commands import (
     BY_ADDRESS,
@@ -132,8 +133,8 @@ class Fanout:
         publisher.parts_size += len(message[1])
         publisher.parts_held += sum(map(len, message))
         entry.peer.unfinished += sum(map(len, message))
-        if entry.peer.unfinished > 2 * self._limits.message:
-            raise ProtocolError(f"unfinished reports of more than {2 * self._limits.message} bytes")
+        if entry.peer.unfinished > UNFINISHED:
+            raise ProtocolError(f"unfinished reports of more than {UNFINISHED} bytes")
         if publisher.parts_size > self._limits.message + MAX_FRAME:
             raise ProtocolError(f"a report of more than {self._limits.message} bytes")
         if not last:

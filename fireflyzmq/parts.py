@@ -12,7 +12,10 @@ MAX_BODY: Final = MAX_FRAME - 1024
 """Bytes of items in one body; the rest of a frame is for the array's header."""
 
 UNFINISHED: Final = 4 * MAX_MESSAGE
-"""Bytes of all items of which parts are missing still; one that goes beyond it is given up."""
+"""Bytes of all items of which parts are missing still; an item that goes beyond it is given up.
+
+So much an exchange takes of one peer's reports, whose session has one unfinished at a time.
+"""
 
 _STEP: Final = MAX_BODY - 64
 _SLACK: Final = 1024

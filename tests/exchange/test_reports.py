@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import exchange.reports
+from fireflyzmq.parts import UNFINISHED
 from fireflyzmq.subjects import matches
 from fireflyzmq.wire.commands import (
     ANNOUNCE,
@@ -859,13 +860,20 @@ def test_a_report_larger_than_a_message_may_be_is_refused_before_it_is_whole() -
     assert sent < 10 and "1000000 bytes" in refused(prices, b"publisher")
 
 
-def test_unfinished_reports_of_many_services_are_refused_when_they_are_too_much() -> None:
-    prices = Prices(message=1_000_000)
-    for number in range(10, 31):
+@pytest.mark.parametrize("message", [1_000_000, MAX_MESSAGE])
+def test_unfinished_reports_of_many_services_are_refused_when_they_are_too_much(message: int) -> None:
+    prices = Prices(message=message)
+    data = bytes(250_000)
+    taken = UNFINISHED // (4 * (len(data) + 100))
+    for number in range(10, 20 + taken):
         prices.publisher.register(number)
-    for number in range(10, 31):
-        if b"publisher" in prices.core.core.peers:
-            prices.publisher.publish_in_parts(number, "a", bytes(400_000), 4, stop=1)
+    for number in range(10, 20 + taken):
+        if number == 10 + taken:
+            assert 0 < UNFINISHED - prices.publisher.state.unfinished < 2_000_000
+        for part in range(4):
+            index = msgpack.packb([[1], ["a"], [999_999], None, [part, False]])
+            if b"publisher" in prices.core.core.peers:
+                prices.core.send(b"publisher", publish_head(number), index, data)
     assert "unfinished" in refused(prices, b"publisher")
 
 
