@@ -35,6 +35,12 @@ if TYPE_CHECKING:
         ServiceWithdrawn,
     )
     from fireflyzmq.exchange import EXCHANGE_CLIENT, EXCHANGE_SERVER, Exchange
+    from fireflyzmq.netport.firefly import FireflyCodec
+    from fireflyzmq.netport.limits import NetLimits
+    from fireflyzmq.netport.lines import LineCodec
+    from fireflyzmq.netport.port import NetPort, netserviceHandle
+    from fireflyzmq.netport.remote import Sessions
+    from fireflyzmq.netport.rpc import MessagePackCodec
     from fireflyzmq.nodes import Child, Root, remoteserviceHandle, rootserviceHandle
     from fireflyzmq.presence import SERVICE_AVAILABLE, SERVICE_WITHDRAWN
     from fireflyzmq.reports import Report
@@ -68,6 +74,12 @@ _HOMES = {
         "ServiceWithdrawn",
     ),
     "exchange": ("EXCHANGE_CLIENT", "EXCHANGE_SERVER", "Exchange"),
+    "netport.firefly": ("FireflyCodec",),
+    "netport.limits": ("NetLimits",),
+    "netport.lines": ("LineCodec",),
+    "netport.port": ("NetPort", "netserviceHandle"),
+    "netport.remote": ("Sessions",),
+    "netport.rpc": ("MessagePackCodec",),
     "nodes": ("Child", "Root", "remoteserviceHandle", "rootserviceHandle"),
     "presence": ("SERVICE_AVAILABLE", "SERVICE_WITHDRAWN"),
     "reports": ("Report",),
@@ -98,9 +110,14 @@ __all__ = [
     "Exchange",
     "ExchangeLost",
     "Failure",
+    "FireflyCodec",
     "InvalidArguments",
+    "LineCodec",
+    "MessagePackCodec",
     "MessageTooLarge",
     "MethodUnavailable",
+    "NetLimits",
+    "NetPort",
     "NotAuthorised",
     "Opaque",
     "Overloaded",
@@ -116,11 +133,13 @@ __all__ = [
     "Service",
     "ServiceUnavailable",
     "ServiceWithdrawn",
+    "Sessions",
     "__version__",
     "connect",
     "decoder",
     "detached",
     "encoder",
+    "netserviceHandle",
     "remoteserviceHandle",
     "rootserviceHandle",
     "serviceEndPoint",

@@ -1,0 +1,3 @@
+"""The netport: a gateway through which programs that know nothing of ZeroMQ, such as game clients and devices, reach
+services over TCP or WebSocket, and are reached.
+"""

@@ -1,0 +1,476 @@
+"""NetPort: a service whose clients are connections of TCP or WebSocket.
+
+It composes the parts: listeners open sessions in `Clients`; what they send goes through a `CommandTable` to handlers
+in this process or forwarding rules; and other services reach the sessions through what is exported here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import functools
+import inspect
+import logging
+import ssl
+import weakref
+from collections.abc import Awaitable, Callable, Collection
+from typing import Any, Final, TypeVar
+
+from fireflyzmq.calls import Destination
+from fireflyzmq.endpoint import Endpoint
+from fireflyzmq.errors import MethodUnavailable
+from fireflyzmq.mirror import Target
+from fireflyzmq.netport.attachments import Attachment, Attachments, go_on
+from fireflyzmq.netport.clients import Clients
+from fireflyzmq.netport.codec import NETPORT, Codec, Command
+from fireflyzmq.netport.commands import CommandTable, checked, command_from
+from fireflyzmq.netport.firefly import FireflyCodec
+from fireflyzmq.netport.forwarding import Forward, ToAttached, ToService
+from fireflyzmq.netport.handlers import Handler
+from fireflyzmq.netport.limits import NetLimits
+from fireflyzmq.netport.session import Session
+from fireflyzmq.netport.tcp import TcpListener, bind
+from fireflyzmq.service import Service
+from fireflyzmq.serving import MAX_REQUESTS
+from fireflyzmq.timers import run_logged
+from fireflyzmq.wire.binding import Binding
+from fireflyzmq.wire.commands import BY_ADDRESS
+from fireflyzmq.wire.names import check_name
+
+logger = logging.getLogger(__name__)
+
+NETPORTS: Final = "netports"
+"""The group that netports are in, unless they say else."""
+
+SESSION_CLOSED: Final = "session.closed"
+"""The subject of the report that says that a session has ended."""
+
+_TELL_SECONDS: Final = 30.0
+"""How long a service may be away that is to be told of a session's end."""
+
+_GOODBYE_SECONDS: Final = 5.0
+"""How long a netport that stops waits for its connections to be closed."""
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class NetPort(Service):
+    """A service through which clients reach others: `NetPort("net1", 11009)`. It binds at once.
+
+    `name` is one of its own, as sessions are called after it ("net1/42"). Port 0 picks a free one; `port` says which.
+    `codec` is what clients speak, Firefly's frames unless it says else; with `ssl` they speak it over TLS. With
+    `websocket`, a port (0: a free one, see `websocketPort`), WebSockets at `websocketPath` are clients too; only pages
+    of `origins` may connect when these are given. With `ordered` a session's requests are served one after the other,
+    with `onePerUser` a user has one session among all netports of the `group`. `goodbye`, a command and a body, is
+    pushed to all when the netport stops. Further arguments are those of `Service`. OSError when a port is taken.
+
+    Override, or assign, `doConnectionMade`, `doConnectionLost` and `doBindingLost`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        port: int = 0,
+        host: str = "127.0.0.1",
+        *,
+        codec: Codec | None = None,
+        limits: NetLimits | None = None,
+        ssl: ssl.SSLContext | None = None,
+        websocket: int | None = None,
+        websocketPath: str = "/",
+        origins: Collection[str] | None = None,
+        group: str = NETPORTS,
+        ordered: bool = False,
+        onePerUser: bool = False,
+        goodbye: tuple[Command, Any] | None = None,
+        **options: Any,
+    ) -> None:
+        check_name(name, "netport's name")
+        check_name(group, "group name")
+        super().__init__(name, **{"unique": True, **options})
+        self._group = group
+        self._goodbye = goodbye
+        self._commands: CommandTable[Handler | Forward] = CommandTable()
+        self._handlers: list[Handler] = []
+        self._draining: asyncio.Task[None] | None = None
+        connection = self._connection
+        self._clients = clients = Clients(
+            name, connection, codec or FireflyCodec(), limits or NetLimits(), ordered, onePerUser
+        )
+        self._attachments = Attachments(connection, self._attachment_lost)
+        clients.serve = self._serve
+        clients.opened = self._opened
+        clients.closed = self._closed
+        clients.attach = self._attachments.attach
+        clients.displaced = self._displaced
+        clients.start_call = connection.session.calls.start
+        self._listeners: list[Any] = []
+        try:
+            self._listeners.append(tcp := TcpListener(clients, bind(host, port), ssl))
+            self.port = tcp.port
+            self.websocketPort: int | None = None
+            if websocket is not None:
+                from fireflyzmq.netport.websocket import WebSocketListener
+
+                listener = WebSocketListener(clients, bind(host, websocket), ssl, websocketPath, origins)
+                self._listeners.append(listener)
+                self.websocketPort = listener.port
+        except BaseException:
+            self.close()
+            raise
+        self.joinGroup(group)
+        self._export()
+        for command, function in _handled:
+            self.exportCommand(function, command)
+        _netports.add(self)
+        connection.call_from_anywhere(self._start)
+
+    def _start(self) -> None:
+        for listener in self._listeners:
+            if not self._clients.stopping:
+                run_logged(listener.start, f"a listener of {self!r}", self._connection.loop)
+
+    # What serves the clients' commands.
+
+    def exportCommand(
+        self,
+        function: Any = None,
+        command: Command | None = None,
+        *,
+        threads: int = 0,
+        limit: int = MAX_REQUESTS,
+        decoded: bool | None = None,
+    ) -> Any:
+        """Let a function serve a command: `function(session, body)`. Returns the function.
+
+        Without a command it is the number that the function's name ends in, 101 of `login_101`. What it returns is
+        sent back under the same command: bytes or a text, an empty one too; None is no answer. With `decoded` (what
+        the codec says, otherwise) it gets and returns values. A `def` runs in the loop, with `threads=N` in a pool of
+        N threads, an `async def` concurrently. Of more than `limit` requests at work further ones fail as Overloaded.
+        What it raises is told to the client as a failure, and the client stays. Usable as a decorator:
+        `@net.exportCommand`, `@net.exportCommand(101)`. ValueError for what cannot be a command, or a handler.
+        """
+        if not callable(function):
+            given = command if function is None else function
+            return functools.partial(self.exportCommand, command=given, threads=threads, limit=limit, decoded=decoded)
+        self._check_open()
+        number = command_from(getattr(function, "__name__", "")) if command is None else checked(command)
+        clients = self._clients
+        values = clients.codec.decoded if decoded is None else decoded
+        handler = Handler(function, clients, self._connection, threads, limit, values)
+        self._handlers.append(handler)
+        self._commands.add(number, handler)
+        return function
+
+    def forward(
+        self,
+        commands: Command | range | None,
+        service: str | Binding | Service | None = None,
+        method: str | None = None,
+        *,
+        group: str | None = None,
+        bound: str | None = None,
+        timeout: float = 30.0,
+        wait: float = 0.0,
+        balance: str = "least-pending",
+        sticky: bool = False,
+        oneway: bool = False,
+        decoded: bool | None = None,
+    ) -> None:
+        """Let a service serve a command, a range of commands, or (None) all that nothing else is for.
+
+        The service is one of a name, a member of a `group`, or the one that the session is attached to under the key
+        `bound` (see `Session.attach`). With `sticky` a session's frames go to the same instance while it is there.
+
+        The method is called as `method(session, body)` with the session's id; one that serves several commands as
+        `method(command, session, body)`. Without a method a number calls the one whose name ends in it, as
+        `callRemote(101, session, body)` does, and a word the method of that name. What it returns is the answer, as
+        for `exportCommand`; `oneway` calls have none. `timeout`, `wait` and `balance` are those of `serviceEndPoint`.
+        """
+        self._check_open()
+        if (service, group, bound).count(None) != 2:
+            raise ValueError("give one of a service, group= and bound=")
+        if method is None and isinstance(commands, str):
+            method = commands
+        several = commands is None or isinstance(commands, range)
+        values = self._clients.codec.decoded if decoded is None else decoded
+        make = functools.partial(self._destination, timeout, wait, balance, oneway)
+        shape = self._clients, method, several, values
+        rule: Forward
+        if bound is not None:
+            check_name(bound, "key")
+            self._endpoint(self, None, timeout, wait, balance, oneway)  # tells of what makes no sense now
+            rule = ToAttached(*shape, bound, self._connection.watch, make)
+        else:
+            endpoint = self._endpoint(service, group, timeout, wait, balance, oneway)
+            rule = ToService(*shape, endpoint, make, sticky)
+        self._connection.run_in_loop(self._commands.add, commands, rule)
+
+    def _endpoint(
+        self,
+        service: str | Binding | Service | None,
+        group: str | None,
+        timeout: float,
+        wait: float,
+        balance: str,
+        oneway: bool,
+    ) -> Endpoint:
+        if group is not None:
+            return self.groupEndPoint(group, timeout, wait, balance, None, oneway)
+        assert service is not None
+        return self.serviceEndPoint(service, timeout, wait, balance, None, oneway)
+
+    def _destination(
+        self, timeout: float, wait: float, balance: str, oneway: bool, target: Target, key: str | None
+    ) -> Destination:
+        return Destination(self._local, target, timeout, wait, balance, key, oneway)
+
+    def _serve(self, session: Session, command: Command, body: bytes, request: int | None) -> None:
+        entry = self._commands.find(command)
+        if entry is None:
+            self._clients.complain("%r asks for the unknown command %r", session, command)
+            session.fail(command, request, MethodUnavailable(f"there is no command {command!r}", origin=NETPORT))
+        else:
+            entry.serve(session, command, body, request)
+
+    # Hooks.
+
+    def doConnectionMade(self, session: Session) -> Any:
+        """Override to hear of a client that has come, before anything it sends; it may be pushed to at once.
+
+        With an `async def` its frames wait until that has ended. When the hook raises, the session is closed.
+        """
+
+    def doConnectionLost(self, session: Session, reason: str) -> Any:
+        """Override to hear, once, that a session has ended: "goodbye", "lost", "protocol", "silent", "idle", "slow",
+        "replaced", "stopped", "closed", or the reason that was given when it was closed.
+        """
+
+    def doBindingLost(self, session: Session, key: str, binding: Binding, reason: str) -> Any:
+        """Override to name another service (its binding) for a session whose attached one is gone; may be an
+        `async def`. What the session forwards there meanwhile waits. With None such frames fail from then on.
+        """
+
+    def _opened(self, session: Session) -> None:
+        try:
+            result = self.doConnectionMade(session)
+        except Exception:
+            logger.exception("doConnectionMade of %r raised for %r", self, session)
+            session.end("refused")
+            return
+        if inspect.isawaitable(result):
+            session.hold()
+            self._run(self._admit(session, result))
+
+    async def _admit(self, session: Session, result: Awaitable[Any]) -> None:
+        try:
+            await result
+        except Exception:
+            logger.exception("doConnectionMade of %r raised for %r", self, session)
+            session.end("refused")
+        session.release()
+
+    def _closed(self, session: Session) -> None:
+        """A session has ended: tell the hook, and the services that want to know."""
+        watchers = {**session.watchers, **dict.fromkeys(self._attachments.attached_to(session))}
+        self._attachments.drop(session)
+        if watchers and not self._local.closed:
+            content = {"session": session.id, "user": session.user, "reason": session.reason}
+            for binding in watchers:
+                self._tell(binding, SESSION_CLOSED, content)
+        run_logged(
+            lambda: self.doConnectionLost(session, session.reason),
+            f"doConnectionLost of {self!r}",
+            self._connection.loop,
+        )
+
+    def _tell(self, binding: Binding, subject: str, content: Any) -> None:
+        """Send a report to one service, as `sendReport` does; should there be no connection now, when there is one."""
+        target = self._connection.watch(BY_ADDRESS, binding.address)
+        destination = Destination(self._local, target, wait=_TELL_SECONDS, oneway=True)
+        self._connection.call(destination, "system.report", (subject, content), {})
+
+    def _attachment_lost(self, session: Session, key: str, binding: Binding, reason: str) -> None:
+        attachment = session.attachments[key]
+        try:
+            result = self.doBindingLost(session, key, binding, reason)
+        except Exception:
+            logger.exception("doBindingLost of %r raised for %r", self, session)
+            result = None
+        if inspect.isawaitable(result):
+            self._run(self._attach_again(session, key, attachment, result))
+        else:
+            self._settle_attachment(session, key, attachment, result)
+
+    async def _attach_again(self, session: Session, key: str, attachment: Attachment, result: Awaitable[Any]) -> None:
+        binding = None
+        try:
+            async with asyncio.timeout(self._clients.limits.request_seconds):
+                binding = await result
+        except Exception:
+            logger.exception("doBindingLost of %r raised for %r", self, session)
+        self._settle_attachment(session, key, attachment, binding)
+
+    def _settle_attachment(self, session: Session, key: str, attachment: Attachment, binding: Any) -> None:
+        if session.attachments.get(key) is not attachment:  # attached anew meanwhile, or ended
+            return
+        if isinstance(binding, Binding):
+            self._attachments.attach(session, key, binding)
+        else:
+            if binding is not None:
+                logger.error("doBindingLost of %r gave %r, not a binding", self, binding)
+            go_on(attachment)
+
+    def _run(self, coroutine: Any) -> None:
+        task = self._connection.loop.create_task(coroutine, context=contextvars.Context())
+        _tasks.add(task)
+        task.add_done_callback(_tasks.discard)
+
+    # The sessions.
+
+    def session(self, id: str) -> Session | None:
+        """The session of an id, None when there is none."""
+        return self._clients.by_id.get(id)
+
+    def sessions(self) -> list[Session]:
+        """All sessions."""
+        return list(self._clients.by_id.values())
+
+    def sessionsOf(self, user: str) -> list[Session]:
+        """A user's sessions here."""
+        return self._clients.of_user(user)
+
+    def push(
+        self,
+        command: Command,
+        body: Any,
+        sessions: Any = (),
+        *,
+        user: str | None = None,
+        channel: str | None = None,
+        everyone: bool = False,
+    ) -> int:
+        """Send a frame that nobody asked for, encoded once; returns to how many sessions.
+
+        To one session or several, by id, and to those of a `user`, in a `channel`, or to `everyone`. Those that are
+        not there (any more) are left out. Other services call it by the same name.
+        """
+        return self._connection.run_in_loop(self._clients.push, command, body, sessions, user, channel, everyone)
+
+    def stats(self) -> dict[str, Any]:
+        """What the netport has done, and how many of what it has."""
+        return self._connection.run_in_loop(self._clients.statistics)
+
+    def _export(self) -> None:
+        """What other services call."""
+        self.exportMethod(self.push)
+        self.exportMethod(self.stats)
+        self.exportMethod(self._remote_sessions, "sessions")
+        self.exportMethod(self._remote_close, "close")
+        self.exportMethod(self._remote_bind, "bind")
+        self.exportMethod(self._remote_join, "join")
+        self.exportMethod(self._remote_leave, "leave")
+        self.exportMethod(self._remote_attach, "attach")
+        self.exportMethod(self._remote_watch, "watch")
+        self.exportMethod(self._remote_displace, "displace")
+
+    def _remote_sessions(self, user: str | None = None, channel: str | None = None) -> list[dict[str, Any]]:
+        """The sessions, or those of a user, or in a channel."""
+        return [
+            session.describe()
+            for session in (self.sessions() if user is None else self.sessionsOf(user))
+            if channel is None or channel in session.channels
+        ]
+
+    def _remote_close(self, session: str, reason: str = "closed") -> bool:
+        """End a session; False when it is not there."""
+        found = self.session(session)
+        return found is not None and found.end(str(reason)[:_LONGEST_REASON])
+
+    def _remote_bind(self, session: str, user: str) -> bool:
+        """Say whose session it is; False when it is not there."""
+        found = self.session(session)
+        return found is not None and found.bind(user)
+
+    def _remote_join(self, session: str, channel: str) -> bool:
+        """Let a session get what is pushed to a channel; False when it is not there."""
+        found = self.session(session)
+        return found is not None and found.join(channel)
+
+    def _remote_leave(self, session: str, channel: str) -> bool:
+        """Let a session get no more of a channel; False when it is not in it."""
+        found = self.session(session)
+        return found is not None and found.leave(channel)
+
+    def _remote_attach(self, session: str, key: str, binding: Binding | None = None) -> bool:
+        """Let what a session forwards under a key go to one service, the caller itself if it names none."""
+        found = self.session(session)
+        return found is not None and found.attach(key, binding or self.currentRequest().sender)
+
+    def _remote_watch(self, session: str) -> bool:
+        """Tell the caller, by a report, when a session ends; False when it is not there (any more)."""
+        found = self.session(session)
+        if found is not None:
+            found.watchers[self.currentRequest().sender] = None
+        return found is not None
+
+    def _displaced(self, user: str, bound_at: float, id: str) -> None:
+        """A user has come here: the netports of the group close that user's earlier sessions."""
+        self.groupEndPoint(self._group, oneway=True).displace(user, bound_at, id)
+
+    def _remote_displace(self, user: str, bound_at: float, id: str) -> None:
+        """A user has come to a netport."""
+        self._clients.displace(user, bound_at, id)
+
+    # The end.
+
+    def drain(self) -> Awaitable[None]:
+        """Let nobody in any more, finish what is at work, say goodbye to the clients; then drain as any service."""
+        if self._draining is None:
+            loop = self._connection.loop
+            self._draining = loop.create_task(self._drain(), context=contextvars.Context())
+        return asyncio.shield(self._draining)
+
+    async def _drain(self) -> None:
+        clients = self._clients
+        for listener in self._listeners:
+            listener.stop()
+        clients.stop()
+        await clients.all_done()
+        if self._goodbye is not None:
+            clients.push(*self._goodbye, everyone=True)
+        clients.close()
+        await clients.all_gone(_GOODBYE_SECONDS)
+        await super().drain()
+
+    def _ended(self) -> None:
+        _netports.discard(self)
+        self._clients.close()
+        for handler in self._handlers:
+            handler.close()
+        for listener in self._listeners:
+            listener.stop()
+            if not self._connection.loop.is_closed():
+                run_logged(listener.close, f"a listener of {self!r}", self._connection.loop)
+        super()._ended()
+
+
+_LONGEST_REASON: Final = 200
+_tasks: set[asyncio.Task[Any]] = set()
+_handled: list[tuple[Command, Callable[..., Any]]] = []
+_netports: weakref.WeakSet[NetPort] = weakref.WeakSet()
+
+
+def netserviceHandle(function: Any = None, command: Command | None = None) -> Any:
+    """Let a function serve a command of this process's netports: `@netserviceHandle`. Returns the function.
+
+    It works before the `NetPort` is made, and after. The command is the number that the function's name ends in, or
+    the one that is given: `@netserviceHandle(101)`.
+    """
+    if not callable(function):
+        return functools.partial(netserviceHandle, command=command if function is None else function)
+    number = command_from(getattr(function, "__name__", "")) if command is None else checked(command)
+    _handled.append((number, function))
+    for netport in list(_netports):
+        netport.exportCommand(function, number)
+    return function

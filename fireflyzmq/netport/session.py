@@ -1,0 +1,366 @@
+"""Session: one client of a netport, from its coming to its going.
+
+It turns what the client sends into requests, as many at once as it may have, and what it is to get into writes. It
+knows neither sockets nor the loop: its transport is either, and `Clients` gives it time and turns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from fireflyzmq.errors import Failure, ResponseEncoding
+from fireflyzmq.netport.codec import NETPORT, Command, as_bytes
+from fireflyzmq.netport.limits import Meter
+
+if TYPE_CHECKING:
+    from fireflyzmq.netport.attachments import Attachment
+    from fireflyzmq.netport.clients import Clients
+    from fireflyzmq.wire.binding import Binding
+
+_FRAMES_A_TURN: Final = 256
+"""Frames of one client that are taken in one turn of the loop, so that the others have theirs."""
+
+_HELD, _FULL, _BLOCKED, _THROTTLED, _NEXT_TURN, _STOPPING = 1, 2, 4, 8, 16, 32
+"""Why no more frames are taken: its connect hook runs, it has as many requests at work as it may, it does not read
+what it gets, it has sent too much, it has had its turn, or the netport stops.
+"""
+
+
+class Transport(Protocol):
+    """The way to a client."""
+
+    def write(self, data: bytes, /) -> object: ...
+    def waiting(self) -> int: ...
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
+    def close(self) -> None: ...
+    def abort(self) -> None: ...
+
+
+class Job(Protocol):
+    """A request at work that does not end at once."""
+
+    def cancel(self) -> object: ...
+
+
+class Session:
+    """One client. `id` is unique among all netports, `address` says where it comes from ("127.0.0.1:4711").
+
+    `user` is who it was bound to (""), `attributes` are for whatever its handlers want to remember, `channels` those
+    that it is in. While `ordered` is set its requests are served one after the other. Its methods may be called in any
+    thread; once it is `closed` they do nothing, and say False.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_clients",
+        "_decoder",
+        "_finishing",
+        "_meter",
+        "_out",
+        "_paused",
+        "_transport",
+        "_waits",
+        "_working",
+        "_write",
+        "address",
+        "attachments",
+        "attributes",
+        "bound_at",
+        "bytes_received",
+        "bytes_sent",
+        "channels",
+        "closed",
+        "destinations",
+        "frames_received",
+        "frames_sent",
+        "heard_at",
+        "id",
+        "jobs",
+        "opened_at",
+        "ordered",
+        "reason",
+        "user",
+        "watchers",
+    )
+
+    def __init__(self, clients: Clients, id: str, address: str, transport: Transport) -> None:
+        self.id = id
+        self.address = address
+        self.user = ""
+        self.bound_at = 0.0
+        self.attributes: dict[str, Any] = {}
+        self.channels: dict[str, None] = {}
+        self.ordered = clients.ordered
+        self.closed = False
+        self.reason = ""
+        self.opened_at = self.heard_at = clients.clock()
+        self.frames_received = self.bytes_received = self.frames_sent = self.bytes_sent = 0
+        self.jobs: set[Job] = set()
+        self.attachments: dict[str, Attachment] = {}
+        self.destinations: dict[Any, Any] = {}
+        self.watchers: dict[Binding, None] = {}
+        self._clients = clients
+        self._transport = transport
+        self._write = transport.write
+        self._decoder = clients.codec.decoder(clients.limits.frame_bytes)
+        self._meter = Meter(clients.limits, self.opened_at)
+        self._out: list[bytes] = []
+        self._waits = 0
+        self._working = self._paused = self._finishing = False
+
+    def __repr__(self) -> str:
+        user = f" {self.user!r}" if self.user else ""
+        return f"<Session {self.id}{user} {self.address}{f' closed: {self.reason}' if self.closed else ''}>"
+
+    # What handlers and hooks do with it.
+
+    def push(self, command: Command, body: Any) -> bool:
+        """Send a frame that was not asked for; ValueError or TypeError for what does not go into one."""
+        return self._clients.in_loop(self._clients.push, command, body, (self,)) > 0
+
+    def close(self, reason: str = "closed") -> bool:
+        """End the session, once what it is to get has been written."""
+        return self._clients.in_loop(self.end, reason)
+
+    def bind(self, user: str) -> bool:
+        """Say whose session this is; with one session per user, that user's other ones are closed ("replaced")."""
+        return self._clients.in_loop(self._clients.bind, self, user)
+
+    def join(self, channel: str) -> bool:
+        """Let it get what is pushed to a channel."""
+        return self._clients.in_loop(self._clients.join, self, channel)
+
+    def leave(self, channel: str) -> bool:
+        """Let it get no more of a channel; False when it was not in it."""
+        return self._clients.in_loop(self._clients.leave, self, channel)
+
+    def attach(self, key: str, binding: Binding) -> bool:
+        """Let frames that are forwarded to `bound=key` go to one service from now on."""
+        return self._clients.in_loop(self._clients.attach, self, key, binding)
+
+    def describe(self) -> dict[str, Any]:
+        """What others see of it; times in seconds."""
+        now = self._clients.clock()
+        return {
+            "id": self.id,
+            "address": self.address,
+            "user": self.user,
+            "channels": list(self.channels),
+            "bindings": {key: attachment.binding for key, attachment in self.attachments.items()},
+            "age": now - self.opened_at,
+            "idle": now - self.heard_at,
+            "requests": len(self.jobs),
+            "frames_received": self.frames_received,
+            "bytes_received": self.bytes_received,
+            "frames_sent": self.frames_sent,
+            "bytes_sent": self.bytes_sent,
+        }
+
+    # What comes in.
+
+    def received(self, data: bytes) -> None:
+        """Take what the client has sent; when it has to wait, read no more until it goes on."""
+        if self.closed:
+            return
+        self.heard_at = self._clients.clock()
+        self.bytes_received += len(data)
+        self._decoder.feed(data)
+        if self._waits:
+            if not self._paused:
+                self._paused = True
+                self._transport.pause()
+        else:
+            self._take(len(data))
+
+    def _take(self, size: int = 0) -> None:
+        """Take frames and serve them, until there are no more or something else has to come first."""
+        if self._working:  # further up, which goes on
+            return
+        clients = self._clients
+        serve, left, all_taken = clients.serve, _FRAMES_A_TURN, False
+        self._working = True
+        try:
+            while not (self._waits or self.closed or all_taken):
+                room = min((1 if self.ordered else clients.limits.requests) - len(self.jobs), left)
+                if room <= 0:
+                    self._have_wait(left)
+                    break
+                frames = self._decoder.take(room)
+                left -= len(frames)
+                all_taken = len(frames) < room
+                self.frames_received += len(frames)
+                for command, body, request in frames:
+                    serve(self, command, body, request)
+        finally:
+            self._working = False
+            if self._out:
+                self.flush()
+        if self.closed:
+            return
+        if all_taken:
+            if self._decoder.problem is not None:
+                clients.complain("%r is closed: %s", self, self._decoder.problem)
+                self.end("protocol")
+            elif self._finishing and not self.jobs:
+                self.end("goodbye")
+        pause = self._meter.spend(_FRAMES_A_TURN - left, size, self.heard_at)
+        if pause > 0:
+            self._waits |= _THROTTLED
+            clients.call_later(pause, self._go_on, _THROTTLED)
+
+    def _have_wait(self, left: int) -> None:
+        if left > 0:
+            self._waits |= _FULL
+        else:
+            self._waits |= _NEXT_TURN
+            self._clients.call_later(0, self._go_on, _NEXT_TURN)
+
+    def _go_on(self, reason: int) -> None:
+        """One reason to wait is over."""
+        self._waits &= ~reason
+        if not self._waits and not self.closed:
+            if self._paused:
+                self._paused = False
+                self._transport.resume()
+            self._take()
+
+    def hold(self) -> None:
+        """Take no frames until `release`."""
+        self._waits |= _HELD
+
+    def release(self) -> None:
+        """Take frames from now on."""
+        self._go_on(_HELD)
+
+    def stop(self) -> None:
+        """Take no more frames."""
+        self._waits |= _STOPPING
+
+    def input_ended(self) -> bool:
+        """The client sends no more. False when there is nothing that it still waits for: then all is over."""
+        self._finishing = True
+        if not (self._waits or self._working):
+            self._take()
+        return not self.closed
+
+    # Requests at work.
+
+    def begin(self, job: Job) -> None:
+        """A request does not end at once."""
+        self.jobs.add(job)
+
+    def done(self, job: Job) -> None:
+        """A request has ended."""
+        self.jobs.discard(job)
+        if self._waits & _FULL:
+            self._go_on(_FULL)
+        elif self._finishing and not self.jobs and not self._waits:
+            self._take()
+        if self._waits & _STOPPING and not self.jobs:
+            self._clients.stopped(self)
+
+    def reply(self, command: Command, request: int | None, value: Any, decoded: bool) -> None:
+        """Answer a request. None is no answer, where requests have no numbers."""
+        clients = self._clients
+        codec = clients.codec
+        if request is None and (value is None or codec.numbered):
+            return
+        try:
+            body = codec.dump(value) if decoded or value is None else as_bytes(value)
+            frame = codec.encode(command, body, request)
+        except Exception as error:  # whatever a user's values, or codec, raise
+            clients.complain("command %r of %r: the answer does not go into a frame: %s", command, self, error)
+            self.fail(command, request, ResponseEncoding("the answer does not go into a frame", origin=NETPORT))
+            return
+        self.send(frame)
+
+    def fail(self, command: Command, request: int | None, failure: Failure) -> None:
+        """Tell the client that its request has failed, if there is a way to."""
+        self._clients.failures += 1
+        frame = self._clients.codec.encode_error(command, request, failure)
+        if frame is not None:
+            self.send(frame)
+
+    # What goes out.
+
+    def send(self, frame: bytes) -> None:
+        """Write a frame, together with whatever else this turn has for the client."""
+        if self.closed:
+            return
+        self.frames_sent += 1
+        self._out.append(frame)
+        if len(self._out) == 1 and not self._working:
+            self._clients.flush_later(self)
+
+    def flush(self) -> None:
+        """Write what there is."""
+        out = self._out
+        if not out or self.closed:
+            return
+        data = out[0] if len(out) == 1 else b"".join(out)
+        out.clear()
+        self.bytes_sent += len(data)
+        self._write(data)
+        if self._waits & _BLOCKED:
+            self._check_waiting()
+
+    def blocked(self) -> None:
+        """The client does not read as fast as it gets."""
+        self._waits |= _BLOCKED
+        self._check_waiting()
+
+    def unblocked(self) -> None:
+        """The client has read."""
+        self._go_on(_BLOCKED)
+
+    def _check_waiting(self) -> None:
+        if self._transport.waiting() > self._clients.limits.write_bytes:
+            self._clients.complain("%r is cut: it does not read", self)
+            self.end("slow", cut=True)
+
+    # The end.
+
+    def overdue(self, now: float) -> float:
+        """When to look again; now or before: it has ended, as it was silent, idle, or does not read."""
+        limits = self._clients.limits
+        if not self.frames_received and limits.first_frame_seconds:
+            due, reason = self.opened_at + limits.first_frame_seconds, "silent"
+        elif limits.idle_seconds:
+            due, reason = self.heard_at + limits.idle_seconds, "idle"
+            if self.jobs and due <= now:
+                return now + limits.idle_seconds
+        else:
+            return float("inf")
+        if due <= now:
+            self.end("slow" if self._waits & _BLOCKED else reason, cut=bool(self._waits & _BLOCKED))
+        return due
+
+    def end(self, reason: str, cut: bool = False) -> bool:
+        """End the session; with `cut`, without waiting for what was to be written. False when it had ended."""
+        if not cut:
+            self.flush()
+        if self.closed:  # perhaps by what it was to get
+            return False
+        self._end(reason)
+        (self._transport.abort if cut else self._transport.close)()
+        return True
+
+    def lost(self, reason: str) -> None:
+        """The transport is gone."""
+        if not self.closed:
+            self._end(reason)
+
+    def _end(self, reason: str) -> None:
+        self.closed = True
+        self.reason = reason
+        self._out.clear()
+        jobs, self.jobs = self.jobs, set()
+        self._clients.ended(self)
+        for job in jobs:
+            job.cancel()
+
+
+Recipients = Session | str | Iterable[Session | str]
+"""One session or several, by themselves or by their ids."""

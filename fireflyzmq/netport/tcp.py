@@ -1,0 +1,151 @@
+"""The TCP listener of a netport: a protocol of asyncio's for each connection, which is its session's transport."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, cast
+
+if TYPE_CHECKING:
+    from fireflyzmq.netport.clients import Clients
+    from fireflyzmq.netport.session import Session
+
+BACKLOG: Final = 4096
+"""Connections that may wait to be accepted."""
+
+_LINGER_SECONDS: Final = 5.0
+"""How long what is still to be written may take when a session has ended."""
+
+_BUFFERED: Final = 64 * 1024
+"""Bytes that wait to be written, from which on a client counts as one that does not read."""
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 picks a free one. OSError when that cannot be."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    listener.setblocking(False)
+    return listener
+
+
+def address_of(peer: object) -> tuple[str, str]:
+    """The host of a peer's socket address, and all of it as a text."""
+    if not isinstance(peer, tuple):  # it has gone already
+        return "", ""
+    host, port = str(peer[0]), peer[1]
+    return host, f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+class TcpListener:
+    """Accepts connections at a socket that listens already."""
+
+    def __init__(self, clients: Clients, listener: socket.socket, context: ssl.SSLContext | None) -> None:
+        self._clients = clients
+        self._socket = listener
+        self._stopped = False
+        self._context = context
+        self._server: asyncio.Server | None = None
+        self.port: int = listener.getsockname()[1]
+
+    async def start(self) -> None:
+        """Accept from now on."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            lambda: TcpClient(self._clients, self._context is not None),
+            sock=self._socket,
+            ssl=self._context,
+            backlog=BACKLOG,
+        )
+        if self._stopped:
+            self._server.close()
+
+    def stop(self) -> None:
+        """Accept no more."""
+        self._stopped = True
+        if self._server is not None:
+            self._server.close()
+        else:
+            self._socket.close()
+
+    async def close(self) -> None:
+        """End what is left: nothing, as sessions close their connections."""
+        self.stop()
+
+
+class TcpClient(asyncio.Protocol):
+    """One connection."""
+
+    _session: Session | None = None
+    _transport: asyncio.Transport
+    write: Callable[[bytes], object]
+    """The transport's own."""
+
+    def __init__(self, clients: Clients, encrypted: bool) -> None:
+        self._clients = clients
+        self._encrypted = encrypted
+
+    # What asyncio calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin a session, unless there are too many."""
+        self._transport = transport = cast(asyncio.Transport, transport)
+        self.write = transport.write
+        self._host, address = address_of(transport.get_extra_info("peername"))
+        if self._clients.admit(self._host) is not None:
+            transport.abort()
+            return
+        transport.set_write_buffer_limits(high=min(_BUFFERED, self._clients.limits.write_bytes))
+        self._session = self._clients.open(address, self)
+
+    def data_received(self, data: bytes) -> None:
+        """Hand on what has come."""
+        if self._session is not None:
+            self._session.received(data)
+
+    def eof_received(self) -> bool:
+        """Stay open for what is still to be answered; TLS cannot."""
+        return self._session is not None and self._session.input_ended() and not self._encrypted
+
+    def pause_writing(self) -> None:
+        """The client does not read as fast as it gets."""
+        if self._session is not None:
+            self._session.blocked()
+
+    def resume_writing(self) -> None:
+        """It has read."""
+        if self._session is not None:
+            self._session.unblocked()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The connection is gone."""
+        if self._session is not None:
+            self._session.lost("goodbye" if error is None else "lost")
+            self._clients.discharge(self._host)
+
+    # What its session calls.
+
+    def waiting(self) -> int:
+        """Bytes that wait to be written."""
+        return self._transport.get_write_buffer_size()
+
+    def pause(self) -> None:
+        """Read no more."""
+        if not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read again."""
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def close(self) -> None:
+        """Close when all is written, or it has taken too long."""
+        if self._transport.get_write_buffer_size():
+            self._clients.call_later(_LINGER_SECONDS, self._transport.abort)
+        self._transport.close()
+
+    def abort(self) -> None:
+        """Close at once."""
+        self._transport.abort()

@@ -1,0 +1,200 @@
+"""The WebSocket listener of a netport (aiohttp): each WebSocket is a session's transport.
+
+The messages of a client are taken as one stream of bytes in the netport's own format, so a message may hold several
+frames, or a part of one. What is written leaves as one message: text for a client that has sent text, otherwise
+binary.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import contextlib
+import socket
+import ssl
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import WSMsgType, web
+
+from fireflyzmq.netport.tcp import address_of
+
+if TYPE_CHECKING:
+    from fireflyzmq.netport.clients import Clients
+    from fireflyzmq.netport.session import Session
+
+_PING_SECONDS: Final = 30.0
+_LINGER_SECONDS: Final = 5.0
+_BUFFERED: Final = 64 * 1024
+"""Bytes that wait to be sent, from which on a client counts as one that does not read."""
+
+_MESSAGE_ROOM: Final = 64
+"""Bytes that a message may have beside a frame's body."""
+
+
+class WebSocketListener:
+    """Accepts WebSockets at one path of a socket that listens already.
+
+    `origins` are the web sites whose pages may connect ("https://game.example"); None stands for all.
+    """
+
+    def __init__(
+        self,
+        clients: Clients,
+        listener: socket.socket,
+        context: ssl.SSLContext | None,
+        path: str,
+        origins: Collection[str] | None,
+    ) -> None:
+        self._clients = clients
+        self._socket: socket.socket | None = listener
+        self._context = context
+        self._origins = origins
+        self.port: int = listener.getsockname()[1]
+        application = web.Application()
+        application.router.add_get(path, self._serve)
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=_LINGER_SECONDS)
+        self._site: web.SockSite | None = None
+        self._stopping: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Accept from now on."""
+        await self._runner.setup()
+        if self._socket is not None:
+            self._site = web.SockSite(self._runner, self._socket, ssl_context=self._context)
+            await self._site.start()
+
+    def stop(self) -> None:
+        """Accept no more; the WebSockets that there are go on."""
+        listener, self._socket = self._socket, None
+        if self._site is not None:
+            site, self._site = self._site, None
+            self._stopping = asyncio.get_running_loop().create_task(site.stop())
+        elif listener is not None:
+            listener.close()
+
+    async def close(self) -> None:
+        """End what is left."""
+        self.stop()
+        await self._runner.cleanup()
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        origin = request.headers.get("Origin")
+        if self._origins is not None and origin is not None and origin not in self._origins:
+            raise web.HTTPForbidden(text="pages of this origin may not connect\n")
+        transport = request.transport
+        host, address = address_of(transport.get_extra_info("peername") if transport is not None else None)
+        if self._clients.admit(host) is not None:
+            raise web.HTTPServiceUnavailable(text="too many connections\n", headers={"Retry-After": "1"})
+        response = web.WebSocketResponse(
+            heartbeat=_PING_SECONDS,
+            compress=False,
+            max_msg_size=self._clients.limits.frame_bytes + _MESSAGE_ROOM,
+        )
+        try:
+            await response.prepare(request)
+            await _WebSocketClient(self._clients, response, transport, address).converse()
+        finally:
+            self._clients.discharge(host)
+        return response
+
+
+class _WebSocketClient:
+    """One WebSocket."""
+
+    def __init__(
+        self,
+        clients: Clients,
+        response: web.WebSocketResponse,
+        transport: asyncio.Transport | None,
+        address: str,
+    ) -> None:
+        self._clients = clients
+        self._response = response
+        self._transport = transport
+        self._unwritten: collections.deque[bytes] = collections.deque()
+        self._waiting = 0
+        self._writer: asyncio.Task[None] | None = None
+        self._may_read = asyncio.Event()
+        self._may_read.set()
+        self._text = False
+        self._blocked = False
+        self._closing = False
+        self._session: Session = clients.open(address, self)
+
+    async def converse(self) -> None:
+        """Hand on what comes until the WebSocket is closed, by whomever."""
+        reason = "lost"
+        try:
+            async for message in self._response:
+                if message.type is WSMsgType.BINARY:
+                    self._session.received(message.data)
+                elif message.type is WSMsgType.TEXT:
+                    self._text = True
+                    self._session.received(message.data.encode())
+                await self._may_read.wait()
+            reason = "goodbye" if self._response.close_code in (1000, 1001) else "lost"
+            if self._response.close_code == 1009:
+                self._clients.complain("%r is closed: a message is too large", self._session)
+                reason = "protocol"
+        finally:
+            self._session.lost(reason)
+            if self._writer is not None and not self._closing:
+                self._writer.cancel()
+
+    # What its session calls.
+
+    def write(self, data: bytes) -> None:
+        """Let a message wait its turn to be sent."""
+        self._unwritten.append(data)
+        self._waiting += len(data)
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.get_running_loop().create_task(self._send())
+        elif self._waiting > _BUFFERED and not self._blocked:
+            self._blocked = True
+            self._session.blocked()
+
+    async def _send(self) -> None:
+        with contextlib.suppress(ConnectionError):
+            while self._unwritten:
+                data = self._unwritten.popleft()
+                await self._send_message(data)
+                self._waiting -= len(data)
+                if self._blocked and not self._unwritten:
+                    self._blocked = False
+                    self._session.unblocked()
+            if self._closing:
+                await self._response.close()
+
+    async def _send_message(self, data: bytes) -> None:
+        if self._text:
+            with contextlib.suppress(UnicodeDecodeError):  # not everything is text that answers one
+                await self._response.send_str(data.decode())
+                return
+        await self._response.send_bytes(data)
+
+    def waiting(self) -> int:
+        """Bytes that wait to be sent."""
+        return self._waiting
+
+    def pause(self) -> None:
+        """Read no more."""
+        self._may_read.clear()
+
+    def resume(self) -> None:
+        """Read again."""
+        self._may_read.set()
+
+    def close(self) -> None:
+        """Close when all is sent, or it has taken too long."""
+        self._closing = True
+        self._may_read.set()
+        self._clients.call_later(_LINGER_SECONDS, self.abort)
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.get_running_loop().create_task(self._send())
+
+    def abort(self) -> None:
+        """Close at once."""
+        self._may_read.set()
+        if self._transport is not None:
+            self._transport.abort()
