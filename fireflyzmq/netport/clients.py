@@ -12,10 +12,12 @@ import itertools
 import logging
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from fireflyzmq.deadlines import Deadlines
-from fireflyzmq.netport.codec import Codec, Command
+from fireflyzmq.errors import MethodUnavailable
+from fireflyzmq.netport.codec import NETPORT, Codec, Command
+from fireflyzmq.netport.commands import CommandTable
 from fireflyzmq.netport.limits import NetLimits
 from fireflyzmq.netport.session import Recipients, Session, Transport
 from fireflyzmq.wire.names import check_name
@@ -40,13 +42,26 @@ does not use a number twice."""
 _MOST_CHANNELS: Final = 1_000
 
 Result = TypeVar("Result")
-Serve = Callable[[Session, Command, bytes, "int | None"], None]
+
+
+class Server(Protocol):
+    """What serves the requests of a command. It returns the frame to answer with, if there is one at once."""
+
+    def serve(self, session: Session, command: Command, body: bytes, request: int | None) -> bytes | None: ...
+
+
+class _Unknown:
+    """Serves the commands that nobody serves."""
+
+    def serve(self, session: Session, command: Command, body: bytes, request: int | None) -> None:
+        """Tell the client."""
+        session.complain("asks for the unknown command %r", command)
+        session.fail(command, request, MethodUnavailable(f"there is no command {command!r}", origin=NETPORT))
 
 
 class Clients:
-    """The sessions of one netport. `serve` takes each request, `opened`, `closed` and `displaced` hear of sessions."""
+    """The sessions of one netport. `opened`, `closed` and `displaced` hear of them."""
 
-    serve: Serve
     opened: Callable[[Session], None]
     closed: Callable[[Session], None]
     displaced: Callable[[str, float, str], None]
@@ -60,6 +75,7 @@ class Clients:
         self.limits = limits
         self.ordered = ordered
         self.one_per_user = one_per_user
+        self.commands: CommandTable[Server] = CommandTable(_Unknown())
         self.clock = connection.loop.time
         self.in_loop = connection.run_in_loop
         self.accepted = self.frames_received = self.bytes_received = self.frames_sent = self.bytes_sent = 0

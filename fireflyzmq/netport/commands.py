@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import bisect
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from fireflyzmq.methods import command_of
 from fireflyzmq.netport.codec import Command
@@ -11,13 +11,20 @@ from fireflyzmq.netport.codec import Command
 Entry = TypeVar("Entry")
 
 
-class CommandTable(Generic[Entry]):
-    """Entries for single commands, for ranges of numbers, and one for whatever no other is for."""
+class CommandTable(dict[Command, Entry]):
+    """Who serves a command: `table[command]` is the entry of its own, that of its range, or the one for the `rest`."""
 
-    def __init__(self) -> None:
-        self._single: dict[Command, Entry] = {}
+    def __init__(self, rest: Entry) -> None:
+        super().__init__()
         self._ranges: list[tuple[int, int, Entry]] = []
-        self._rest: Entry | None = None
+        self._rest = rest
+
+    def __missing__(self, command: Command) -> Entry:
+        if self._ranges and isinstance(command, int):
+            position = bisect.bisect_right(self._ranges, command, key=lambda each: each[0]) - 1
+            if position >= 0 and command < self._ranges[position][1]:
+                return self._ranges[position][2]
+        return self._rest
 
     def add(self, commands: Command | range | None, entry: Entry) -> None:
         """Let an entry serve a command, a range of them, or (None) all others. A single command replaces what it had.
@@ -29,7 +36,7 @@ class CommandTable(Generic[Entry]):
         elif isinstance(commands, range):
             self._add_range(commands, entry)
         else:
-            self._single[checked(commands)] = entry
+            self[checked(commands)] = entry
 
     def _add_range(self, commands: range, entry: Entry) -> None:
         if commands.step != 1 or not commands or commands.start < 0:
@@ -39,17 +46,6 @@ class CommandTable(Generic[Entry]):
         if any(stop > commands.start for _, stop, _ in before) or any(start < commands.stop for start, _, _ in behind):
             raise ValueError(f"{commands!r} overlaps another range")
         self._ranges.insert(position, (commands.start, commands.stop, entry))
-
-    def find(self, command: Command) -> Entry | None:
-        """The entry for a command: its own, that of its range, or the one for the rest."""
-        entry = self._single.get(command)
-        if entry is not None:
-            return entry
-        if self._ranges and isinstance(command, int):
-            position = bisect.bisect_right(self._ranges, command, key=lambda each: each[0]) - 1
-            if position >= 0 and command < self._ranges[position][1]:
-                return self._ranges[position][2]
-        return self._rest
 
 
 def checked(command: object) -> Command:

@@ -26,7 +26,7 @@ ERROR_COMMAND: Final = 0xFFFFFFFF
 
 _HEADER: Final = 17
 _COMMAND: Final = 4
-_sizes = struct.Struct(">II")
+_header = struct.Struct(">9sII")
 
 
 class Values(Protocol):
@@ -76,7 +76,7 @@ class FireflyCodec:
     def encode(self, command: Command, body: bytes, request: int | None = None) -> bytes:
         """A frame."""
         try:
-            return self._start + _sizes.pack(len(body) + _COMMAND, command) + body
+            return _header.pack(self._start, len(body) + _COMMAND, command) + body
         except struct.error:
             raise ValueError(f"a command is a number of 32 bits, not {command!r}") from None
 
@@ -115,21 +115,24 @@ class FireflyDecoder:
 
     def take(self, most: int) -> list[Frame]:
         """The next whole frames. A wrong start, and a length that cannot be, are seen before the rest has come."""
-        buffer, start = self._buffer, self._start
+        buffer, start, limit, unpack = self._buffer, self._start, self._limit, _header.unpack_from
         data, at, end = buffer.data, buffer.at, len(buffer.data)
         frames: list[Frame] = []
-        while len(frames) < most and end - at >= _HEADER:
-            size, command = _sizes.unpack_from(data, at + 9)
+        while most and end - at >= _HEADER:
+            begun, size, command = unpack(data, at)
             behind = at + 13 + size
-            if not data.startswith(start, at) or not _COMMAND <= size <= self._limit:
+            if begun != start or behind > end or not _COMMAND <= size <= limit:
                 break
-            if behind > end:
-                break
-            frames.append((command, bytes(data[at + _HEADER : behind]), None))
+            body = data[at + _HEADER : behind]
+            frames.append((command, body if type(body) is bytes else bytes(body), None))
             at = behind
-        buffer.move(at)
-        if len(frames) < most and at < end:
-            self._look(data, at)
+            most -= 1
+        if at == end:
+            buffer.drop()
+        else:
+            buffer.at = at
+            if most:
+                self._look(data, at)
         return frames
 
     def _look(self, data: bytes | bytearray, at: int) -> None:

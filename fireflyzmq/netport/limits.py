@@ -10,6 +10,9 @@ from fireflyzmq.netport.codec import FRAME_BYTES
 _NO_RATE: Final = 1e18
 """What no limit is counted as."""
 
+_REFILL_SECONDS: Final = 0.05
+"""How often buckets are filled that are not empty; between, a session has a little less than it may have."""
+
 
 @dataclasses.dataclass(frozen=True)
 class NetLimits:
@@ -69,9 +72,11 @@ class Meter:
 
     def spend(self, frames: int, size: int, now: float) -> float:
         """Note frames and bytes that have come; returns the seconds for which nothing more is to be read."""
-        passed, self._since = now - self._since, now
-        self._frames = min(self._frames + passed * self._frames_rate, self._frames_rate) - frames
-        self._bytes = min(self._bytes + passed * self._bytes_rate, self._bytes_rate) - size
-        if self._frames >= 0 and self._bytes >= 0:
+        self._frames -= frames
+        self._bytes -= size
+        if now - self._since < _REFILL_SECONDS and self._frames >= 0 and self._bytes >= 0:
             return 0.0
-        return max(-self._frames / self._frames_rate, -self._bytes / self._bytes_rate)
+        passed, self._since = now - self._since, now
+        self._frames = min(self._frames + passed * self._frames_rate, self._frames_rate - frames)
+        self._bytes = min(self._bytes + passed * self._bytes_rate, self._bytes_rate - size)
+        return max(0.0, -self._frames / self._frames_rate, -self._bytes / self._bytes_rate)

@@ -18,12 +18,11 @@ from typing import Any, Final, TypeVar
 
 from fireflyzmq.calls import Destination
 from fireflyzmq.endpoint import Endpoint
-from fireflyzmq.errors import MethodUnavailable
 from fireflyzmq.mirror import Target
 from fireflyzmq.netport.attachments import Attachment, Attachments, go_on
 from fireflyzmq.netport.clients import Clients
-from fireflyzmq.netport.codec import NETPORT, Codec, Command
-from fireflyzmq.netport.commands import CommandTable, checked, command_from
+from fireflyzmq.netport.codec import Codec, Command
+from fireflyzmq.netport.commands import checked, command_from
 from fireflyzmq.netport.firefly import FireflyCodec
 from fireflyzmq.netport.forwarding import Forward, ToAttached, ToService
 from fireflyzmq.netport.handlers import Handler
@@ -90,7 +89,6 @@ class NetPort(Service):
         super().__init__(name, **{"unique": True, **options})
         self._group = group
         self._goodbye = goodbye
-        self._commands: CommandTable[Handler | Forward] = CommandTable()
         self._handlers: list[Handler] = []
         self._draining: asyncio.Task[None] | None = None
         connection = self._connection
@@ -98,7 +96,6 @@ class NetPort(Service):
             name, connection, codec or FireflyCodec(), limits or NetLimits(), ordered, onePerUser
         )
         self._attachments = Attachments(connection, self._attachment_lost)
-        clients.serve = self._serve
         clients.opened = self._opened
         clients.closed = self._closed
         clients.attach = self._attachments.attach
@@ -159,7 +156,7 @@ class NetPort(Service):
         values = clients.codec.decoded if decoded is None else decoded
         handler = Handler(function, clients, self._connection, threads, limit, values)
         self._handlers.append(handler)
-        self._commands.add(number, handler)
+        self._clients.commands.add(number, handler)
         return function
 
     def forward(
@@ -204,7 +201,7 @@ class NetPort(Service):
         else:
             endpoint = self._endpoint(service, group, timeout, wait, balance, oneway)
             rule = ToService(*shape, endpoint, make, sticky)
-        self._connection.run_in_loop(self._commands.add, commands, rule)
+        self._connection.run_in_loop(self._clients.commands.add, commands, rule)
 
     def _endpoint(
         self,
@@ -224,14 +221,6 @@ class NetPort(Service):
         self, timeout: float, wait: float, balance: str, oneway: bool, target: Target, key: str | None
     ) -> Destination:
         return Destination(self._local, target, timeout, wait, balance, key, oneway)
-
-    def _serve(self, session: Session, command: Command, body: bytes, request: int | None) -> None:
-        entry = self._commands.find(command)
-        if entry is None:
-            self._clients.complain("%r asks for the unknown command %r", session, command)
-            session.fail(command, request, MethodUnavailable(f"there is no command {command!r}", origin=NETPORT))
-        else:
-            entry.serve(session, command, body, request)
 
     # Hooks.
 

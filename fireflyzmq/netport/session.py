@@ -58,6 +58,7 @@ class Session:
         "_decoder",
         "_finishing",
         "_meter",
+        "_most",
         "_out",
         "_paused",
         "_transport",
@@ -105,6 +106,7 @@ class Session:
         self._transport = transport
         self._write = transport.write
         self._decoder = clients.codec.decoder(clients.limits.frame_bytes)
+        self._most = clients.limits.requests
         self._meter = Meter(clients.limits, self.opened_at)
         self._out: list[bytes] = []
         self._waits = 0
@@ -179,11 +181,11 @@ class Session:
         if self._working:  # further up, which goes on
             return
         clients = self._clients
-        serve, left, all_taken = clients.serve, _FRAMES_A_TURN, False
+        commands, left, all_taken = clients.commands, _FRAMES_A_TURN, False
         self._working = True
         try:
             while not (self._waits or self.closed or all_taken):
-                room = min((1 if self.ordered else clients.limits.requests) - len(self.jobs), left)
+                room = min((1 if self.ordered else self._most) - len(self.jobs), left)
                 if room <= 0:
                     self._have_wait(left)
                     break
@@ -192,7 +194,9 @@ class Session:
                 all_taken = len(frames) < room
                 self.frames_received += len(frames)
                 for command, body, request in frames:
-                    serve(self, command, body, request)
+                    answer = commands[command].serve(self, command, body, request)
+                    if answer is not None:
+                        self._out.append(answer)
         finally:
             self._working = False
             if self._out:
@@ -276,6 +280,10 @@ class Session:
             return
         self.send(frame)
 
+    def complain(self, text: str, *args: object) -> None:
+        """Log what the client has caused."""
+        self._clients.complain(f"%r {text}", self, *args)
+
     def fail(self, command: Command, request: int | None, failure: Failure) -> None:
         """Tell the client that its request has failed, if there is a way to."""
         self._clients.failures += 1
@@ -287,12 +295,12 @@ class Session:
 
     def send(self, frame: bytes) -> None:
         """Write a frame, together with whatever else this turn has for the client."""
-        if self.closed:
-            return
-        self.frames_sent += 1
-        self._out.append(frame)
-        if len(self._out) == 1 and not self._working:
-            self._clients.flush_later(self)
+        if self._working:
+            self._out.append(frame)
+        elif not self.closed:
+            self._out.append(frame)
+            if len(self._out) == 1:
+                self._clients.flush_later(self)
 
     def flush(self) -> None:
         """Write what there is."""
@@ -300,8 +308,9 @@ class Session:
         if not out or self.closed:
             return
         data = out[0] if len(out) == 1 else b"".join(out)
-        out.clear()
+        self.frames_sent += len(out)
         self.bytes_sent += len(data)
+        out.clear()
         self._write(data)
         if self._waits & _BLOCKED:
             self._check_waiting()
