@@ -49,7 +49,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line; prints and exits on --help and what is wrong."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure fireflyzmq.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"what to measure (all): {', '.join(BENCHMARKS)}")
-    parser.add_argument("--quick", action="store_true", help="rough figures in half a minute")
+    parser.add_argument("--quick", action="store_true", help="rough figures in a minute")
     parser.add_argument("--rounds", type=int, metavar="N", help="rounds of the measurements of whole systems")
     parser.add_argument(
         "--json", type=pathlib.Path, metavar="FILE", default=HOME / "results" / "latest.json", help="where results go"

@@ -25,7 +25,7 @@ from typing import Any, Final
 from benchmarks.programs.descriptors import raise_descriptors
 from benchmarks.programs.measure import say
 from benchmarks.programs.net_frames import BODY, ECHO, PUSH, encode_frame
-from benchmarks.programs.net_load import ANSWER_SECONDS, Client, check
+from benchmarks.programs.net_load import ANSWER_SECONDS, CLOSED, Client, check
 
 PUSH_SECONDS: Final = 30.0
 """How long it may take until every client has a pushed frame."""
@@ -102,10 +102,13 @@ class Clients:
 
     def _take(self, client: Client, frame: bytes) -> bool:
         """Read what has come on a connection; whether it makes up the one frame that may come there."""
-        data = client.rest + client.receive(2 * len(frame))
-        whole = len(data) >= len(frame)
+        data = client.receive(2 * len(frame))
+        if not data:
+            raise RuntimeError(CLOSED)
+        data = client.rest + data
+        check(data, frame[: len(data)])
+        whole = len(data) == len(frame)
         client.rest = b"" if whole else data
-        check(data, frame if whole else frame[: len(data)] or frame)
         return whole
 
 
