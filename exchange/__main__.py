@@ -22,6 +22,8 @@ from fireflyzmq._version import VERSION
 logger = logging.getLogger("exchange")
 
 DEFAULT_LISTEN = "tcp://127.0.0.1:11111"
+BUSY_POLL = 300
+"""Microseconds for which the daemon looks for more before it sleeps, as to be woken is much of a lone call's time."""
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -42,6 +44,14 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         default="info",
         choices=("debug", "info", "warning", "error"),
         help="how much is logged to standard error (default %(default)s)",
+    )
+    parser.add_argument(
+        "--busy-poll-microseconds",
+        type=int,
+        default=BUSY_POLL,
+        metavar="N",
+        help="how long to look for more after each message before sleeping: calls that come one at a time are "
+        "answered sooner, for that much more CPU time each; 0: not at all (default %(default)s)",
     )
     _add_limits(parser)
     parser.add_argument("--version", action="version", version=f"fireflyzmq exchange {VERSION}")
@@ -91,8 +101,12 @@ class StopFlag:
         return self._reader.fileno()
 
 
-def serve(server: Server, stop: StopFlag) -> None:
-    """Run a server until a signal comes. Polls rather than running an event loop: it saves 20 µs a wake-up."""
+def serve(server: Server, stop: StopFlag, busy_seconds: float) -> None:
+    """Run a server until a signal comes. Polls rather than running an event loop: it saves 20 µs a wake-up.
+
+    It sleeps when nothing has come for `busy_seconds`; until then it lets other processes have the CPU each time that
+    it has found nothing.
+    """
     socket_descriptor, monitor_descriptor = server.descriptors
     poller = select.poll()
     for descriptor in (socket_descriptor, monitor_descriptor, stop.fileno()):
@@ -100,6 +114,9 @@ def serve(server: Server, stop: StopFlag) -> None:
     server.process_monitor()
     while stop.signal is None:
         if server.process():
+            continue
+        if server.clock() < server.heard_at + busy_seconds:
+            os.sched_yield()
             continue
         due = server.next_deadline()
         timeout = None if due is None else max(0, int((due - server.clock()) * 1000) + 1)
@@ -127,7 +144,7 @@ def main(arguments: list[str] | None = None) -> int:
     for address in server.addresses:
         print(f"exchange listens at {address}", flush=True)
     logger.info("fireflyzmq exchange %s, process %d", VERSION, os.getpid())
-    serve(server, stop)
+    serve(server, stop, options.busy_poll_microseconds / 1e6)
     logger.info("stopped by %s", signal.Signals(stop.signal or 0).name)
     server.close()
     return 0

@@ -63,7 +63,8 @@ class Server:
         self._probed_at = float("-inf")
         self._due: float | None = None
         self._unread = False
-        self._heard_at = 0.0
+        self._monitored_at = 0.0
+        self.heard_at = float("-inf")
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
         self._socket = self._open_socket()
         self._monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
@@ -144,10 +145,10 @@ class Server:
         receive, getsockopt = self._socket.recv, self._socket.getsockopt
         core_receive, transmit = self.core.receive, self._transmit
         now = self.clock()
-        if now - self._heard_at > DEAF_SECONDS:  # while there is always more to do, nobody polls
+        if now - self._monitored_at > DEAF_SECONDS:  # while there is always more to do, nobody polls
             self.process_monitor()
         try:
-            for _ in range(MESSAGES_AT_ONCE):
+            for taken in range(MESSAGES_AT_ONCE):  # noqa: B007
                 key = receive(_NOBLOCK)
                 frames = [receive(_NOBLOCK)]
                 while getsockopt(_RCVMORE):
@@ -155,6 +156,8 @@ class Server:
                 transmit(core_receive(key, frames, now))
         except zmq.Again:
             self._unread = False
+            if taken:
+                self.heard_at = now
         else:
             self._probe_due(now - PROBE_AFTER[-1])  # an input that never runs dry must not hide a death for ever
             self._expire(now)
@@ -212,7 +215,7 @@ class Server:
 
     def process_monitor(self) -> None:
         """A connection went, though the event does not say whose: probe the peers, now and a little later."""
-        self._heard_at = self.clock()
+        self._monitored_at = self.clock()
         events = 0
         try:
             while True:
