@@ -71,7 +71,7 @@ def test_ranges_do_not_overlap(other: range) -> None:
 @pytest.mark.parametrize("other", [range(10), range(20, 40), range(50, 51)], ids=str)
 def test_ranges_may_touch(other: range) -> None:
     made = table((range(10, 20), "one"), (range(40, 50), "two"), (other, "three"))
-    assert made.find(other[0]) == made.find(other[-1]) == "three"
+    assert made[other[0]] == made[other[-1]] == "three"
     assert [made[command] for command in (10, 19, 40, 49)] == ["one", "one", "two", "two"]
 
 
