@@ -1,0 +1,1 @@
+"""The web gateway: programs that speak HTTP reach services, by XML-RPC, JSON-RPC and plain JSON."""
