@@ -36,8 +36,8 @@ _COMPLAINTS: Final = 10
 """Lines that clients can cause in the log in a second."""
 
 _EPOCH: Final = 1_767_225_600
-"""The beginning of 2026. Sessions are numbered from the milliseconds since, so that a netport that was started again
-does not use a number twice."""
+"""The beginning of 2026. Sessions are numbered from the microseconds since, so that a netport that was started again
+does not use a number twice: nobody lets in a million of clients a second."""
 
 _MOST_CHANNELS: Final = 1_000
 
@@ -87,7 +87,7 @@ class Clients:
         self._name = name
         self._connection = connection
         self._context = contextvars.Context()
-        self._numbers = itertools.count(int((time.time() - _EPOCH) * 1000))
+        self._numbers = itertools.count(int((time.time() - _EPOCH) * 1_000_000))
         self._connections = 0
         self._addresses: collections.Counter[str] = collections.Counter()
         self._users: dict[str, dict[Session, None]] = {}
@@ -332,8 +332,12 @@ class Clients:
             self._arm(due)
 
     def close(self) -> None:
-        """End all at once."""
+        """End all at once; what was pushed to them is on its way before."""
         self.stopping = True
+        while self._pushes:
+            data, targets = self._pushes.popleft()
+            for session in targets:
+                session.send(data)
         for session in list(self.by_id.values()):
             session.end("stopped")
         if self._timer is not None:

@@ -117,6 +117,7 @@ class FireflyDecoder:
         """The next whole frames. A wrong start, and a length that cannot be, are seen before the rest has come."""
         buffer, start, limit, unpack = self._buffer, self._start, self._limit, _header.unpack_from
         data, at, end = buffer.data, buffer.at, len(buffer.data)
+        whole = isinstance(data, bytes)
         frames: list[Frame] = []
         while most and end - at >= _HEADER:
             begun, size, command = unpack(data, at)
@@ -124,7 +125,7 @@ class FireflyDecoder:
             if begun != start or behind > end or not _COMMAND <= size <= limit:
                 break
             body = data[at + _HEADER : behind]
-            frames.append((command, body if type(body) is bytes else bytes(body), None))
+            frames.append((command, body if whole else bytes(body), None))
             at = behind
             most -= 1
         if at == end:

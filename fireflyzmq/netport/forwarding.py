@@ -162,7 +162,7 @@ class ToAttached(Forward):
     def _wait(
         self, attachment: Attachment, session: Session, command: Command, body: bytes, request: int | None
     ) -> None:
-        job = _Waiting()
+        job = _Waiting(session)
         session.begin(job)
 
         def look_again() -> None:
@@ -178,5 +178,9 @@ class ToAttached(Forward):
 class _Waiting:
     """A request that waits for the session to be attached again."""
 
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
     def cancel(self) -> None:
-        """Nothing to do: it looks whether its session is closed."""
+        """Its session has ended."""
+        self._session.done(self)

@@ -261,7 +261,7 @@ class NetPort(Service):
 
     def _closed(self, session: Session) -> None:
         """A session has ended: tell the hook, and the services that want to know."""
-        watchers = {**session.watchers, **dict.fromkeys(self._attachments.attached_to(session))}
+        watchers = dict.fromkeys((*session.watchers, *self._attachments.attached_to(session)))
         self._attachments.drop(session)
         if watchers and not self._local.closed:
             content = {"session": session.id, "user": session.user, "reason": session.reason}
@@ -400,7 +400,8 @@ class NetPort(Service):
         """Tell the caller, by a report, when a session ends; False when it is not there (any more)."""
         found = self.session(session)
         if found is not None:
-            found.watchers[self.currentRequest().sender] = None
+            sender = self.currentRequest().sender
+            found.watchers[sender] = self.serviceEndPoint(sender)  # so that it is known where to tell it
         return found is not None
 
     def _displaced(self, user: str, bound_at: float, id: str) -> None:

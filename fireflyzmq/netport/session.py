@@ -14,6 +14,7 @@ from fireflyzmq.netport.codec import NETPORT, Command, as_bytes
 from fireflyzmq.netport.limits import Meter
 
 if TYPE_CHECKING:
+    from fireflyzmq.endpoint import Endpoint
     from fireflyzmq.netport.attachments import Attachment
     from fireflyzmq.netport.clients import Clients
     from fireflyzmq.wire.binding import Binding
@@ -62,6 +63,7 @@ class Session:
         "_out",
         "_paused",
         "_transport",
+        "_unmetered",
         "_waits",
         "_working",
         "_write",
@@ -101,7 +103,7 @@ class Session:
         self.jobs: set[Job] = set()
         self.attachments: dict[str, Attachment] = {}
         self.destinations: dict[Any, Any] = {}
-        self.watchers: dict[Binding, None] = {}
+        self.watchers: dict[Binding, Endpoint] = {}
         self._clients = clients
         self._transport = transport
         self._write = transport.write
@@ -109,7 +111,7 @@ class Session:
         self._most = clients.limits.requests
         self._meter = Meter(clients.limits, self.opened_at)
         self._out: list[bytes] = []
-        self._waits = 0
+        self._waits = self._unmetered = 0
         self._working = self._paused = self._finishing = False
 
     def __repr__(self) -> str:
@@ -170,6 +172,7 @@ class Session:
         self.bytes_received += len(data)
         self._decoder.feed(data)
         if self._waits:
+            self._unmetered += len(data)
             if not self._paused:
                 self._paused = True
                 self._transport.pause()
@@ -177,11 +180,14 @@ class Session:
             self._take(len(data))
 
     def _take(self, size: int = 0) -> None:
-        """Take frames and serve them, until there are no more or something else has to come first."""
+        """Take frames and serve them, until there are no more or something else has to come first.
+
+        `size` is how many bytes have just come, 0 when it goes on after a wait.
+        """
         if self._working:  # further up, which goes on
             return
         clients = self._clients
-        commands, left, all_taken = clients.commands, _FRAMES_A_TURN, False
+        commands, say, left, all_taken = clients.commands, self._out.append, _FRAMES_A_TURN, False
         self._working = True
         try:
             while not (self._waits or self.closed or all_taken):
@@ -196,7 +202,9 @@ class Session:
                 for command, body, request in frames:
                     answer = commands[command].serve(self, command, body, request)
                     if answer is not None:
-                        self._out.append(answer)
+                        say(answer)
+                    if self.closed:  # what it has sent behind this is nobody's any more
+                        break  # type: ignore[unreachable]
         finally:
             self._working = False
             if self._out:
@@ -209,7 +217,9 @@ class Session:
                 self.end("protocol")
             elif self._finishing and not self.jobs:
                 self.end("goodbye")
-        pause = self._meter.spend(_FRAMES_A_TURN - left, size, self.heard_at)
+        now = self.heard_at if size else clients.clock()
+        size, self._unmetered = size + self._unmetered, 0
+        pause = self._meter.spend(_FRAMES_A_TURN - left, size, now)
         if pause > 0:
             self._waits |= _THROTTLED
             clients.call_later(pause, self._go_on, _THROTTLED)
@@ -344,6 +354,8 @@ class Session:
             return float("inf")
         if due <= now:
             self.end("slow" if self._waits & _BLOCKED else reason, cut=bool(self._waits & _BLOCKED))
+        elif reason == "silent" and limits.idle_seconds:  # it may send a frame, and be idle before that
+            return min(due, now + limits.idle_seconds)
         return due
 
     def end(self, reason: str, cut: bool = False) -> bool:
