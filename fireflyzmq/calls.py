@@ -31,6 +31,7 @@ from fireflyzmq.errors import (
     failure_from_fields,
 )
 from fireflyzmq.request import current_request
+from fireflyzmq.tracing import Tracer, carried
 from fireflyzmq.wire.codec import Pack, new_pack
 from fireflyzmq.wire.commands import (
     CANCEL,
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from fireflyzmq.gather import Gathering, GroupDestination
     from fireflyzmq.mirror import Instance, Target
     from fireflyzmq.outgoing import Outgoing
+    from fireflyzmq.request import Request
     from fireflyzmq.serving import LocalService
     from fireflyzmq.wire.binding import Binding
 
@@ -160,6 +162,7 @@ class Calls:
         self.message_limit = MAX_MESSAGE
         self.pending = 0
         self.pending_limit = MAX_CALLS
+        self.tracer: Tracer | None = None
         self._channels = channels
         self._outgoing = outgoing
         self._clock = clock
@@ -171,19 +174,33 @@ class Calls:
 
     # Starting.
 
-    def start(self, destination: Destination, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+    def start(
+        self,
+        destination: Destination,
+        method: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        properties: dict[str, Any] | None = None,
+    ) -> Call:
         """Start a call and return it; whatever is wrong becomes its failure.
 
-        The hot path is a call to the one instance there is, on a channel that is open.
+        The hot path is a call to the one instance there is, on a channel that is open, without properties.
         """
         ready = destination.target.ready
         channel = ready[0].channels.get(destination.caller.number) if len(ready) == 1 else None
-        if channel is None or destination.slow or self._outgoing.queued > self._outgoing.limit:
-            call = self.prepare(destination, method, args, kwargs, self._pack)
+        request = current_request.get()
+        if (
+            channel is None
+            or destination.slow
+            or self._outgoing.queued > self._outgoing.limit
+            or properties is not None
+            or (request is not None and request.properties)
+        ):
+            call = self.prepare(destination, method, args, kwargs, self._pack, properties)
             self.launch(call)
             return call
         number = next(_numbers)
-        call = self._new(self._make, number, destination, method)
+        call = self._new(self._make, number, destination, method, request)
         try:
             if kwargs:
                 item = self._pack([REQUEST, number, method, list(args), kwargs, call.deadline + channel.offset_out])
@@ -207,15 +224,28 @@ class Calls:
         return call
 
     def prepare(
-        self, destination: Destination, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], pack: Pack
+        self,
+        destination: Destination,
+        method: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        pack: Pack,
+        properties: dict[str, Any] | None = None,
     ) -> Call:
-        """Make a call without starting it: safe in any thread, with a pack function of its own."""
+        """Make a call without starting it: safe in any thread, with a pack function of its own.
+
+        `properties` travel beside the arguments; those of the trace that the call belongs to join them.
+        """
         number = next(_numbers)
-        call = self._new(self._make_group if destination.group else self._make, number, destination, method)
+        request = current_request.get()
+        make = self._make_group if destination.group else self._make
+        call = self._new(make, number, destination, method, request)
         if destination.oneway:
             number = 0  # no answer is wanted
+        properties = {**carried(request, self.tracer), **(properties or {})}
+        optional = [kwargs, properties] if properties else [kwargs] if kwargs else []
         try:
-            call.item = pack([REQUEST, number, method, list(args), *([kwargs] if kwargs else ()), call.deadline])
+            call.item = pack([REQUEST, number, method, list(args), *optional, call.deadline])
         except Exception as error:
             self._fail_encoding(call, error)
         return call
@@ -236,12 +266,18 @@ class Calls:
             self._settle_where(call, now)
             self._channels.wake()
 
-    def _new(self, make: Callable[[int], Call], number: int, destination: Destination, method: str) -> Call:
+    def _new(
+        self,
+        make: Callable[[int], Call],
+        number: int,
+        destination: Destination,
+        method: str,
+        request: Request | None,
+    ) -> Call:
         call = make(number)
         call.destination = destination
         call.method = method
         deadline = self._clock() + destination.timeout
-        request = current_request.get()
         call.deadline = deadline if request is None or request.deadline > deadline else request.deadline
         return call
 

@@ -22,6 +22,7 @@ from typing import Any, Protocol, TypeVar, cast
 
 import zmq
 
+from fireflyzmq import otel
 from fireflyzmq.calls import Call, Destination
 from fireflyzmq.dealer import GOODBYE_LINGER_MS, Dealer
 from fireflyzmq.mirror import Target
@@ -106,13 +107,22 @@ class Connection:
             changed=self._changed,
             process=f"{sockets.gethostname()}:{os.getpid()}:{os.path.basename(sys.argv[0] or 'python')}",  # noqa: PTH119
         )
+        if otel.installed():
+            self.session.calls.tracer = self.session.serving.tracer = otel.OpenTelemetryTracer()
         self.runner.finish = self.session.serving.finish
         self.session.serving.debug = loop.get_debug()
         _all_connections.add(self)
 
     # Calling.
 
-    def call(self, destination: Destination, method: str, args: Any, kwargs: Any) -> ResponseId | None:
+    def call(
+        self,
+        destination: Destination,
+        method: str,
+        args: Any,
+        kwargs: Any,
+        properties: dict[str, Any] | None = None,
+    ) -> ResponseId | None:
         """Start a call, in any thread; None for a one-way call. What goes wrong is the id's failure.
 
         RuntimeError after close and in a process forked since.
@@ -121,12 +131,12 @@ class Connection:
             raise RuntimeError(self._unusable(destination.caller))
         calls = self.session.calls
         if threading.get_ident() == self.thread:
-            call = calls.start(destination, method, args, kwargs)
+            call = calls.start(destination, method, args, kwargs, properties)
         else:  # encoded here, so that the arguments are those of this moment; the rest is the loop's
             pack = getattr(self._local_pack, "pack", None)
             if pack is None:
                 pack = self._local_pack.pack = new_pack()
-            call = calls.prepare(destination, method, args, kwargs, pack)
+            call = calls.prepare(destination, method, args, kwargs, pack, properties)
             self.call_from_anywhere(calls.launch, call)
         return None if destination.oneway else cast(ResponseId, call)
 

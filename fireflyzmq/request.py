@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from fireflyzmq.tracing import TRACEPARENT, trace_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -63,8 +65,19 @@ class Request:
 
     @property
     def user(self) -> str | None:
-        """The user whom the exchange authenticated for the sender, None when it asks nobody."""
-        return self.channel.binding.user
+        """The user whom the exchange authenticated for the sender; when it asks nobody, the one for whom the sender,
+        such as a gateway, says that it speaks; None without either.
+        """
+        user = self.channel.binding.user
+        if user is None:
+            claimed = self.properties.get("user")
+            return claimed if isinstance(claimed, str) else None
+        return user
+
+    @property
+    def trace(self) -> str | None:
+        """The trace that the call belongs to, 32 hexadecimal digits; None when it belongs to none."""
+        return trace_of(self.properties.get(TRACEPARENT))
 
     @property
     def id(self) -> str:

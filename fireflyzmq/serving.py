@@ -29,6 +29,7 @@ from fireflyzmq.errors import (
 from fireflyzmq.methods import Method, MethodTable
 from fireflyzmq.request import Request, current_request
 from fireflyzmq.subjects import subject_problem
+from fireflyzmq.tracing import TRACEPARENT, Tracer
 from fireflyzmq.wire.binding import Binding, address_of
 from fireflyzmq.wire.codec import new_pack
 from fireflyzmq.wire.commands import FAILURE, LOAD, MAX_MESSAGE, MAX_TIMEOUT, NOT_ACCEPTED, RESPONSE
@@ -188,6 +189,7 @@ class Serving:
         self.debug = False
         self.message_limit = MAX_MESSAGE
         self.expired = 0
+        self.tracer: Tracer | None = None
         self.take_report: Callable[[LocalService, Binding, str, Any], bool]
         self._channels = channels
         self._clock = clock
@@ -216,7 +218,7 @@ class Serving:
         service = channel.local
         request = Request(channel, service, number, name, deadline, self._clock)
         if len(item) > 6:
-            request.properties = item[5]
+            request.properties = _checked_properties(item[5])
         if service.running >= service.limit or not service.accepting:
             self._refuse(request)
             return
@@ -229,7 +231,7 @@ class Serving:
             self._refuse(request)
         elif kwargs or not method.least <= len(args) <= method.most:
             self._serve_checked(request, method, args, kwargs)
-        elif method.threads or service.middleware is not None:
+        elif method.threads or service.middleware is not None or request.properties:
             self._serve(request, method, args, kwargs)
         else:
             request.exported = method
@@ -276,6 +278,8 @@ class Serving:
             function, arguments, keywords = method.function, args, kwargs
         else:
             function, arguments, keywords = middleware, [method.name, method, args, kwargs], _NO_KEYWORDS
+        if self.tracer is not None and TRACEPARENT in request.properties:
+            function = self.tracer.serve(request, function)
         if method.threads:
             request.service.served += 1
             self._track(request)
@@ -482,6 +486,12 @@ class Serving:
 
 
 _NO_KEYWORDS: dict[str, Any] = {}
+
+
+def _checked_properties(properties: Any) -> dict[str, Any]:
+    if type(properties) is not dict or not _all_texts(properties):
+        raise ProtocolError("a request's properties are a dictionary under texts")
+    return properties
 
 
 def _text(value: object) -> str:

@@ -30,6 +30,7 @@ PURE = {
     "fireflyzmq.presence",
     "fireflyzmq.reports",
     "fireflyzmq.subjects",
+    "fireflyzmq.tracing",
     "fireflyzmq.netport.attachments",
     "fireflyzmq.netport.codec",
     "fireflyzmq.netport.commands",
@@ -65,6 +66,7 @@ FOR_THE_EXCHANGE = {
     "fireflyzmq.presence",
     "fireflyzmq.reports",
     "fireflyzmq.subjects",
+    "fireflyzmq.tracing",
     "fireflyzmq._version",
 }
 SHELL_MODULES = {"zmq", "asyncio", "socket", "selectors", "select", "threading", "concurrent", "time", "uvloop"}
