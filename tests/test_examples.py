@@ -237,69 +237,13 @@ def test_root_and_child_of_the_firefly_tutorials_call_each_other_whoever_is_firs
     assert sorted(node.lines) == sorted(printed_in("nodes", "printOK"))
 
 
-@pytest.fixture
-def game(exchange: ExchangeProcess) -> Iterator[dict[str, PythonProcess]]:
-    """The game's nodes by their names; the game nodes are known to the gate, and the database to the game nodes."""
-    with contextlib.ExitStack() as stack:
-
-        def node(name: str, program: str, *arguments: str) -> PythonProcess:
-            return nodes.setdefault(name, stack.enter_context(example(exchange, f"game/{program}", *arguments)))
-
-        nodes: dict[str, PythonProcess] = {}
-        database = node("database", "database.py")
-        with netsvc.Client(exchange.address) as client:
-            assert client.lookup("database", timeout=20)
-        gate = node("gate", "gate.py")
-        for name in ("game1", "game2"):
-            node(name, "game.py", name)
-            gate.wait_for_line(f"gate: {name} comes")
-        yield nodes
-        for name in ("gate", "game2"):
-            stop(nodes[name], signal.SIGTERM)
-        stop(database, signal.SIGINT)
-
-
-def test_a_players_state_is_loaded_from_the_database_and_saved_there(
-    exchange: ExchangeProcess, game: dict[str, PythonProcess]
-) -> None:
-    shown = printed_in("game", "ada is on game1")
-    assert output_of(example(exchange, "game/client.py", "ada")) == shown
-    game["game1"].wait_for_line("game1: ada goes")
-    again, *_, last = output_of(example(exchange, "game/client.py", "ada"))
-    assert again == shown[0].replace("at 0 after 0", "at 6 after 3")
-    assert last == "3 steps: at 12 after 6 moves"
-    assert game["database"].lines[-1] == "database: ada saved, at 12 after 6 moves"
-    assert [line for name in ("game1", "game2") for line in game[name].lines] == 2 * [
-        "game1: ada comes",
-        "game1: ada goes",
-    ]
-    stop(game["game1"], signal.SIGTERM)
-    game["gate"].wait_for_line("gate: game1 goes (drained)")
-
-
-def test_players_of_a_game_node_that_is_killed_play_on_on_another(
-    exchange: ExchangeProcess, game: dict[str, PythonProcess]
-) -> None:
-    with netsvc.Client(exchange.address) as ada, netsvc.Client(exchange.address) as bob:
-        assert ada.serviceEndPoint("gate").login("ada")["node"] == "game1"
-        assert bob.serviceEndPoint("gate").login("bob")["node"] == "game2"
-        with pytest.raises(netsvc.Failure, match="ada is in the game already"):
-            bob.serviceEndPoint("gate").login("ada")
-        assert ada.serviceEndPoint("gate").walk(5) == {"place": 5, "moves": 1}
-        game["game1"].kill()
-        game["gate"].wait_for_line("gate: game1 goes (lost)")
-        assert ada.serviceEndPoint("gate").walk(2) == {"place": 7, "moves": 2}
-        game["game2"].wait_for_line("game2: ada comes")
-    game["game2"].wait_for_line("game2: ada goes")  # as her client has gone
-
-
-def test_the_gate_alone_may_move_players(exchange: ExchangeProcess, game: dict[str, PythonProcess]) -> None:
-    with netsvc.Client(exchange.address) as stranger:
-        with pytest.raises(netsvc.Failure, match="log in first"):
-            stranger.serviceEndPoint("gate").walk(1)
-        with pytest.raises(netsvc.MethodUnavailable):
-            stranger.serviceEndPoint("game1", wait=5).walk("ada", 1)
-    stop(game["game1"], signal.SIGTERM)
+def test_a_client_on_a_plain_socket_talks_to_a_service_through_a_netport(exchange: ExchangeProcess) -> None:
+    with example(exchange, "netport/service.py", "0") as service, netsvc.Client(exchange.address) as client:
+        port = service.wait_for_line("net1 listens at port ").split()[-1]
+        assert client.lookup("calculator", timeout=20)
+        lines = output_of(example(exchange, "netport/client.py", port))
+        stop(service, signal.SIGTERM)
+    assert sorted(lines) == sorted(printed_in("netport", "7 6 * 7"))
 
 
 def test_the_demo_shows_answers_and_stops_everything_with_status_0() -> None:

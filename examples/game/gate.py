@@ -1,81 +1,140 @@
+import asyncio
+import collections
 import signal
 
 import fireflyzmq as netsvc
 
 
+class Player:
+    """A player who is in the game, or about to be: by which sessions, and on which game node."""
+
+    def __init__(self, name):
+        self.name = name
+        self.sessions = set()
+        self.node = None
+        self.moving = asyncio.Lock()
+
+
 class Gate(netsvc.Root):
-    """Where clients come in. It knows which client plays whom, and on which node that player is."""
+    """Lets players in, and knows on which of its children, the game nodes, each of them is."""
 
     def __init__(self):
-        super().__init__("gate")
-        self.players = {}  # by the client's address, which the exchange vouches for
-        self.nodes = {}  # by the player; None: on none just now
-        for method in (self.login, self.walk, self.logout):
+        super().__init__("gate", unique=True)
+        self.clients = netsvc.Sessions(self)
+        self.database = self.serviceEndPoint("database", wait=5)
+        self.players = {}  # by name
+        self.users = {}  # the player of each session
+        for method in (self.login_101, self.shout_102, self.logout_103, self.kick, self.place, self.left):
             self.exportMethod(method)
+        self.scheduleAction(self.remember)
 
-    # What clients call.
+    async def remember(self):
+        """The gate may have been started again: the netports know who is there, and where."""
+        await self.ready()
+        for sessions in (await self.clients.sessions()).values():
+            for each in [] if isinstance(sessions, netsvc.Failure) else sessions:
+                if each["user"] and each["bindings"].get("game") and each["id"] not in self.users:
+                    self.add(each["id"], each["user"]).node = each["bindings"]["game"]
 
-    async def login(self, player):
-        client = self.currentRequest().sender
-        self.remove(client)
-        if player in self.nodes:
-            raise netsvc.Failure(409, f"{player} is in the game already")
-        self.players[client.address] = player
-        self.nodes[player] = None
-        self.subscribeServiceAddress(self.client_changed, client)
-        return await self.place(player)
+    # What clients ask for. A session is named by its id, which says at which netport it is.
 
-    async def walk(self, steps):
-        player = self.players.get(self.currentRequest().sender.address)
-        if player is None:
+    async def login_101(self, session, body):
+        name = body["user"]
+        if not (isinstance(name, str) and name.isidentifier() and len(name) <= 20):
+            raise netsvc.Failure(400, "a name has 1 to 20 letters and digits")
+        if session in self.users:
+            raise netsvc.Failure(409, "this session has logged in already")
+        if not await self.database.admit(name, body["password"]):
+            raise netsvc.Failure(401, "wrong password")
+        player = self.add(session, name)
+        try:
+            state = await self.enter(player, session)
+            await self.clients.attach(session, "game", player.node)
+            await self.clients.bind(session, name)
+            await self.clients.join(session, "players")
+        except netsvc.Failure as failure:
+            self.put_out([session], "refused", f"you cannot play now: {failure.description}")
+            raise
+        return {"node": player.node.name, **state}
+
+    def shout_102(self, session, body):
+        player = self.player_of(session)
+        self.clients.push(900, {"text": f"{player.name} shouts: {str(body['text'])[:200]}"}, everyone=True)
+        return {}
+
+    def logout_103(self, session, body):
+        self.put_out([session], "logout", f"goodbye, {self.player_of(session).name}")
+
+    def player_of(self, session):
+        if session not in self.users:
             raise netsvc.Failure(401, "log in first")
-        if self.nodes[player] is None:
-            await self.place(player)
-        return await self.callChild(self.nodes[player], "walk", player, steps)
+        return self.users[session]
 
-    def logout(self):
-        self.remove(self.currentRequest().sender)
+    # What operators ask for.
+
+    def kick(self, name):
+        """End all sessions of a player."""
+        if name in self.players:
+            self.put_out(list(self.players[name].sessions), "kicked", "the gate has put you out")
+
+    def put_out(self, sessions, reason, text):
+        self.clients.push(900, {"text": text}, sessions)
+        for session in sessions:
+            self.ignoreResponse(self.clients.close(session, reason))
 
     # Where players are.
 
-    async def place(self, player):
-        """Put a player on the node with the fewest; returns the node's name and the player's state."""
-        names = sorted(child.name for child in self.children())
-        if not names:
+    async def enter(self, player, session, lost=None):
+        """Let a session in: where its player is, otherwise on the node with the fewest. Returns the player's state."""
+        async with player.moving:
+            while True:
+                if player.node == lost:
+                    player.node = self.emptiest_node(lost)
+                try:
+                    return await self.child(player.node).enter(session, player.name)
+                except (netsvc.ServiceUnavailable, netsvc.ServiceWithdrawn):
+                    lost = player.node
+
+    def emptiest_node(self, lost):
+        crowds = collections.Counter(player.node for player in self.players.values() if player.sessions)
+        nodes = [node for node in self.children() if node != lost]
+        if not nodes:
             raise netsvc.Failure(503, "no game node is there")
-        crowds = list(self.nodes.values())
-        node = self.nodes[player] = min(names, key=crowds.count)
-        try:
-            return {"node": node, "state": await self.callChild(node, "enter", player)}
-        except netsvc.Failure:
-            self.take_off(player)
-            raise
+        return min(nodes, key=lambda node: (crowds[node], node.name))
 
-    def take_off(self, player):
-        node = self.nodes.get(player)
-        if node is not None:
-            self.nodes[player] = None
-            self.ignoreResponse(self.callChild(node, "leave", player))
+    async def place(self, session, lost):
+        """A netport asks where a session plays on whose game node is lost. None: nowhere, it has to log in again."""
+        player = self.users.get(session)
+        if player is None:
+            return None
+        await self.enter(player, session, lost)
+        print(f"gate: {player.name} plays on on {player.node.name}", flush=True)
+        return player.node
 
-    def remove(self, client):
-        player = self.players.pop(client.address, None)
-        if player is not None:
-            self.unsubscribeServiceAddress(client)
-            self.take_off(player)
-            del self.nodes[player]
+    def add(self, session, name):
+        player = self.users[session] = self.players.setdefault(name, Player(name))
+        player.sessions.add(session)
+        self.clients.monitor(self.session_ended, session)
+        return player
 
-    def client_changed(self, client, status):
-        if status == netsvc.SERVICE_WITHDRAWN:
-            self.remove(client)
+    def session_ended(self, session, reason):
+        player = self.users.pop(session)
+        player.sessions.discard(session)
+
+    def left(self, name):
+        """A game node has saved a player whose last session has ended."""
+        player = self.players.get(name)
+        if player and not player.sessions and player.node == self.currentRequest().sender:
+            del self.players[name]
 
     def doChildConnect(self, name, binding):
         print(f"gate: {name} comes", flush=True)
 
     def doChildLostConnect(self, name, reason):
         print(f"gate: {name} goes ({reason})", flush=True)
-        for player, node in self.nodes.items():
-            if node == name:
-                self.nodes[player] = None
+        for player in list(self.players.values()):
+            if not player.sessions and player.node and player.node.name == name:
+                del self.players[player.name]
 
 
 dispatcher = netsvc.Dispatcher()
