@@ -125,7 +125,7 @@ class FireflyDecoder:
             if begun != start or behind > end or not _COMMAND <= size <= limit:
                 break
             body = data[at + _HEADER : behind]
-            frames.append((command, body if whole else bytes(body), None))
+            frames.append((command, body if whole else bytes(body), None))  # type: ignore[arg-type]
             at = behind
             most -= 1
         if at == end:
