@@ -1,0 +1,69 @@
+"""JSON-RPC 2.0: the gateway for programs that call services by it, with batches, notifications and named parameters.
+
+A path names a service; its methods are called by their names. `webgate/jsonrpc_messages.py` has the codes of errors,
+`webgate/json_values.py` what becomes of values that JSON lacks.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from fireflyzmq.errors import Failure
+from fireflyzmq.webgate import jsonrpc_messages as messages
+from fireflyzmq.webgate.calling import BATCH_CALLS, attempt, together
+from fireflyzmq.webgate.gateway import Exposed, Reply
+from fireflyzmq.webgate.json_values import dumps
+from fireflyzmq.webgate.jsonrpc_messages import Invalid, Request
+from fireflyzmq.webgate.rpc_errors import INTERNAL_ERROR, INVALID_REQUEST, BadRequest, check_method
+
+logger = logging.getLogger(__name__)
+
+
+class RpcGateway:
+    """Offers services of a selection by JSON-RPC 2.0; a batch may have up to `batch_calls` calls, made at once."""
+
+    def __init__(self, selection: Any, batch_calls: int = BATCH_CALLS) -> None:
+        self.selection = selection
+        self.batch_calls = batch_calls
+
+    async def respond(self, service: Exposed, body: bytes, content_type: str) -> Reply:
+        """Answer one POST to a service's path: with status 200, or 204 when there were notifications alone.
+
+        The content type is not looked at: JSON is UTF-8 whatever it says.
+        """
+        try:
+            answer = await self._respond(service, body)
+        except BadRequest as problem:
+            answer = messages.encode_problem(problem.code, problem.description)
+        except Exception:
+            logger.exception("the JSON-RPC gateway failed")
+            answer = messages.encode_problem(INTERNAL_ERROR, "")
+        return Reply(answer, messages.CONTENT_TYPE, 200 if answer else 204)
+
+    async def _respond(self, service: Exposed, body: bytes) -> bytes:
+        requests, batch = messages.parse(body, self.batch_calls)
+        if not batch:
+            return await _answer(service, requests[0])
+        responses = await together(_answer(service, request) for request in requests)
+        said = [response for response in responses if response]
+        return messages.encode_batch(said) if said else b""
+
+
+async def _answer(service: Exposed, request: Request | Invalid) -> bytes:
+    """The response to one request; nothing for a notification."""
+    if isinstance(request, Invalid):
+        return messages.encode_problem(INVALID_REQUEST, request.problem, request.id)
+    outcome = await attempt(_call(service, request), dumps)
+    if request.notification:
+        if isinstance(outcome, Failure):
+            logger.info("a notification of %s failed: %s", request.method, outcome)
+        return b""
+    if isinstance(outcome, Failure):
+        return messages.encode_failure(outcome, request.id)
+    return messages.encode_result(outcome, request.id)
+
+
+async def _call(service: Exposed, request: Request) -> Any:
+    check_method(service.name, request.method, "rpc.")
+    return await service.call(request.method, request.args, request.kwargs)

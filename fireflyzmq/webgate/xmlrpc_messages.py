@@ -1,0 +1,371 @@
+"""XML-RPC's messages: a body to a call, and a value or a fault to a body. Pure; it knows nothing of services.
+
+The standard library marshals. Before it a reader of our own refuses what could hurt or is no XML-RPC: document types
+and entities, elements out of their place, too many of them, or too deep.
+
+    boolean, string, nil, array     both ways as they are
+    int, i1, i2, i4, i8             integers of up to 64 bits; <i8> is said of those that need more than 32
+    double                          floats; NaN and the infinities are refused both ways
+    base64                          bytes
+    dateTime.iso8601                a datetime, aware when the text has an offset. Said in whole seconds, without an
+                                    offset, which no standard client reads: of an aware one the time in UTC
+    struct                          a dictionary whose keys are texts
+    said of other values            what `plain_values` says
+
+Sources: xmlrpc.com/spec; Apache's extensions for nil and i8, whose prefix `ex:` is understood and never said.
+"""
+
+from __future__ import annotations
+
+import base64
+import codecs
+import datetime
+import math
+import re
+import xmlrpc.client
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+from xml.parsers import expat
+
+from fireflyzmq.webgate.plain_values import MAX_DEPTH, Leaves, Unsayable, plain
+from fireflyzmq.webgate.rpc_errors import (
+    INVALID_CHARACTER,
+    INVALID_REQUEST,
+    PARSE_ERROR,
+    UNSUPPORTED_ENCODING,
+    BadRequest,
+    text_told,
+)
+
+CONTENT_TYPE: Final = "text/xml; charset=utf-8"
+
+MAX_ELEMENTS: Final = 100_000
+"""Elements in one request: Python looks at each, which takes 2 µs, and meanwhile nothing else runs."""
+
+Fault = xmlrpc.client.Fault
+
+
+class Written(str):
+    """A value as XML-RPC has written it, which may stand in others."""
+
+
+def parse_call(body: bytes, content_type: str) -> tuple[str, list[Any]]:
+    """The method and the arguments that a body asks for; BadRequest when it asks for nothing."""
+    reader = _Reader()
+    parser = expat.ParserCreate("utf-8")
+    parser.buffer_text = True
+    parser.StartDoctypeDeclHandler = _refuse_declaration
+    parser.EntityDeclHandler = _refuse_declaration
+    parser.StartElementHandler = reader.start
+    parser.EndElementHandler = reader.end
+    parser.CharacterDataHandler = reader.text
+    try:
+        parser.Parse(_decode(body, content_type).encode("utf-8"), True)
+    except expat.ExpatError as error:
+        raise BadRequest(PARSE_ERROR, f"the XML is not well-formed: {error}") from error
+    return reader.call()
+
+
+def encode_value(value: Any) -> Written:
+    """A value as XML-RPC writes it; Unsayable when it has no form there."""
+    return Written(_write(plain(value, _LEAVES)))
+
+
+def encode_response(answer: Written | Fault) -> bytes:
+    """The response with a value, or with a fault."""
+    if isinstance(answer, Fault):
+        inner = f"<fault>\n{_write(fault_struct(answer))}</fault>\n"
+    else:
+        inner = f"<params>\n<param>\n{answer}</param>\n</params>\n"
+    return f"<?xml version='1.0' encoding='utf-8'?>\n<methodResponse>\n{inner}</methodResponse>\n".encode()
+
+
+def fault_struct(fault: Fault) -> dict[str, Any]:
+    """What stands for a fault; characters of its text that XML lacks are replaced."""
+    text = _not_in_xml.sub("\N{REPLACEMENT CHARACTER}", text_told(fault.faultString))
+    return {"faultCode": fault.faultCode, "faultString": text}
+
+
+# Reading: which characters a body has.
+
+_CHARSETS: Final = {
+    "utf-8": "utf-8-sig",
+    "utf8": "utf-8-sig",
+    "utf-16": "utf-16",
+    "utf-16le": "utf-16-le",
+    "utf-16be": "utf-16-be",
+    "us-ascii": "ascii",
+    "ascii": "ascii",
+    "iso-8859-1": "latin-1",
+    "latin1": "latin-1",
+    "windows-1252": "cp1252",
+}
+"""A list of our own: among Python's are some that take forever, and it remembers each name that it was ever asked."""
+
+_charset_parameter = re.compile(r""";\s*charset\s*=\s*["']?([^\s;"']+)""", re.IGNORECASE)
+_declared_encoding = re.compile(rb"""\s*<\?xml[^>]{0,100}?\sencoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
+
+
+def _decode(body: bytes, content_type: str) -> str:
+    """A body's text; its byte order mark, the content type and the XML declaration say its charset (RFC 7303)."""
+    charset = _charset(body, content_type)
+    codec = _CHARSETS.get(charset.lower())
+    if codec is None:
+        raise BadRequest(UNSUPPORTED_ENCODING, f"the charset {charset[:40]!r} is not known here")
+    try:
+        return body.decode(codec)
+    except UnicodeDecodeError as error:
+        raise BadRequest(INVALID_CHARACTER, f"not {charset}: {error.reason} at byte {error.start}") from error
+
+
+def _charset(body: bytes, content_type: str) -> str:
+    if body.startswith(codecs.BOM_UTF8):
+        return "utf-8"
+    if body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    parameter = _charset_parameter.search(content_type)
+    if parameter is not None:
+        return parameter[1]
+    declared = _declared_encoding.match(body)
+    return declared[1].decode("ascii") if declared is not None else "utf-8"
+
+
+# Reading: which elements stand where.
+
+_INTEGERS: Final = ("int", "i1", "i2", "i4", "i8")
+_SCALARS: Final = frozenset({*_INTEGERS, "boolean", "string", "double", "nil", "base64", "dateTime.iso8601"})
+_SEQUENCES: Final = {
+    "": ("methodCall",),
+    "methodCall": ("methodName", "params"),
+    "param": ("value",),
+    "array": ("data",),
+    "member": ("name", "value"),
+}
+_REPETITIONS: Final = {"params": "param", "data": "value", "struct": "member"}
+_IN_A_VALUE: Final = _SCALARS | {"array", "struct"}
+_TEXTS: Final = _SCALARS | {"methodName", "name", "value"}
+_DEEPEST: Final = 4 + 3 * MAX_DEPTH
+"""Elements in each other: each level of values has three."""
+
+
+class _Reader:
+    """What expat calls: checks that elements stand where they may, and hands them on."""
+
+    def __init__(self) -> None:
+        self._values = _Values(use_builtin_types=True)
+        self._values.xml("", None)  # no encoding: what expat gives is text
+        self._tag = ""
+        self._inside = 0
+        self._outer: list[tuple[str, int]] = []
+        self._elements = 0
+
+    def start(self, name: str, attributes: Mapping[str, str]) -> None:
+        """An element begins."""
+        tag = name.rpartition(":")[2]
+        self._elements += 1
+        if self._elements > MAX_ELEMENTS:
+            raise _bad(f"more than {MAX_ELEMENTS} elements")
+        if len(self._outer) >= _DEEPEST:
+            raise _bad(f"values stand in each other more than {MAX_DEPTH} deep")
+        if not self._may_begin(tag):
+            raise _bad(f"<{name[:40]}> may not stand here")
+        self._outer.append((self._tag, self._inside + 1))
+        self._tag, self._inside = tag, 0
+        self._values.start(tag, {})
+
+    def _may_begin(self, tag: str) -> bool:
+        if self._tag == "value":
+            return tag in _IN_A_VALUE and not self._inside and not self._values.said()
+        if self._tag in _REPETITIONS:
+            return tag == _REPETITIONS[self._tag]
+        sequence = _SEQUENCES.get(self._tag, ())
+        return self._inside < len(sequence) and tag == sequence[self._inside]
+
+    def end(self, name: str) -> None:
+        """An element ends."""
+        tag = self._tag
+        if self._inside < len(_SEQUENCES.get(tag, ())) and not (tag == "methodCall" and self._inside):
+            raise _bad(f"<{tag}> has too little in it")
+        self._values.end(tag)
+        self._tag, self._inside = self._outer.pop()
+
+    def text(self, text: str) -> None:
+        """Text stands between tags."""
+        if self._tag in _TEXTS and not self._inside:
+            self._values.data(text)
+        elif not text.isspace():
+            raise _bad(f"text may not stand in <{self._tag}>")
+
+    def call(self) -> tuple[str, list[Any]]:
+        """What was read."""
+        arguments = self._values.close()
+        return (self._values.getmethodname() or "").strip(), list(arguments)
+
+
+def _bad(problem: str) -> BadRequest:
+    return BadRequest(INVALID_REQUEST, f"no XML-RPC: {problem}")
+
+
+def _refuse_declaration(*_: Any) -> None:
+    raise _bad("document types and entities are not taken")
+
+
+# Reading: what texts mean. The standard library's own reading takes much that is no value, as "1_0" for an int.
+
+_integer = re.compile(r"\s*[+-]?[0-9]{1,20}\s*")
+_double = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*")
+_WHITE_SPACE: Final = str.maketrans("", "", " \t\r\n")
+
+
+def _boolean(text: str) -> bool:
+    return {"0": False, "1": True}[text.strip()]
+
+
+def _int(text: str) -> int:
+    if _integer.fullmatch(text) is None or not _fits(int(text), 63):
+        raise ValueError
+    return int(text)
+
+
+def _float(text: str) -> float:
+    number = float(text) if _double.fullmatch(text) else math.inf
+    if math.isinf(number):
+        raise ValueError
+    return number
+
+
+def _bytes(text: str) -> bytes:
+    return base64.b64decode(text.translate(_WHITE_SPACE), validate=True)
+
+
+def _datetime(text: str) -> datetime.datetime:
+    if "T" not in text:
+        raise ValueError
+    return datetime.datetime.fromisoformat(text.strip())
+
+
+def _fits(value: int, bits: int) -> bool:
+    return -(1 << bits) <= value < 1 << bits
+
+
+def _reading(tag: str, read: Callable[[str], Any]) -> Callable[[xmlrpc.client.Unmarshaller, str], None]:
+    """A way of the standard library's to end an element, by a function from its text."""
+
+    def end(values: xmlrpc.client.Unmarshaller, text: str) -> None:
+        try:
+            values.append(read(text))
+        except (ValueError, KeyError, OverflowError) as error:
+            raise _bad(f"{text[:40]!r} is no {tag} that is taken here") from error
+        values._value = False
+
+    return end
+
+
+def _end_struct(values: xmlrpc.client.Unmarshaller, text: str) -> None:
+    members = (len(values._stack) - values._marks[-1]) // 2
+    values.end_struct(text)
+    struct = values._stack[-1]
+    if not isinstance(struct, dict) or len(struct) != members:
+        raise _bad("a name stands twice in a struct")
+
+
+class _Values(xmlrpc.client.Unmarshaller):
+    """The standard library's reader of values, with strict ways to read their texts."""
+
+    dispatch = {
+        **xmlrpc.client.Unmarshaller.dispatch,
+        **{tag: _reading(tag, _int) for tag in _INTEGERS},
+        "double": _reading("double", _float),
+        "boolean": _reading("boolean", _boolean),
+        "base64": _reading("base64", _bytes),
+        "dateTime.iso8601": _reading("dateTime.iso8601", _datetime),
+        "struct": _end_struct,
+    }
+
+    def end(self, tag: str) -> None:
+        """An element ends. Its text is forgotten, which the standard library would put together at each end tag."""
+        super().end(tag)
+        self._data = []
+
+    def said(self) -> bool:
+        """Whether the element that is open has text already."""
+        return bool("".join(self._data).strip())
+
+
+# Writing.
+
+_not_in_xml = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_WHOLE: Final = ("<params>\n<param>\n", "</param>\n</params>\n")
+
+
+def _write(value: Any) -> str:
+    whole = _Writer(allow_none=True).dumps((value,))
+    return whole.removeprefix(_WHOLE[0]).removesuffix(_WHOLE[1])
+
+
+def _escape(text: str) -> str:
+    """What stands for a text; readers of XML take a carriage return for a line's end unless it is escaped."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\r", "&#13;")
+
+
+def _write_integer(writer: xmlrpc.client.Marshaller, value: int, write: Callable[[str], object]) -> None:
+    tag = "int" if _fits(value, 31) else "i8"
+    write(f"<value><{tag}>{value}</{tag}></value>\n")
+
+
+def _write_as_it_is(writer: xmlrpc.client.Marshaller, value: str, write: Callable[[str], object]) -> None:
+    write(value)
+
+
+class _Writer(xmlrpc.client.Marshaller):
+    """The standard library's writer of values, for plain ones."""
+
+    dispatch = {
+        **xmlrpc.client.Marshaller.dispatch,
+        int: _write_integer,
+        str: lambda writer, value, write: writer.dump_unicode(value, write, _escape),
+        dict: lambda writer, value, write: writer.dump_struct(value, write, _escape),
+        Written: _write_as_it_is,
+    }
+
+
+def _check_integer(value: int) -> int:
+    if not _fits(value, 63):
+        raise Unsayable("an integer has more than 64 bits")
+    return value
+
+
+def _check_float(value: float) -> float:
+    if not math.isfinite(value):
+        raise Unsayable(f"{value} is no number of XML-RPC")
+    return value
+
+
+def _check_text(value: str) -> str:
+    found = _not_in_xml.search(value)
+    if found is not None:
+        raise Unsayable(f"XML has no character {found[0]!r}; bytes may hold it")
+    return value
+
+
+def _without_offset(value: datetime.datetime) -> datetime.datetime:
+    try:
+        return value if value.utcoffset() is None else value.astimezone(datetime.UTC).replace(tzinfo=None)
+    except OverflowError as error:
+        raise Unsayable(f"{value} is no time in UTC") from error
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+_LEAVES: Final[Leaves] = {
+    bool: _as_it_is,
+    bytes: _as_it_is,
+    type(None): _as_it_is,
+    Written: _as_it_is,
+    int: _check_integer,
+    float: _check_float,
+    str: _check_text,
+    datetime.datetime: _without_offset,
+}
