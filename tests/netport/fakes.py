@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -105,7 +106,8 @@ class FakeClients:
         return self.now
 
     def call_later(self, delay: float, function: Callable[..., object], *args: object) -> None:
-        heapq.heappush(self._timers, (self.now + delay, next(self._numbers), function, args))
+        when = max(self.now + delay, math.nextafter(self.now, math.inf)) if delay else self.now  # time does pass
+        heapq.heappush(self._timers, (when, next(self._numbers), function, args))
 
     def flush_later(self, session: Session) -> None:
         self._unwritten.append(session)

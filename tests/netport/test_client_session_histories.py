@@ -254,4 +254,4 @@ class SessionHistory(RuleBasedStateMachine):
 
 
 TestSessionHistory = SessionHistory.TestCase
-TestSessionHistory.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestSessionHistory.settings = settings(max_examples=300, stateful_step_count=50, deadline=None)
