@@ -47,6 +47,11 @@ if TYPE_CHECKING:
     from fireflyzmq.response import ResponseId
     from fireflyzmq.service import SERVICE_HIDDEN, SERVICE_VISIBLE, Service, detached, serviceEndPoint
     from fireflyzmq.vocabulary.reporting import SUBSCRIPTION_REQUESTED, SUBSCRIPTION_WITHDRAWN
+    from fireflyzmq.webgate.credentials import Credentials, Users
+    from fireflyzmq.webgate.daemon import HttpDaemon
+    from fireflyzmq.webgate.limits import WebLimits
+    from fireflyzmq.webgate.plain import PlainGateway
+    from fireflyzmq.webgate.selection import SERVICE_GROUP, SERVICE_NAME, SERVICE_REGISTRY, Selection
     from fireflyzmq.wire.binding import Binding
     from fireflyzmq.wire.codec import Opaque, decoder, encoder
 
@@ -86,6 +91,11 @@ _HOMES = {
     "response": ("ResponseId",),
     "service": ("SERVICE_HIDDEN", "SERVICE_VISIBLE", "Service", "detached", "serviceEndPoint"),
     "vocabulary.reporting": ("SUBSCRIPTION_REQUESTED", "SUBSCRIPTION_WITHDRAWN"),
+    "webgate.credentials": ("Credentials", "Users"),
+    "webgate.daemon": ("HttpDaemon",),
+    "webgate.limits": ("WebLimits",),
+    "webgate.plain": ("PlainGateway",),
+    "webgate.selection": ("SERVICE_GROUP", "SERVICE_NAME", "SERVICE_REGISTRY", "Selection"),
     "wire.binding": ("Binding",),
     "wire.codec": ("Opaque", "decoder", "encoder"),
 }
@@ -95,7 +105,10 @@ __all__ = [
     "EXCHANGE_CLIENT",
     "EXCHANGE_SERVER",
     "SERVICE_AVAILABLE",
+    "SERVICE_GROUP",
     "SERVICE_HIDDEN",
+    "SERVICE_NAME",
+    "SERVICE_REGISTRY",
     "SERVICE_VISIBLE",
     "SERVICE_WITHDRAWN",
     "SHUTDOWN_ARRIVED",
@@ -106,11 +119,13 @@ __all__ = [
     "Binding",
     "Child",
     "Client",
+    "Credentials",
     "Dispatcher",
     "Exchange",
     "ExchangeLost",
     "Failure",
     "FireflyCodec",
+    "HttpDaemon",
     "InvalidArguments",
     "LineCodec",
     "MessagePackCodec",
@@ -121,6 +136,7 @@ __all__ = [
     "NotAuthorised",
     "Opaque",
     "Overloaded",
+    "PlainGateway",
     "RegistrationRefused",
     "Report",
     "RequestCancelled",
@@ -130,10 +146,13 @@ __all__ = [
     "ResponseEncoding",
     "ResponseId",
     "Root",
+    "Selection",
     "Service",
     "ServiceUnavailable",
     "ServiceWithdrawn",
     "Sessions",
+    "Users",
+    "WebLimits",
     "__version__",
     "connect",
     "decoder",

@@ -25,7 +25,8 @@ class OpenTelemetryTracer:
 
     def serve(self, request: Request, function: Callable[..., Any]) -> Callable[..., Any]:
         """Run a method in a span named `service.method`, a coroutine to its end; what it raises is recorded there."""
-        from opentelemetry import propagate, trace
+        import opentelemetry.propagate as propagate
+        import opentelemetry.trace as trace
 
         tracer = trace.get_tracer("fireflyzmq")
         context = propagate.extract(request.properties)
@@ -52,7 +53,7 @@ class OpenTelemetryTracer:
 
     def outgoing(self) -> dict[str, str]:
         """The current span as a `traceparent`."""
-        from opentelemetry import propagate
+        import opentelemetry.propagate as propagate
 
         carrier: dict[str, str] = {}
         propagate.inject(carrier)

@@ -1,0 +1,68 @@
+"""WebCall: one request over HTTP as the caller of services. Its calls end with it, at the latest."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from fireflyzmq.calls import Destination
+from fireflyzmq.errors import Failure, MethodUnavailable, Overloaded, ServiceUnavailable
+from fireflyzmq.tracing import TRACEPARENT, child_of
+from fireflyzmq.wire.commands import BY_ADDRESS
+from fireflyzmq.wire.names import method_problem
+
+if TYPE_CHECKING:
+    from fireflyzmq.service import Service
+    from fireflyzmq.webgate.selection import Exhibition
+
+_DESCRIBE = "system.describe"
+
+
+class WebCall:
+    """A service of an exhibition, for one request: its user, address and trace travel with what it calls.
+
+    `timeout` (s) is what is left of the request's time when it begins. A call goes to any instance that is exposed,
+    and to another one when it certainly was not taken.
+    """
+
+    def __init__(
+        self, caller: Service, exhibition: Exhibition, name: str, timeout: float, properties: dict[str, Any]
+    ) -> None:
+        self.name = name
+        self._caller = caller
+        self._exhibition = exhibition
+        self._properties = properties
+        self._timeout = timeout
+        self._began = caller._connection.loop.time()
+
+    async def call(self, method: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """Call a method; raises the Failure that the call ended with. What is reserved is not there for clients."""
+        if method_problem(method) is not None or method.startswith(("_", "system.")) or "._" in method:
+            raise MethodUnavailable(f"{self.name!r} exports no method {method!r}")
+        return await self._call(method, tuple(args), dict(kwargs))
+
+    async def describe(self) -> dict[str, Any]:
+        """What the service answers to `system.describe`."""
+        described: dict[str, Any] = await self._call(_DESCRIBE, (), {})
+        return described
+
+    async def _call(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        connection = self._caller._connection
+        instances = self._exhibition.instances(self.name)
+        random.shuffle(instances)
+        refusal: Failure = ServiceUnavailable(f"nobody offers {self.name!r}")
+        for binding in instances:
+            left = self._timeout - (connection.loop.time() - self._began)
+            target = connection.watch(BY_ADDRESS, binding.address)
+            destination = Destination(self._caller._local, target, max(left, 0.001))
+            properties = {**self._properties, TRACEPARENT: child_of(self._properties[TRACEPARENT])}
+            id = connection.call(destination, method, args, kwargs, properties)
+            assert id is not None
+            try:
+                return await id
+            except (Overloaded, ServiceUnavailable) as failure:
+                if id.tried and failure is not id.refusal:  # a method says so, which has run
+                    raise
+                refusal = failure
+        raise refusal

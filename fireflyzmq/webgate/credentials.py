@@ -1,0 +1,114 @@
+"""Credentials: who a request over HTTP comes from, and Users, a file of those who may come.
+
+Each line of the file is one of these; `python -m fireflyzmq user` writes them. Empty lines, and those that begin with
+`#`, are ignored.
+
+    basic ada scrypt:<salt, hex>:<key, hex>       a password
+    bearer ada sha256:<digest, hex>               a token, which is long and random, so a plain digest keeps it
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import dataclasses
+import hashlib
+import hmac
+import pathlib
+import secrets
+from typing import Final
+
+from fireflyzmq.wire.names import name_problem
+
+_SCRYPT: Final = {"n": 2**14, "r": 8, "p": 1, "dklen": 32}
+_TOKEN_BYTES: Final = 32
+
+
+@dataclasses.dataclass(frozen=True)
+class Credentials:
+    """What a request has shown: of `scheme` "basic" (login and secret), "bearer" (secret), or "" (nothing)."""
+
+    scheme: str = ""
+    login: str = ""
+    secret: str = dataclasses.field(default="", repr=False)
+
+
+def credentials_of(header: str | None) -> Credentials | None:
+    """The credentials in an Authorization header (RFC 7617, RFC 6750); None when it makes no sense."""
+    if header is None:
+        return Credentials()
+    scheme, _, rest = header.strip().partition(" ")
+    rest = rest.strip()
+    if scheme.lower() == "bearer" and rest:
+        return Credentials("bearer", secret=rest)
+    if scheme.lower() == "basic":
+        try:
+            login, colon, password = base64.b64decode(rest, validate=True).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError):
+            return None
+        return Credentials("basic", login, password) if colon else None
+    return None
+
+
+class Users:
+    """Who may come, with passwords and tokens. Neither is kept."""
+
+    def __init__(self) -> None:
+        self._passwords: dict[str, tuple[bytes, bytes]] = {}
+        self._tokens: dict[bytes, str] = {}
+        self._nobody = secrets.token_bytes(16), secrets.token_bytes(32)
+
+    @classmethod
+    def from_file(cls, path: str | pathlib.Path) -> Users:
+        """Read a file; ValueError that names the line that makes no sense, OSError when there is no such file."""
+        users = cls()
+        for number, line in enumerate(pathlib.Path(path).read_text("utf-8").splitlines(), 1):
+            if line.strip() and not line.lstrip().startswith("#"):
+                try:
+                    users._add(line.split())
+                except ValueError as error:
+                    raise ValueError(f"{path}, line {number}: {error}") from None
+        return users
+
+    def _add(self, fields: list[str]) -> None:
+        if len(fields) != 3:
+            raise ValueError("a line is a scheme, a user, and a secret's digest")
+        scheme, user, digest = fields
+        problem = name_problem(user, "user")
+        if problem is not None:
+            raise ValueError(problem)
+        method, *parts = digest.split(":")
+        if (scheme, method, len(parts)) == ("basic", "scrypt", 2):
+            self._passwords[user] = bytes.fromhex(parts[0]), bytes.fromhex(parts[1])
+        elif (scheme, method, len(parts)) == ("bearer", "sha256", 1):
+            self._tokens[bytes.fromhex(parts[0])] = user
+        else:
+            raise ValueError(f"unknown scheme or digest: {scheme} {method}")
+
+    def __call__(self, credentials: Credentials) -> str | None:
+        """The user whom credentials belong to, None for nobody. A password takes some 50 ms of CPU time."""
+        if credentials.scheme == "bearer":
+            return self._tokens.get(hashlib.sha256(credentials.secret.encode()).digest())
+        if credentials.scheme != "basic":
+            return None
+        salt, key = self._passwords.get(credentials.login, self._nobody)  # as slow for users who do not exist
+        right = hmac.compare_digest(hashlib.scrypt(credentials.secret.encode(), salt=salt, **_SCRYPT), key)
+        return credentials.login if right else None
+
+
+def password_line(user: str, password: str) -> str:
+    """The line of a users' file for a password; ValueError for an illegal user."""
+    problem = name_problem(user, "user")
+    if problem is not None:
+        raise ValueError(problem)
+    salt = secrets.token_bytes(16)
+    return f"basic {user} scrypt:{salt.hex()}:{hashlib.scrypt(password.encode(), salt=salt, **_SCRYPT).hex()}"
+
+
+def token_line(user: str) -> tuple[str, str]:
+    """A new token, and the line of a users' file for it; ValueError for an illegal user."""
+    problem = name_problem(user, "user")
+    if problem is not None:
+        raise ValueError(problem)
+    token = secrets.token_urlsafe(_TOKEN_BYTES)
+    return token, f"bearer {user} sha256:{hashlib.sha256(token.encode()).hexdigest()}"

@@ -1,0 +1,329 @@
+"""HttpDaemon: HTTP for the services of an exchange. Gateways are attached to paths and translate.
+
+It sees to what they share: who may come, from where, how much, and how it ends. aiohttp speaks HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import contextvars
+import hashlib
+import hmac
+import inspect
+import logging
+import math
+import secrets
+import ssl
+from collections.abc import Awaitable, Callable, Collection
+from typing import Final, Protocol, cast
+
+from aiohttp import web
+
+from fireflyzmq.exchange import Exchange
+from fireflyzmq.netport.tcp import bind
+from fireflyzmq.service import Service
+from fireflyzmq.timers import run_logged
+from fireflyzmq.webgate.context import WebRequest
+from fireflyzmq.webgate.credentials import Credentials, Users, credentials_of
+from fireflyzmq.webgate.gateway import Gateway
+from fireflyzmq.webgate.limits import Rates, WebLimits
+from fireflyzmq.webgate.selection import Exhibition, Selection
+
+logger = logging.getLogger(__name__)
+
+_KNOWN_SECONDS: Final = 60.0
+"""How long credentials that were right need not be checked again: passwords are slow to check, on purpose."""
+
+_CHECKS_AT_ONCE: Final = 2
+_MOST_KNOWN: Final = 10_000
+_LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]", "::1")
+_LINGER_SECONDS: Final = 10.0
+_METHODS: Final = "GET, HEAD, POST, OPTIONS"
+
+Authorise = Callable[[Credentials], "str | Awaitable[str | None] | None"]
+"""The user whom credentials belong to, None for nobody."""
+
+
+class Attached(Protocol):
+    """What answers the requests under a path."""
+
+    def open(self, caller: Service) -> None:
+        """The daemon begins: follow the services."""
+
+    async def respond(self, request: WebRequest) -> web.StreamResponse:
+        """Answer a request."""
+
+    def close(self) -> None:
+        """The daemon has ended."""
+
+
+class HttpDaemon:
+    """An HTTP server for gateways: `attach` them to paths, then `start`. It binds at once; port 0 picks a free one.
+
+    `authorise` says who may come: a `Users`, or a function of Credentials that gives the user or None, and may be an
+    `async def`; without one everybody may. With `ssl` it is HTTPS. `hosts` are the names under which it may be asked
+    for: on a loopback address those of the loopback unless it says else, so that no web page can reach it by a name of
+    its own (DNS rebinding). `origins` are the web sites whose pages may use it (CORS), none unless it says so.
+    OSError when the port is taken.
+    """
+
+    def __init__(
+        self,
+        port: int = 0,
+        host: str = "127.0.0.1",
+        *,
+        ssl: ssl.SSLContext | None = None,
+        authorise: Users | Authorise | None = None,
+        hosts: Collection[str] | None = None,
+        origins: Collection[str] = (),
+        limits: WebLimits | None = None,
+        exchange: Exchange | None = None,
+    ) -> None:
+        self.limits = limits or WebLimits()
+        self._socket = bind(host, port)
+        self._port: int = self._socket.getsockname()[1]
+        self._service = _Caller(self, exchange)
+        self._loop = self._service._connection.loop
+        self._host = host
+        self._ssl = ssl
+        self._authorise = authorise
+        self._hosts = hosts if hosts is not None else _LOOPBACK if host in _LOOPBACK else None
+        self._origins = frozenset(origins)
+        self._rates = Rates(self.limits.requests_per_second)
+        self._known: collections.OrderedDict[bytes, tuple[str, float]] = collections.OrderedDict()
+        self._key = secrets.token_bytes(16)
+        self._attached: dict[str, Attached] = {}
+        self._requests = 0
+        self._stopped: asyncio.Task[None] | None = None
+        self._checking = asyncio.Semaphore(_CHECKS_AT_ONCE)
+        application = web.Application(client_max_size=self.limits.body_bytes)
+        application.router.add_route("*", "/{path:.*}", self._answer)
+        self._runner = web.AppRunner(
+            application,
+            access_log=None,
+            handler_cancellation=True,
+            max_line_size=self.limits.header_bytes,
+            max_field_size=self.limits.header_bytes,
+            keepalive_timeout=self.limits.idle_seconds,
+            shutdown_timeout=_LINGER_SECONDS,
+        )
+        self._idle: dict[object, float] = {}
+        self._sweeping: asyncio.Task[None] | None = None
+
+    def port(self) -> int:
+        """The port that it listens at."""
+        return self._port
+
+    def attach(self, path: str, gateway: Gateway | Attached | None) -> None:
+        """Let a gateway answer what is asked for under a path, or (None) nobody. The longest path counts."""
+        if not path.startswith("/"):
+            raise ValueError(f"a path begins with '/', not {path!r}")
+        path = path.rstrip("/")
+        former = self._attached.pop(path, None)
+        if former is not None:
+            former.close()
+        if gateway is not None:
+            attached = cast(Attached, gateway) if hasattr(gateway, "open") else _RpcPath(gateway)
+            attached.open(self._service)
+            self._attached[path] = attached
+
+    def start(self) -> None:
+        """Serve from now on, or as soon as the loop runs."""
+        self._service._connection.call_from_anywhere(run_logged, self._start, repr(self), self._loop)
+
+    async def _start(self) -> None:
+        await self._runner.setup()
+        await web.SockSite(self._runner, self._socket, ssl_context=self._ssl).start()
+        self._sweeping = self._loop.create_task(self._sweep())
+
+    async def _sweep(self) -> None:
+        """Close connections that have asked for nothing for a while: those that never ask, too."""
+        while True:
+            await asyncio.sleep(self.limits.idle_seconds / 4)
+            server = self._runner.server
+            now = self._loop.time()
+            connections = set(server.connections) if server is not None else set()
+            self._idle = {each: since for each, since in self._idle.items() if each in connections}
+            for connection in connections:
+                if now - self._idle.setdefault(connection, now) > self.limits.idle_seconds:
+                    connection.force_close()
+
+    def stop(self) -> Awaitable[None]:
+        """Take no more requests, finish those at work, close. Returns what may be awaited."""
+        if self._stopped is None:
+            self._stopped = self._loop.create_task(self._stop(), context=contextvars.Context())
+        return asyncio.shield(self._stopped)
+
+    async def _stop(self) -> None:
+        await self._shut()
+        self._service.close()
+
+    async def _shut(self) -> None:
+        await self._runner.cleanup()
+        self._socket.close()
+
+    def _ended(self) -> None:
+        """The service in whose name calls are made is closed: so is all the rest."""
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+        for attached in self._attached.values():
+            attached.close()
+        if self._stopped is None:
+            if self._loop.is_closed():
+                self._socket.close()
+            else:
+                run_logged(self._shut, repr(self), self._loop)
+
+    # One request.
+
+    async def _answer(self, http: web.Request) -> web.StreamResponse:
+        """Answer a request; whatever becomes of it, it is answered."""
+        self._idle[http.protocol] = math.inf
+        self._requests += 1
+        try:
+            response = await self._checked(http)
+        except web.HTTPException as refusal:
+            response = web.Response(status=refusal.status, text=refusal.text, headers=_plain(refusal))
+        except Exception:
+            logger.exception("%s %s raised", http.method, http.path)
+            response = web.Response(status=500, text="internal error\n")
+        finally:
+            self._requests -= 1
+            self._idle[http.protocol] = self._loop.time()
+        if not response.prepared:
+            response.headers.update(self._cors(http))
+            response.headers.setdefault("X-Content-Type-Options", "nosniff")
+        return response
+
+    async def _checked(self, http: web.Request) -> web.StreamResponse:
+        """Answer a request that may come; HTTPException for one that may not."""
+        server = self._runner.server
+        if server is not None and len(server.connections) > self.limits.connections:
+            raise web.HTTPServiceUnavailable(text="too many connections\n", headers={"Connection": "close"})
+        if self._requests > self.limits.requests:
+            raise web.HTTPServiceUnavailable(text="too many requests are at work\n", headers={"Retry-After": "1"})
+        wait = self._rates.wait(http.remote or "", self._loop.time())
+        if wait:
+            raise web.HTTPTooManyRequests(text="too many requests\n", headers={"Retry-After": str(math.ceil(wait))})
+        if self._hosts is not None and _name_of(http.host) not in self._hosts:
+            raise web.HTTPMisdirectedRequest(text="this is not the host that was asked for\n")
+        if http.method == "OPTIONS" and "Access-Control-Request-Method" in http.headers:
+            return web.Response(status=204)
+        path, attached = self._attached_at(http.path)
+        user = await self._user_of(http)
+        if attached is None:
+            raise web.HTTPNotFound(text="nothing is here\n")
+        request = WebRequest(http, http.path[len(path) :].lstrip("/"), user, self._service, self.limits)
+        return await attached.respond(request)
+
+    def _attached_at(self, path: str) -> tuple[str, Attached | None]:
+        """The longest path that something is attached to, and what."""
+        while path not in self._attached and path:
+            path = path.rpartition("/")[0]
+        return path, self._attached.get(path)
+
+    def _cors(self, http: web.Request) -> dict[str, str]:
+        """What lets pages of the configured web sites use the answer (Fetch standard, CORS protocol)."""
+        origin = http.headers.get("Origin")
+        if origin is None or origin not in self._origins:
+            return {}
+        headers = {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}
+        if http.method == "OPTIONS":
+            headers["Access-Control-Allow-Methods"] = _METHODS
+            headers["Access-Control-Allow-Headers"] = "Authorization, Content-Type, Prefer, traceparent, tracestate"
+            headers["Access-Control-Max-Age"] = "600"
+        return headers
+
+    # Who it is.
+
+    async def _user_of(self, http: web.Request) -> str:
+        """The user of a request; HTTPUnauthorized when nobody may be told who it is."""
+        if self._authorise is None:
+            return ""
+        credentials = credentials_of(http.headers.get("Authorization"))
+        user = await self._check(credentials) if credentials is not None else None
+        if user is None:
+            challenge = 'Basic realm="services", charset="UTF-8", Bearer'
+            raise web.HTTPUnauthorized(text="not authorised\n", headers={"WWW-Authenticate": challenge})
+        return user
+
+    async def _check(self, credentials: Credentials) -> str | None:
+        """The user whom credentials belong to. Those that were right a moment ago are not checked again."""
+        shown = f"{credentials.scheme}\0{credentials.login}\0{credentials.secret}".encode()
+        key = hmac.digest(self._key, shown, hashlib.sha256)
+        now = self._loop.time()
+        user, until = self._known.get(key, (None, 0.0))
+        if user is not None and now < until:
+            return user
+        assert self._authorise is not None
+        if isinstance(self._authorise, Users):
+            async with self._checking:
+                user = await self._loop.run_in_executor(None, self._authorise, credentials)
+        else:
+            outcome = self._authorise(credentials)
+            user = await outcome if inspect.isawaitable(outcome) else outcome
+        if user is not None:
+            self._known[key] = user, now + _KNOWN_SECONDS
+            self._known.move_to_end(key)
+            if len(self._known) > _MOST_KNOWN:
+                self._known.popitem(last=False)
+        return user
+
+    def __repr__(self) -> str:
+        return f"<HttpDaemon {self._host}:{self._port}>"
+
+
+class _Caller(Service):
+    """In whose name a daemon calls services. With it the daemon is drained, and closed."""
+
+    def __init__(self, daemon: HttpDaemon, exchange: Exchange | None) -> None:
+        self._daemon = daemon
+        super().__init__("", exchange=exchange)
+
+    def drain(self) -> Awaitable[None]:
+        return self._daemon.stop()
+
+    def _ended(self) -> None:
+        self._daemon._ended()
+        super()._ended()
+
+
+class _RpcPath:
+    """A gateway that answers POSTs to `<path>/<service>`."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._exhibition: Exhibition | None = None
+
+    def open(self, caller: Service) -> None:
+        self._exhibition = Exhibition(caller._connection, Selection.of(self._gateway.selection))
+
+    async def respond(self, request: WebRequest) -> web.StreamResponse:
+        assert self._exhibition is not None
+        if request.http.method != "POST":
+            raise web.HTTPMethodNotAllowed(request.http.method, ["POST"], text="POST to <path>/<service>\n")
+        await self._exhibition.settled()
+        if not self._exhibition.instances(request.path):
+            raise web.HTTPNotFound(text="no such service\n")
+        call = request.call_to(self._exhibition, request.path)
+        content_type = request.http.headers.get("Content-Type", "")
+        reply = await self._gateway.respond(call, await request.body(), content_type)
+        headers = {**reply.headers, "Content-Type": reply.content_type}
+        return web.Response(body=reply.body, status=reply.status, headers=headers)
+
+    def close(self) -> None:
+        if self._exhibition is not None:
+            self._exhibition.close()
+
+
+def _name_of(host: str) -> str:
+    """The name in a Host header, without the port."""
+    if host.startswith("["):
+        return host.partition("]")[0] + "]"
+    return host.partition(":")[0].lower()
+
+
+def _plain(refusal: web.HTTPException) -> dict[str, str]:
+    """The headers of a refusal that are its own."""
+    return {name: value for name, value in refusal.headers.items() if name not in ("Content-Type", "Content-Length")}

@@ -1,0 +1,71 @@
+"""WebLimits: what an HTTP daemon takes of its clients. Pure."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class WebLimits:
+    """Limits of an HTTP daemon. ValueError for what makes no sense.
+
+    | limit | what becomes of a request beyond it |
+    |---|---|
+    | `connections` | a further one is closed |
+    | `requests` at work at once | 503 with Retry-After |
+    | `requests_per_second` of one address, twice as many at once | 429 with Retry-After; 0: no limit |
+    | `body_bytes`, of the body | 413 |
+    | `header_bytes`, of a header or the first line | 400 |
+    | `body_seconds` for the body to come | 408 |
+    | `idle_seconds` without a request on a connection | it is closed |
+    | `call_seconds` that a call may take when its request does not say, `most_call_seconds` when it does | 504 |
+    | `stream_bytes` of reports that wait for a client that reads slowly | the oldest are dropped and counted |
+    """
+
+    connections: int = 10_000
+    requests: int = 1_000
+    requests_per_second: float = 0.0
+    body_bytes: int = 1024 * 1024
+    header_bytes: int = 8190
+    body_seconds: float = 30.0
+    idle_seconds: float = 60.0
+    call_seconds: float = 30.0
+    most_call_seconds: float = 300.0
+    stream_bytes: int = 1024 * 1024
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            least_wanted = value >= 0 if field.name == "requests_per_second" else value > 0
+            if isinstance(value, bool) or not least_wanted:
+                raise ValueError(f"{field.name} is more than 0, not {value!r}")
+        if self.call_seconds > self.most_call_seconds:
+            raise ValueError("call_seconds is at most most_call_seconds")
+
+
+class Rates:
+    """How many requests each address may make: a token bucket for each, forgotten when it is full again."""
+
+    def __init__(self, per_second: float) -> None:
+        self._per_second = per_second
+        self._burst = 2 * max(per_second, 1.0)
+        self._buckets: collections.OrderedDict[str, tuple[float, float]] = collections.OrderedDict()
+
+    def wait(self, address: str, now: float) -> float:
+        """Count a request; 0.0 when it may go on, otherwise the seconds after which one may come again."""
+        if not self._per_second:
+            return 0.0
+        tokens, since = self._buckets.pop(address, (self._burst, now))
+        tokens = min(self._burst, tokens + (now - since) * self._per_second)
+        allowed = tokens >= 1
+        self._buckets[address] = tokens - allowed, now
+        self._forget(now)
+        return 0.0 if allowed else (1 - tokens) / self._per_second
+
+    def _forget(self, now: float) -> None:
+        while self._buckets:
+            address, (tokens, since) = next(iter(self._buckets.items()))
+            if tokens + (now - since) * self._per_second < self._burst:
+                return
+            del self._buckets[address]

@@ -1,0 +1,155 @@
+"""OpenAPI: a document of what a plain gateway offers, made of what services say of their methods. Pure.
+
+Source: OpenAPI Specification 3.1.0, https://spec.openapis.org/oas/v3.1.0.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+
+from fireflyzmq._version import VERSION
+from fireflyzmq.webgate.failures import STATUS
+
+_SIMPLE: Final[dict[str, dict[str, Any]]] = {
+    "int": {"type": "integer"},
+    "float": {"type": "number"},
+    "bool": {"type": "boolean"},
+    "str": {"type": "string"},
+    "None": {"type": "null"},
+    "bytes": {"type": "string", "contentEncoding": "base64"},
+    "list": {"type": "array"},
+    "tuple": {"type": "array"},
+    "dict": {"type": "object"},
+    "datetime.datetime": {"type": "string", "format": "date-time"},
+    "datetime": {"type": "string", "format": "date-time"},
+    "datetime.date": {"type": "string", "format": "date"},
+    "uuid.UUID": {"type": "string", "format": "uuid"},
+    "UUID": {"type": "string", "format": "uuid"},
+}
+_LIST: Final = re.compile(r"(?:list|tuple|set|frozenset|Sequence)\[([^\[\],]+)(?:, \.\.\.)?\]")
+_DICT: Final = re.compile(r"(?:dict|Mapping)\[str, ([^\[\]]+)\]")
+
+_FAILURE: Final = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["kind", "code", "description"],
+            "properties": {
+                "kind": {"type": "string"},
+                "code": {"type": "integer"},
+                "description": {"type": "string"},
+                "origin": {"type": "string"},
+                "details": {},
+            },
+        }
+    },
+}
+
+
+def schema_of(annotation: str) -> dict[str, Any]:
+    """The JSON Schema of a type as a signature writes it; {} (anything) for what has none."""
+    annotation = annotation.strip().strip("'\"").removeprefix("typing.")
+    if annotation in _SIMPLE:
+        return dict(_SIMPLE[annotation])
+    if " | " in annotation and "[" not in annotation:
+        return {"anyOf": [schema_of(each) for each in annotation.split(" | ")]}
+    several = _LIST.fullmatch(annotation)
+    if several is not None:
+        return {"type": "array", "items": schema_of(several[1])}
+    mapping = _DICT.fullmatch(annotation)
+    if mapping is not None:
+        return {"type": "object", "additionalProperties": schema_of(mapping[1])}
+    return {}
+
+
+def document(title: str, base: str, services: Iterable[dict[str, Any]], reports: bool) -> dict[str, Any]:
+    """The document for services as `system.describe` tells of them, at a base path."""
+    paths: dict[str, Any] = {
+        "/services": {"get": _get("listServices", "The services", {"type": "array", "items": {"type": "object"}})}
+    }
+    for service in services:
+        for method in service["methods"]:
+            if method.get("root") is None:
+                paths[f"/services/{service['name']}/{method['name']}"] = {"post": _operation(service["name"], method)}
+        if reports:
+            paths[f"/reports/{service['name']}"] = {"get": _stream(service["name"])}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": title, "version": VERSION},
+        "servers": [{"url": base}],
+        "paths": paths,
+        "components": {"schemas": {"Failure": _FAILURE}},
+    }
+
+
+def _get(name: str, summary: str, schema: dict[str, Any]) -> dict[str, Any]:
+    content = {"application/json": {"schema": schema}}
+    return {
+        "operationId": name,
+        "summary": summary,
+        "responses": {"200": {"description": summary, "content": content}, **_failures()},
+    }
+
+
+def _operation(service: str, method: dict[str, Any]) -> dict[str, Any]:
+    doc = method["doc"] or ""
+    parameters = method.get("parameters")
+    operation: dict[str, Any] = {
+        "operationId": f"{service}.{method['name']}",
+        "tags": [service],
+        "summary": doc.partition("\n")[0],
+        "description": f"`{method['name']}{method['signature']}`\n\n{doc}".strip(),
+        "responses": {
+            "200": {
+                "description": "What the method returned",
+                "content": {"application/json": {"schema": schema_of(method.get("returns") or "")}},
+            },
+            **_failures(),
+        },
+    }
+    needed = parameters is None or any(each["required"] for each in parameters)
+    operation["requestBody"] = {
+        "required": bool(needed and parameters),
+        "content": {"application/json": {"schema": _body(parameters)}},
+    }
+    return operation
+
+
+def _body(parameters: list[dict[str, Any]] | None) -> dict[str, Any]:
+    """The schema of the arguments: an object of named ones, or an array where some have no names."""
+    if parameters is None:
+        return {"type": ["array", "object"]}
+    named = [each for each in parameters if each["kind"] in ("named", "keyword")]
+    if len(named) < len([each for each in parameters if each["kind"] != "keywords"]):
+        return {"type": "array", "items": {}}
+    properties = {each["name"]: schema_of(each["annotation"]) for each in named}
+    schema: dict[str, Any] = {"type": "object", "properties": properties}
+    required = [each["name"] for each in named if each["required"]]
+    if required:
+        schema["required"] = required
+    schema["additionalProperties"] = any(each["kind"] == "keywords" for each in parameters)
+    return schema
+
+
+def _stream(service: str) -> dict[str, Any]:
+    pattern = {"name": "pattern", "in": "query", "schema": {"type": "string", "default": ">"}}
+    return {
+        "operationId": f"{service} reports",
+        "tags": [service],
+        "summary": f"The reports of {service}, as server-sent events, or over a WebSocket",
+        "parameters": [pattern],
+        "responses": {
+            "200": {"description": "Reports as they come", "content": {"text/event-stream": {}}},
+            **_failures(),
+        },
+    }
+
+
+def _failures() -> dict[str, Any]:
+    content = {"application/json": {"schema": {"$ref": "#/components/schemas/Failure"}}, "text/plain": {}}
+    statuses = sorted({*STATUS.values(), 401, 405, 408, 422, 429})
+    return {str(status): {"description": "It failed", "content": content} for status in statuses}

@@ -1,0 +1,139 @@
+"""PlainGateway: services as plain resources. JSON in, JSON out, reports as they come.
+
+GET  /services                      the services
+GET  /services/<service>            one, with its methods
+POST /services/<service>/<method>   a call: a JSON array of arguments, an object of named ones, or nothing
+GET  /reports/<publisher>?pattern=  reports, as server-sent events or over a WebSocket
+GET  /openapi.json                  all of that, described
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+
+from fireflyzmq.errors import Failure, InvalidArguments
+from fireflyzmq.service import Service
+from fireflyzmq.webgate import json_values
+from fireflyzmq.webgate.context import WebRequest
+from fireflyzmq.webgate.failures import headers_of, status_of, told
+from fireflyzmq.webgate.openapi import document
+from fireflyzmq.webgate.selection import Exhibition, Selection
+from fireflyzmq.webgate.streams import stream_reports
+
+JSON = "application/json"
+_DESCRIBE_SECONDS = 5.0
+
+
+class PlainGateway:
+    """The services of a selection as resources of JSON. `reports=False` leaves out what they publish."""
+
+    def __init__(self, selection: str | Selection, *, reports: bool = True, title: str = "services") -> None:
+        self.selection = Selection.of(selection)
+        self._reports = reports
+        self._title = title
+        self._exhibition: Exhibition
+
+    def open(self, caller: Service) -> None:
+        """Follow the services."""
+        self._exhibition = Exhibition(caller._connection, self.selection)
+
+    def close(self) -> None:
+        """Follow them no more."""
+        self._exhibition.close()
+
+    async def respond(self, request: WebRequest) -> web.StreamResponse:
+        """Answer a request; a failure becomes the status that says the same."""
+        await self._exhibition.settled()
+        try:
+            return await self._route(request)
+        except Failure as failure:
+            return _json({"error": told(failure)}, status_of(failure), headers_of(failure))
+
+    async def _route(self, request: WebRequest) -> web.StreamResponse:
+        parts = request.path.split("/")
+        handlers: dict[tuple[str, int], tuple[str, Callable[..., Awaitable[web.StreamResponse]]]] = {
+            ("services", 1): ("GET", self._list),
+            ("services", 2): ("GET", self._describe),
+            ("services", 3): ("POST", self._call),
+            ("openapi.json", 1): ("GET", self._openapi),
+        }
+        if self._reports:
+            handlers["reports", 2] = "GET", self._stream
+        method, handler = handlers.get((parts[0], len(parts)), ("", None))
+        if handler is None:
+            raise web.HTTPNotFound(text="nothing is here\n")
+        allowed = [method, "HEAD"] if method == "GET" else [method]
+        if request.http.method not in allowed:
+            raise web.HTTPMethodNotAllowed(request.http.method, allowed, text=f"only {' and '.join(allowed)}\n")
+        return await handler(request, *parts[1:])
+
+    async def _list(self, request: WebRequest) -> web.StreamResponse:
+        names = self._exhibition.names()
+        listed = [{"name": name, "instances": len(self._exhibition.instances(name))} for name in names]
+        return _json(listed)
+
+    async def _describe(self, request: WebRequest, name: str) -> web.StreamResponse:
+        self._check(name)
+        described = await request.call_to(self._exhibition, name).describe()
+        methods = [_public(method) for method in described["methods"] if method.get("root") is None]
+        return _json({"name": name, "groups": sorted(described["groups"]), "methods": methods})
+
+    async def _call(self, request: WebRequest, name: str, method: str) -> web.StreamResponse:
+        self._check(name)
+        args, kwargs = _arguments(await request.body())
+        value = await request.call_to(self._exhibition, name).call(method, args, kwargs)
+        return _json(value)
+
+    async def _openapi(self, request: WebRequest) -> web.StreamResponse:
+        async def describe(name: str) -> dict[str, Any] | None:
+            try:
+                async with asyncio.timeout(_DESCRIBE_SECONDS):
+                    return await request.call_to(self._exhibition, name).describe()
+            except (Failure, TimeoutError):  # it is left out: it has gone, or does not answer
+                return None
+
+        described = await asyncio.gather(*(describe(name) for name in self._exhibition.names()))
+        base = request.http.path.removesuffix("/openapi.json") or "/"
+        return _json(document(self._title, base, [each for each in described if each is not None], self._reports))
+
+    async def _stream(self, request: WebRequest, publisher: str) -> web.StreamResponse:
+        self._check(publisher)
+        return await stream_reports(request, publisher)
+
+    def _check(self, name: str) -> None:
+        """HTTPNotFound for a service that is not exposed, whether there is one or not."""
+        if not self._exhibition.instances(name):
+            raise web.HTTPNotFound(text="no such service\n")
+
+
+def _arguments(body: bytes) -> tuple[list[Any], dict[str, Any]]:
+    """The arguments in a body; InvalidArguments when it is neither array nor object."""
+    if not body.strip():
+        return [], {}
+    try:
+        value = json_values.loads(body)
+    except ValueError as error:
+        raise InvalidArguments(f"the body is not JSON: {error}") from None
+    if isinstance(value, list):
+        return value, {}
+    if isinstance(value, dict):
+        return [], value
+    raise InvalidArguments("the body is an array of arguments, an object of named ones, or empty")
+
+
+def _public(method: dict[str, Any]) -> dict[str, Any]:
+    return {key: method[key] for key in ("name", "signature", "doc")}
+
+
+def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    """A response of JSON; a value that JSON cannot say is the service's failure."""
+    try:
+        body = json_values.dumps(value)
+    except ValueError as error:
+        body = json_values.dumps({"error": {"kind": "ResponseEncoding", "code": 52, "description": str(error)}})
+        status = 502
+    return web.Response(body=body, status=status, headers=headers, content_type=JSON)

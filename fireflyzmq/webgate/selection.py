@@ -1,0 +1,93 @@
+"""Selection: which services a gateway exposes, and Exhibition, which follows who that is."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from typing import TYPE_CHECKING, Final
+
+from fireflyzmq.presence import Status
+from fireflyzmq.wire.commands import BY_GROUP, BY_NAME, BY_REGISTRY
+from fireflyzmq.wire.names import check_name
+
+if TYPE_CHECKING:
+    from fireflyzmq.connection import Connection
+    from fireflyzmq.wire.binding import Binding
+
+SERVICE_GROUP: Final = "group"
+SERVICE_NAME: Final = "name"
+SERVICE_REGISTRY: Final = "registry"
+
+_KINDS: Final = {SERVICE_GROUP: BY_GROUP, SERVICE_NAME: BY_NAME, SERVICE_REGISTRY: BY_REGISTRY}
+_FIRST_ANSWER_SECONDS: Final = 2.0
+"""How long a request waits for the exchange's first word on who is there."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Selection:
+    """The members of a group, the services of a name, or all that are listed. ValueError for illegal names."""
+
+    key: str
+    type: str = SERVICE_GROUP
+
+    def __post_init__(self) -> None:
+        if self.type not in _KINDS:
+            raise ValueError(f"a selection's type is one of {', '.join(_KINDS)}, not {self.type!r}")
+        if self.type != SERVICE_REGISTRY:
+            check_name(self.key, f"{self.type} name")
+
+    @classmethod
+    def of(cls, selection: str | Selection) -> Selection:
+        """A selection, or the group of a name."""
+        return selection if isinstance(selection, Selection) else cls(selection)
+
+
+class Exhibition:
+    """The services of a selection that are there now, by name. It follows the directory until it is closed."""
+
+    def __init__(self, connection: Connection, selection: Selection) -> None:
+        self._connection = connection
+        kind, key = _KINDS[selection.type], selection.key if selection.type != SERVICE_REGISTRY else ""
+        self._instances: dict[str, dict[str, Binding]] = {}
+        self._target = connection.watch(kind, key)
+        self._presence = connection.run_in_loop(connection.session.observe, kind, key, self._changed)
+
+    def _changed(self, binding: Binding, group: str | None, status: Status) -> None:
+        if group is not None or not binding.name:
+            return
+        if status:
+            instances = self._instances.get(binding.name, {})
+            instances.pop(binding.address, None)
+            if not instances:
+                self._instances.pop(binding.name, None)
+        else:
+            self._instances.setdefault(binding.name, {})[binding.address] = binding
+
+    def names(self) -> list[str]:
+        """The names of the services, sorted."""
+        return sorted(self._instances)
+
+    def instances(self, name: str) -> list[Binding]:
+        """The instances of a name, [] when nobody of the selection has it."""
+        return list(self._instances.get(name, {}).values())
+
+    async def settled(self) -> None:
+        """Wait, a moment at most, until it is known who is there."""
+        if self._target.known:
+            return
+        known = self._connection.loop.create_future()
+
+        def changed(_: object) -> None:
+            if self._target.known and not known.done():
+                known.set_result(None)
+
+        self._target.listeners.append(changed)
+        try:
+            await asyncio.wait([known], timeout=_FIRST_ANSWER_SECONDS)
+        finally:
+            self._target.listeners.remove(changed)
+
+    def close(self) -> None:
+        """Follow no more."""
+        if not self._connection.closed:
+            self._connection.run_in_loop(self._connection.session.cease, self._presence)
