@@ -74,15 +74,47 @@ class Method:
         return None
 
     def describe(self) -> dict[str, Any]:
-        """What tools show: name, signature as text, and the docstring."""
+        """What tools show: name, signature as text and taken apart, and the docstring.
+
+        Each of `parameters` has a `name`, a `kind` (positional, named, keyword, arguments, keywords), `required`, and
+        its `annotation` as text; `parameters` is None when Python does not know the signature.
+        """
         return {
             "name": self.name,
             "signature": str(self.signature) if self.signature is not None else "(...)",
+            "parameters": None if self.signature is None else list(map(_describe, self.signature.parameters.values())),
+            "returns": "" if self.signature is None else _annotation(self.signature.return_annotation),
             "doc": inspect.getdoc(self.function) or "",
             "threads": self.threads,
             "limit": self.limit,
             "root": self.root,
         }
+
+
+_KINDS = {
+    inspect.Parameter.POSITIONAL_ONLY: "positional",
+    inspect.Parameter.POSITIONAL_OR_KEYWORD: "named",
+    inspect.Parameter.KEYWORD_ONLY: "keyword",
+    inspect.Parameter.VAR_POSITIONAL: "arguments",
+    inspect.Parameter.VAR_KEYWORD: "keywords",
+}
+
+
+def _describe(parameter: inspect.Parameter) -> dict[str, Any]:
+    several = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    return {
+        "name": parameter.name,
+        "kind": _KINDS[parameter.kind],
+        "required": parameter.default is parameter.empty and not several,
+        "annotation": _annotation(parameter.annotation),
+    }
+
+
+def _annotation(annotation: Any) -> str:
+    """A type as its source has it, "" for none."""
+    if annotation is inspect.Signature.empty:
+        return ""
+    return annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
 
 
 class MethodTable:

@@ -6,6 +6,7 @@ its checks to the encoding of its answer, is here. Also here: what a session kno
 
 from __future__ import annotations
 
+import collections
 import functools
 import logging
 import os
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from fireflyzmq.deadlines import Deadlines
 from fireflyzmq.errors import (
+    KINDS,
     ORIGIN,
     ApplicationFailure,
     Failure,
@@ -28,6 +30,7 @@ from fireflyzmq.errors import (
 )
 from fireflyzmq.methods import Method, MethodTable
 from fireflyzmq.request import Request, current_request
+from fireflyzmq.statistics import Durations
 from fireflyzmq.subjects import subject_problem
 from fireflyzmq.tracing import TRACEPARENT, Tracer
 from fireflyzmq.wire.binding import Binding, address_of
@@ -45,6 +48,13 @@ MAX_REQUESTS = 10_000
 
 _SMALL_FAILURE = 64 * 1024
 """Bytes that a failure may have whatever the limit: its caller must hear of it."""
+
+_RECENT = 50
+"""Failures that a service remembers for whoever asks."""
+
+_LONGEST_RECENT = 500
+_TIMED = 15
+"""Of requests that end at once every sixteenth is timed, as two looks at the clock are a twentieth of such a one."""
 
 _SMOOTHING = 16
 """How many requests the average of their duration remembers."""
@@ -86,7 +96,9 @@ class LocalService:
         "binding",
         "channels",
         "closed",
+        "durations",
         "failed",
+        "failures",
         "groups",
         "limit",
         "listed",
@@ -95,6 +107,7 @@ class LocalService:
         "name",
         "number",
         "owner",
+        "recent",
         "refused",
         "refused_groups",
         "registered",
@@ -145,6 +158,9 @@ class LocalService:
         self.served = 0
         self.failed = 0
         self.refused = 0
+        self.durations = Durations()
+        self.failures: dict[str, int] = {}
+        self.recent: collections.deque[tuple[float, dict[str, Any]]] = collections.deque(maxlen=_RECENT)
 
     def describe(self) -> dict[str, Any]:
         """What `system.describe` answers: the service's name, address, groups, and methods with their signatures."""
@@ -156,8 +172,39 @@ class LocalService:
         }
 
     def statistics(self) -> dict[str, Any]:
-        """What `system.statistics` answers: how many requests were served, failed, were refused, and run."""
-        return {"served": self.served, "failed": self.failed, "refused": self.refused, "running": self.running}
+        """What `system.statistics` answers: how many requests were served, failed, were refused, and run; and how long
+        (s) half of them and 99 of 100 take at most, None while none was timed.
+        """
+        return {
+            "served": self.served,
+            "failed": self.failed,
+            "refused": self.refused,
+            "running": self.running,
+            "median": self.durations.quantile(0.5),
+            "p99": self.durations.quantile(0.99),
+            "durations": list(self.durations.counts),
+            "failures": dict(self.failures),
+        }
+
+    def recent_failures(self, now: float) -> list[dict[str, Any]]:
+        """What `system.failures` answers: the last failures, the oldest first. `number` counts them, `age` is in s."""
+        return [{**fields, "age": now - at} for at, fields in self.recent]
+
+    def note_failure(self, request: Request, failure: Failure, now: float) -> None:
+        """A request has failed."""
+        self.failed += 1
+        kind = failure.kind if failure.kind in KINDS else "Failure"
+        self.failures[kind] = self.failures.get(kind, 0) + 1
+        fields = {
+            "number": self.failed,
+            "method": request.method,
+            "kind": failure.kind,
+            "code": failure.code if isinstance(failure.code, int) else 0,
+            "description": _text(failure.description)[:_LONGEST_RECENT],
+            "sender": request.sender.name,
+            "trace": request.trace,
+        }
+        self.recent.append((now, fields))
 
     def regroup(self, groups: dict[str, str]) -> None:
         """Set the groups (name to role); the binding is a new one, as the old may be under way.
@@ -245,6 +292,7 @@ class Serving:
             reserved: dict[str, Callable[..., Any]] = {
                 "system.describe": service.describe,
                 "system.statistics": service.statistics,
+                "system.failures": functools.partial(service.recent_failures, self._clock()),
                 "system.report": functools.partial(self._receive_report, request),
             }
             function = reserved.get(name)
@@ -289,7 +337,10 @@ class Serving:
 
     def _run(self, request: Request, function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> None:
         """Call a function in the loop, under its request, and answer with what it returns or raises."""
-        request.service.served += 1
+        service = request.service
+        service.served += 1
+        if not service.served & _TIMED:
+            request.started = self._clock()
         token = current_request.set(request)
         try:
             value = function(*args, **kwargs)
@@ -309,6 +360,8 @@ class Serving:
         except Exception as error:
             self._answer_unusual(request, value, error)
             return
+        if request.started:
+            service.durations.add(self._clock() - request.started)
         self._answer(request, item)
 
     def _answer_unusual(self, request: Request, value: Any, error: Exception) -> None:
@@ -391,7 +444,9 @@ class Serving:
         request.due.discard(request)
         service = request.service
         service.running -= 1
-        service.typical += (self._clock() - request.started - service.typical) / _SMOOTHING
+        took = self._clock() - request.started
+        service.typical += (took - service.typical) / _SMOOTHING
+        service.durations.add(took)
         if request.exported is not None:
             request.exported.running -= 1
         if not service.running and not service.accepting:
@@ -438,7 +493,7 @@ class Serving:
 
     def _answer_failure(self, request: Request, failure: Failure) -> None:
         """Answer with a failure, whatever it holds: what does not travel of it is sent as text, or left out."""
-        request.service.failed += 1
+        request.service.note_failure(request, failure, self._clock())
         if not request.number:
             logger.warning("a one-way call of %s failed: %s", request.method, failure)
             return

@@ -128,6 +128,11 @@ def test_a_description_has_name_signature_and_docstring() -> None:
     assert Method("add", Calculator().add, threads=2).describe() == {
         "name": "add",
         "signature": str(inspect.signature(Calculator().add)),
+        "parameters": [
+            {"name": "x", "kind": "named", "required": True, "annotation": "int"},
+            {"name": "y", "kind": "named", "required": True, "annotation": "int"},
+        ],
+        "returns": "int",
         "doc": "Add two numbers.",
         "threads": 2,
         "limit": None,
