@@ -15,7 +15,7 @@ import ssl
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Final
 
-from aiohttp import WSMsgType, web
+from aiohttp import WebSocketError, WSMsgType, web
 
 from fireflyzmq.netport.tcp import address_of
 
@@ -132,11 +132,12 @@ class _WebSocketClient:
                 elif message.type is WSMsgType.TEXT:
                     self._text = True
                     self._session.received(message.data.encode())
+                elif isinstance(message.data, WebSocketError):  # aiohttp has closed it for that
+                    self._clients.complain("%r is closed: %s", self._session, message.data)
+                    reason = "protocol"
                 await self._may_read.wait()
-            reason = "goodbye" if self._response.close_code in (1000, 1001) else "lost"
-            if self._response.close_code == 1009:
-                self._clients.complain("%r is closed: a message is too large", self._session)
-                reason = "protocol"
+            if reason == "lost" and self._response.close_code in (1000, 1001):
+                reason = "goodbye"
         finally:
             self._session.lost(reason)
             if self._writer is not None and not self._closing:
