@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shlex
 import signal
 import socket
 import sqlite3
@@ -189,6 +190,8 @@ def test_the_scripted_client_prints_what_the_readme_shows_and_goes_on_from_there
     assert again[1] == "ada is on game1, at 6 after 3 moves"
     assert again[7] == "3 steps: at 12 after 6 moves"
     game["game1"].wait_for_line("game1: ada goes")
+    game["gate"].wait_for_line("gate: ada has left")
+    game["gate"].wait_for_line("gate: ada has left")
     game.stop("net1", "game1", "game2", "gate", "database")
     assert game.written() == {"ada": (12, 6)}
     said = [line for name in ("net1", "gate", "game1", "database") for line in game[name].lines]
@@ -320,8 +323,10 @@ def test_with_one_session_per_user_the_second_ends_the_first(game: Game) -> None
 
 
 def test_an_operator_kicks_a_player(game: Game) -> None:
-    with Player(game["net1"], "ada") as ada, netsvc.Client(game.exchange.address) as operator:
-        operator.serviceEndPoint("gate").kick("ada")
+    (command,) = printed_in("game", "python -c ")
+    _, _, code = shlex.split(command)
+    with Player(game["net1"], "ada") as ada:
+        assert output_of(PythonProcess(["-c", code], game.exchange.environment)) == []
         ada.wait_for_end()
         assert ada.pushes[-1] == (900, {"text": "the gate has put you out"})
         game["net1"].wait_for_line("net1: ada goes (kicked)")
@@ -344,13 +349,26 @@ def test_a_database_that_is_stopped_has_written_all_that_it_was_given(empty: Gam
     assert empty.written() == {f"player{number}": (number % 9 + 1, 1) for number in range(1, 21)}
 
 
-def test_a_game_node_keeps_what_it_cannot_save_until_the_database_is_back(game: Game) -> None:
-    with Player(game["net1"], "ada") as ada:
-        game.stop("database")
+def test_a_game_node_keeps_what_it_cannot_save_until_the_database_is_back(empty: Game) -> None:
+    empty.start_database()
+    empty.start_gate()
+    empty.start("game1", "game.py", "game1", old="wait=10", new="wait=0.1")
+    empty["gate"].wait_for_line("gate: game1 comes")
+    with Player(empty.start_net("net1"), "ada") as ada:
+        empty.stop("database")
         ada.ask(201, steps=3)
-        game.start_database()
-        game["database"].wait_for_line("database: ada written, at 3 after 1 moves")
+        empty["game1"].wait_for_line("game1: not saved: database.save: nobody offers 'database'")
+        empty.start_database()
+        empty["database"].wait_for_line("database: ada written, at 3 after 1 moves")
         assert ada.ask(201, steps=3) == {"place": 6, "moves": 2}
+
+
+def test_a_player_who_has_left_is_put_anew_on_the_node_with_the_fewest(game: Game) -> None:
+    with Player(game["net1"], "ada") as ada:
+        assert ada.at["node"] == "game1"
+    game["gate"].wait_for_line("gate: ada has left")
+    with Player(game["net1"], "bob") as bob, Player(game["net1"], "ada") as ada:
+        assert (bob.at["node"], ada.at["node"]) == ("game1", "game2")
 
 
 def test_players_play_on_without_the_gate_and_it_knows_them_when_it_is_started_again(game: Game) -> None:

@@ -19,7 +19,7 @@ class Gate(netsvc.Root):
     """Lets players in, and knows on which of its children, the game nodes, each of them is."""
 
     def __init__(self):
-        super().__init__("gate", unique=True)
+        super().__init__("gate", unique=True, visibility=netsvc.SERVICE_HIDDEN)
         self.clients = netsvc.Sessions(self)
         self.database = self.serviceEndPoint("database", wait=5)
         self.players = {}  # by name
@@ -35,6 +35,7 @@ class Gate(netsvc.Root):
             for each in [] if isinstance(sessions, netsvc.Failure) else sessions:
                 if each["user"] and each["bindings"].get("game") and each["id"] not in self.users:
                     self.add(each["id"], each["user"]).node = each["bindings"]["game"]
+        self.announceAvailability()  # now who has commands for the gate may find it
 
     # What clients ask for. A session is named by its id, which says at which netport it is.
 
@@ -126,15 +127,13 @@ class Gate(netsvc.Root):
         player = self.players.get(name)
         if player and not player.sessions and player.node == self.currentRequest().sender:
             del self.players[name]
+            print(f"gate: {name} has left", flush=True)
 
     def doChildConnect(self, name, binding):
         print(f"gate: {name} comes", flush=True)
 
     def doChildLostConnect(self, name, reason):
         print(f"gate: {name} goes ({reason})", flush=True)
-        for player in list(self.players.values()):
-            if not player.sessions and player.node and player.node.name == name:
-                del self.players[player.name]
 
 
 dispatcher = netsvc.Dispatcher()
