@@ -99,6 +99,9 @@ _HOMES = {
     "wire.binding": ("Binding",),
     "wire.codec": ("Opaque", "decoder", "encoder"),
 }
+_GATEWAYS = ("jsonrpc", "xmlrpc")
+"""Modules that are reached as `netsvc.xmlrpc` without being imported by themselves."""
+
 _MODULES = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
@@ -167,6 +170,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     module = _MODULES.get(name)
+    if name in _GATEWAYS:
+        return importlib.import_module(f"fireflyzmq.{name}")
     if module is None:
         raise AttributeError(f"module 'fireflyzmq' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"fireflyzmq.{module}"), name)
