@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 import ssl
 import struct
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 ERROR = 0xFFFFFFFF
@@ -128,3 +130,28 @@ class Player:
         sock = self.writer.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.writer.transport.abort()
+
+
+Enter = Callable[[int], Awaitable[Player]]
+"""Connects a player to a port."""
+
+
+def play(story: Callable[[Enter], Awaitable[None]]) -> None:
+    """Run a story, whose players are gone in the end."""
+    players: list[Player] = []
+
+    async def enter(port: int) -> Player:
+        players.append(await Player.connect(port))
+        return players[-1]
+
+    async def main() -> None:
+        try:
+            await story(enter)
+        finally:
+            for player in players:
+                player.writer.transport.abort()
+            for player in players:
+                with contextlib.suppress(OSError):
+                    await player.writer.wait_closed()
+
+    asyncio.run(main())
