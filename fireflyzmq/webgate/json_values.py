@@ -85,14 +85,10 @@ def _finite_float(digits: str) -> float:
 
 
 def _is_too_deep(value: Any) -> bool:
-    level = [value]
+    level: list[Any] = [[value]]
     for _ in range(MAX_DEPTH + 1):
-        level = [
-            inner
-            for each in level
-            if isinstance(each, (dict, list))
-            for inner in (each.values() if isinstance(each, dict) else each)
-        ]
+        inside = (each.values() if isinstance(each, dict) else each for each in level)
+        level = [inner for values in inside for inner in values if isinstance(inner, (dict, list))]
         if not level:
             return False
     return True

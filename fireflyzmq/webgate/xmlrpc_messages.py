@@ -142,10 +142,9 @@ _SEQUENCES: Final = {
     "member": ("name", "value"),
 }
 _REPETITIONS: Final = {"params": "param", "data": "value", "struct": "member"}
-_IN_A_VALUE: Final = _SCALARS | {"array", "struct"}
+_CONTAINERS: Final = frozenset({"array", "struct"})
+_IN_A_VALUE: Final = _SCALARS | _CONTAINERS
 _TEXTS: Final = _SCALARS | {"methodName", "name", "value"}
-_DEEPEST: Final = 4 + 3 * MAX_DEPTH
-"""Elements in each other: each level of values has three."""
 
 
 class _Reader:
@@ -165,7 +164,7 @@ class _Reader:
         self._elements += 1
         if self._elements > MAX_ELEMENTS:
             raise _bad(f"more than {MAX_ELEMENTS} elements")
-        if len(self._outer) >= _DEEPEST:
+        if tag in _CONTAINERS and len(self._values._marks) >= MAX_DEPTH:
             raise _bad(f"values stand in each other more than {MAX_DEPTH} deep")
         if not self._may_begin(tag):
             raise _bad(f"<{name[:40]}> may not stand here")
@@ -215,6 +214,11 @@ def _refuse_declaration(*_: Any) -> None:
 _integer = re.compile(r"\s*[+-]?[0-9]{1,20}\s*")
 _double = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*")
 _WHITE_SPACE: Final = str.maketrans("", "", " \t\r\n")
+
+
+def _nil(text: str) -> None:
+    if text.strip():
+        raise ValueError
 
 
 def _boolean(text: str) -> bool:
@@ -276,16 +280,12 @@ class _Values(xmlrpc.client.Unmarshaller):
         **xmlrpc.client.Unmarshaller.dispatch,
         **{tag: _reading(tag, _int) for tag in _INTEGERS},
         "double": _reading("double", _float),
+        "nil": _reading("nil", _nil),
         "boolean": _reading("boolean", _boolean),
         "base64": _reading("base64", _bytes),
         "dateTime.iso8601": _reading("dateTime.iso8601", _datetime),
         "struct": _end_struct,
     }
-
-    def end(self, tag: str) -> None:
-        """An element ends. Its text is forgotten, which the standard library would put together at each end tag."""
-        super().end(tag)
-        self._data = []
 
     def said(self) -> bool:
         """Whether the element that is open has text already."""
