@@ -109,7 +109,7 @@ def hashed(password, salt):
     return f"{salt}${hashlib.scrypt(password.encode(), salt=salt.encode(), n=1 << 14, r=8, p=1).hex()}"
 
 
-engine = sql.create_engine(sys.argv[1] if len(sys.argv) > 1 else os.environ["GAME_DATABASE"])
+engine = sql.create_engine(sys.argv[1] if len(sys.argv) > 1 else os.environ["GAME_DATABASE"], pool_pre_ping=True)
 metadata.create_all(engine)
 
 dispatcher = netsvc.Dispatcher()

@@ -56,7 +56,7 @@ class Game(netsvc.Child):
 
     def player_of(self, session):
         if self.stopping or session not in self.users:
-            raise netsvc.ServiceUnavailable(f"you are not on {self.serviceName()} now")
+            raise netsvc.Failure(503, f"you are not on {self.serviceName()} now")
         name = self.users[session]
         return name, self.players[name]
 
