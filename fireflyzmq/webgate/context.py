@@ -8,6 +8,7 @@ import math
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+import aiohttp
 from aiohttp import web
 
 from fireflyzmq.tracing import TRACEPARENT, TRACESTATE, child_of, new_traceparent, trace_of
@@ -58,17 +59,22 @@ class WebRequest:
         """What travels with the calls of this request: user, address, and the trace that it belongs to, or begins."""
         traceparent = self.http.headers.get(TRACEPARENT, "")
         properties = {TRACEPARENT: child_of(traceparent) if trace_of(traceparent) else new_traceparent()}
-        if trace_of(traceparent) and TRACESTATE in self.http.headers:
-            properties[TRACESTATE] = self.http.headers[TRACESTATE]
+        tracestate = self.http.headers.get(TRACESTATE, "")
+        if trace_of(traceparent) and tracestate and tracestate.isascii():
+            properties[TRACESTATE] = tracestate
         if self.user:
             properties["user"] = self.user
         properties["address"] = self.http.remote or ""
         return properties
 
     async def body(self) -> bytes:
-        """The body; HTTPRequestEntityTooLarge and HTTPRequestTimeout when it is too much, or takes too long."""
+        """The body; HTTPRequestEntityTooLarge and HTTPRequestTimeout when it is too much, or takes too long, and
+        HTTPBadRequest when it is not as its headers say.
+        """
         try:
             async with asyncio.timeout(self.limits.body_seconds):
                 return await self.http.read()
         except TimeoutError:
             raise web.HTTPRequestTimeout(text="the body took too long\n") from None
+        except (web.RequestPayloadError, aiohttp.ClientPayloadError) as error:
+            raise web.HTTPBadRequest(text="the body is not as its headers say\n") from error

@@ -37,6 +37,8 @@ def credentials_of(header: str | None) -> Credentials | None:
     """The credentials in an Authorization header (RFC 7617, RFC 6750); None when it makes no sense."""
     if header is None:
         return Credentials()
+    if not header.isascii():
+        return None
     scheme, _, rest = header.strip().partition(" ")
     rest = rest.strip()
     if scheme.lower() == "bearer" and rest:
