@@ -21,9 +21,6 @@ FRAME_BYTES: Final = 64 * 1024
 NETPORT: Final = "netport"
 """The origin of failures that a netport has made for its clients."""
 
-_ON_PURPOSE: Final = frozenset({"NotAuthorised", "Overloaded", "RequestTimeout", "MessageTooLarge"})
-"""Kinds of the library's failures that say nothing of the inside, or that services raise themselves."""
-
 
 class Decoder(Protocol):
     """One connection's incoming half. It keeps what has come until a whole frame is there."""
@@ -116,5 +113,5 @@ def told(failure: Failure) -> tuple[str, int, str]:
     How things are called inside, and what exceptions say, is not for the world outside; what a service or a handler
     says on purpose, and what the netport itself says, is.
     """
-    inside = failure.kind == "ApplicationFailure" or (failure.origin == ORIGIN and failure.kind not in _ON_PURPOSE)
+    inside = failure.kind == "ApplicationFailure" or failure.origin == ORIGIN
     return failure.kind, failure.code, failure.default_description if inside else failure.description

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from fireflyzmq.errors import ApplicationFailure, Failure, InvalidArguments, Overloaded, RequestTimeout
+from fireflyzmq.errors import ORIGIN, ApplicationFailure, Failure, InvalidArguments, Overloaded, RequestTimeout
 from fireflyzmq.netport.codec import NETPORT
 
 if TYPE_CHECKING:
@@ -117,6 +117,8 @@ class Handler:
         if not isinstance(error, Failure):
             self._clients.complain("command %r of %r raised", command, session, error=error)
             error = ApplicationFailure()
+        elif error.id is None and error.origin == ORIGIN:  # raised here on purpose, not by a call made here
+            error.origin = NETPORT
         session.fail(command, request, error)
 
     def close(self) -> None:

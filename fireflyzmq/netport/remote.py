@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import collections
+import functools
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Final
 
+from fireflyzmq.errors import Failure, ServiceUnavailable, ServiceWithdrawn
 from fireflyzmq.netport.codec import Command
 from fireflyzmq.netport.port import NETPORTS, SESSION_CLOSED
 from fireflyzmq.presence import Presence, Status
 from fireflyzmq.reports import Report
 from fireflyzmq.response import ResponseId
-from fireflyzmq.service import Service
+from fireflyzmq.service import Service, detached
 from fireflyzmq.timers import run_logged
 from fireflyzmq.wire.binding import Binding
 from fireflyzmq.wire.commands import BY_NAME
+
+_AGAIN_SECONDS: Final = 1.0
 
 Callback = Callable[[str, str], Any]
 
@@ -63,7 +67,9 @@ class Sessions:
         for session in (sessions,) if isinstance(sessions, str) else sessions:
             there[netport_of(session)].append(session)
         for name, ids in there.items():
-            self._service.serviceEndPoint(name, oneway=True).push(command, body, ids)
+            target = self._service._connection.watch(BY_NAME, name)
+            if target.ready or target.unconfirmed or not target.known:  # otherwise it is gone, and they with it
+                self._service.serviceEndPoint(name, oneway=True).push(command, body, ids)
 
     # What is done with them. Each is False when the session is not there (any more).
 
@@ -118,11 +124,24 @@ class Sessions:
                 connection.session.observe, BY_NAME, name, self._netport_changed
             )
         callbacks[session] = callback
-        self._service.monitorResponse(
-            lambda there: None if there else self._tell(session, "absent"),
-            self._at(session).watch(session),
-            failure=lambda failure: self._tell(session, "lost"),
-        )
+        self._watch(session)
+
+    def _watch(self, session: str) -> None:
+        """Ask the netport to tell of a session's end, until it has answered or is known to be gone."""
+        if session not in self._callbacks.get(netport_of(session), ()):
+            return
+        with detached():  # it outlives the request in which somebody asks for it
+            self._service.monitorResponse(
+                lambda there: None if there else self._tell(session, "absent"),
+                self._at(session).watch(session),
+                failure=functools.partial(self._not_watched, session),
+            )
+
+    def _not_watched(self, session: str, failure: Failure) -> None:
+        if isinstance(failure, (ServiceUnavailable, ServiceWithdrawn)):
+            self._tell(session, "lost")
+        elif not self._service._connection.closed:
+            self._service._connection.loop.call_later(_AGAIN_SECONDS, self._watch, session)
 
     def ignore(self, session: str) -> None:
         """Call back no more for a session."""
