@@ -143,7 +143,8 @@ def test_a_call_inside_a_call_has_the_time_that_is_left_and_ends_with_it(exchang
             stop(service, signal.SIGINT)
     at_shop, at_stock, at_last = (float(line.rpartition(" ")[2]) for line in times)
     assert ordered == "ordered a lamp"
-    assert 10 >= at_shop > at_stock > at_last > 0
+    slack = 0.5  # deadlines cross processes with both bounds of what their clocks differ by
+    assert 10 + slack > at_shop > at_stock > at_last > 0
     assert failed.startswith("failed: shop.order:")
     assert failed.endswith("[RequestTimeout 47]")
 
