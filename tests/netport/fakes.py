@@ -36,11 +36,11 @@ class FakeTransport:
         return self.unsent
 
     def pause(self) -> None:
-        assert self.reading
+        assert self.reading and not self.done
         self.reading = False
 
     def resume(self) -> None:
-        assert not self.reading
+        assert not self.reading and not self.done
         self.reading = True
 
     def close(self) -> None:

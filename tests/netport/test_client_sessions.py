@@ -214,6 +214,31 @@ def test_one_reason_to_wait_is_not_over_with_another() -> None:
     assert len(clients.served) == 3
 
 
+def test_what_goes_on_while_frames_are_served_does_not_overtake_them() -> None:
+    clients = FakeClients(requests=2)
+
+    def serve(session: Session, command: Command, body: bytes, request: int | None) -> bytes:
+        session.blocked()
+        session.unblocked()
+        return CODEC.encode(command, body)
+
+    clients.serve_next = serve
+    session, transport = clients.session()
+    session.received(numbered(5))
+    assert [body for _, body, _ in clients.served] == [b"0", b"1", b"2", b"3", b"4"]
+    assert len(transport.writes) == 1
+
+
+def test_nothing_is_resumed_after_the_end() -> None:
+    clients = FakeClients()
+    session, transport = clients.session()
+    session.blocked()
+    session.received(numbered(1))
+    session.end("closed")
+    session.unblocked()
+    assert not transport.reading and not clients.served
+
+
 # Answers.
 
 
@@ -356,6 +381,7 @@ def test_a_session_ends_once_and_takes_what_it_had_at_work_along(close: Callable
     session.input_ended()
     clients.move(1000)
     assert len(clients.served) == 3 and clients.told_of_end == [session] and session.reason == "closed"
+    assert session.bytes_received == len(numbered(3))
     assert transport.writes == [] and transport.done == done and clients.complaints == []
     assert [job.cancelled for job in working.jobs] == [1, 1, 1]
 

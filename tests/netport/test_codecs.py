@@ -202,7 +202,8 @@ def test_a_failure_is_told_in_a_frame_of_the_error_command() -> None:
         (InvalidArguments("gate.login() takes 2", origin="fireflyzmq"), "Invalid Arguments"),
         (ServiceUnavailable("nobody is called gate"), "Service Unavailable"),
         (ApplicationFailure("KeyError: 'secret'", origin="gate"), "Application Failure"),
-        (Overloaded("a queue is full"), "a queue is full"),
+        (Overloaded("gate has 70 requests"), "Overloaded"),
+        (Overloaded("the shop is full", origin="gate"), "the shop is full"),
         (MethodUnavailable("there is no command 5", origin=NETPORT), "there is no command 5"),
     ],
     ids=lambda each: each.kind + each.origin if isinstance(each, Failure) else "",
@@ -252,9 +253,9 @@ def test_an_rpc_answer_repeats_its_requests_number_and_a_push_its_command() -> N
 
 def test_an_rpc_failure_is_an_answer_and_only_for_who_wants_one() -> None:
     error = {"kind": "Overloaded", "code": 61, "description": "full"}
-    frame = RPC.encode_error("move", 7, Overloaded("full"))
+    frame = RPC.encode_error("move", 7, Overloaded("full", origin=NETPORT))
     assert frame == framed(msgpack.packb([1, 7, error, None]))
-    assert RPC.encode_error("move", None, Overloaded("full")) is None
+    assert RPC.encode_error("move", None, Overloaded("full", origin=NETPORT)) is None
 
 
 GARBAGE = {
@@ -300,6 +301,10 @@ def test_an_rpc_message_that_is_none_is_the_last(message: bytes) -> None:
 def test_lists_as_deep_as_a_message_is_long_are_refused_as_any_garbage() -> None:
     decoder = RPC.decoder(1_000_000)
     assert read(decoder, [framed(b"\x93\x02" + b"\x91" * 1_000_000)]) == [] and decoder.problem is not None
+
+
+def test_the_keys_of_a_map_may_be_numbers() -> None:
+    assert RPC.load(RPC.dump({1: "a", "b": 2})) == {1: "a", "b": 2}
 
 
 def test_a_body_that_is_no_value_is_seen_when_it_is_loaded() -> None:
@@ -394,7 +399,7 @@ def test_a_whole_line_is_the_body_of_the_one_command() -> None:
         ("say", b"101 x", None),
     ]
     assert codec.encode("say", b"hello you") == b"hello you\n"
-    assert codec.encode_error("say", None, Overloaded("full")) == b"error Overloaded 61: full\n"
+    assert codec.encode_error("say", None, Overloaded("full", origin=NETPORT)) == b"error Overloaded 61: full\n"
 
 
 def test_a_line_of_the_limit_passes_and_a_longer_one_is_refused_before_its_end() -> None:
@@ -495,6 +500,20 @@ def test_whatever_a_body_is_it_loads_or_is_refused(body: bytes) -> None:
     for codec in (JSON, RPC, LineCodec(text=True)):
         with contextlib.suppress(ValueError):
             codec.load(body)
+
+
+@pytest.mark.parametrize(
+    ("codec", "frame"),
+    [(FIREFLY, FIREFLY.encode(1, b"abc")), (RPC, request(2, 1, bytes(8))), (LINES, b"move up\n")],
+    ids=["firefly", "rpc", "lines"],
+)
+def test_what_was_taken_is_not_kept_though_a_part_of_a_frame_is_always_there(codec: Codec, frame: bytes) -> None:
+    decoder = codec.decoder(LIMIT)
+    decoder.feed(frame[:5])
+    for _ in range(100):
+        decoder.feed(frame[5:] + frame[:5])
+        assert len(drain(decoder)) == 1
+        assert kept(decoder) <= 3 * len(frame)
 
 
 LARGE: dict[str, tuple[Codec, Callable[[int], bytes]]] = {

@@ -70,6 +70,12 @@ def test_what_was_not_used_is_saved_for_one_second_only() -> None:
     assert rested.spend(20, 0, 2000.0) == pytest.approx(1.0)
 
 
+def test_what_comes_late_is_not_taken_for_having_come_early() -> None:
+    late = meter(frames=100)
+    assert late.spend(0, 0, 0.0) == 0.0 and late.spend(100, 0, 0.4) == 0.0
+    assert late.spend(50, 0, 0.5) >= 0.4 - AT_ONCE - 1e-6
+
+
 def test_a_rate_may_be_less_than_one_in_a_second() -> None:
     slow = meter(frames=0.5)
     assert slow.spend(1, 0, 0.0) == pytest.approx(1.0)
