@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fireflyzmq import ApplicationFailure, NetLimits, Sessions
-from tests.netport_sockets.site import Site, at_site, until
+from tests.netport_sockets.site import Noted, Site, at_site, until
 from tests.netport_sockets.test_sockets_sessions import entered
 
 
@@ -217,8 +217,6 @@ async def test_sessions_of_a_netport_that_is_not_there_are_lost_and_unknown_ones
 @at_site
 async def test_monitored_sessions_are_told_when_their_netport_goes(site: Site, how: str) -> None:
     peer = await site.peer()
-    from tests.netport_sockets.site import Noted
-
     net = Noted("far", exchange=peer._exchange)
     await net.ready()
     clients = Sessions(await site.service("game"))
@@ -228,6 +226,7 @@ async def test_monitored_sessions_are_told_when_their_netport_goes(site: Site, h
     for session in sessions:
         clients.monitor(lambda id, reason: told.append((id, reason)), session.id)
     await until(lambda: all(session.watchers for session in sessions))
+    await until(lambda: all(there for session in sessions for there in session.watchers.values()))
     if how == "close":
         net.close()
     elif how == "drain":

@@ -91,6 +91,7 @@ async def test_a_user_has_one_session_among_all_netports(site: Site) -> None:
     ones[0].bind("ann")
     ones[0].push(9, b"last words")
     ones[1].bind("ann")
+    assert ones[0].closed, "at once, where it is known at once"
     assert await first.rest() == [(9, b"last words")]
     assert nets[0].gone == [(ones[0].id, "replaced")]
     others[0].bind("ann")

@@ -201,6 +201,63 @@ async def test_a_websocket_that_sends_a_lot_is_held_back_and_loses_nothing(site:
 
 
 @at_site
+async def test_a_websocket_is_not_read_from_while_its_requests_are_at_work(site: Site, new_loop: Loops) -> None:
+    net = site.netport(websocket=0, ordered=True, limits=NetLimits(bytes_per_second=0))
+    opened = asyncio.Event()
+
+    async def wait(session: Any, body: bytes) -> bytes:
+        await opened.wait()
+        return body[:4]
+
+    net.exportCommand(wait, 1)
+    bodies = [b"%04d" % number + bytes(20_000) for number in range(2000)]  # 40 MB
+    async with browser() as client, client.ws_connect(url(net)) as socket:
+
+        async def send_all() -> None:
+            for body in bodies:
+                await socket.send_bytes(frame(1, body))
+
+        sending = asyncio.ensure_future(send_all())
+        before = -1
+        while before != (before := net.stats()["bytes_received"]) or not before:
+            await asyncio.sleep(0.1)
+        assert before < 1_000_000
+        assert not sending.done()
+        opened.set()
+        got = bytearray()
+        while len(got) < 2000 * 21:
+            got += await socket.receive_bytes()
+        assert got == b"".join(frame(1, body[:4]) for body in bodies)
+        await sending
+
+
+@at_site
+async def test_a_websocket_that_reads_late_gets_everything(site: Site, new_loop: Loops) -> None:
+    net = site.netport(websocket=0)
+    net.exportCommand(echo, 1)
+    bodies = [b"%10d" % number * 1000 for number in range(2000)]  # 20 MB
+    async with browser() as client, client.ws_connect(url(net)) as socket:
+        connection = socket._response.connection
+        assert connection is not None and connection.transport is not None
+        connection.transport.pause_reading()  # type: ignore[attr-defined]
+
+        async def send_all() -> None:
+            for body in bodies:
+                await socket.send_bytes(frame(1, body))
+
+        sending = asyncio.ensure_future(send_all())
+        await until(lambda: net.came and net.came[0]._waits)
+        connection.transport.resume_reading()  # type: ignore[attr-defined]
+        got = bytearray()
+        while len(got) < 2000 * 10_017:
+            got += await socket.receive_bytes()
+        assert got == b"".join(frame(1, body) for body in bodies)
+        await sending
+    await until(lambda: net.gone)
+    assert net.gone == [(net.came[0].id, "goodbye")]
+
+
+@at_site
 async def test_only_pages_of_the_right_origins_may_connect(site: Site) -> None:
     net = site.netport(websocket=0, origins=["https://game.example"])
     open_net = site.netport("open", websocket=0)
