@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import math
 import re
+import zlib
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from fireflyzmq.webgate.selection import Exhibition
 
 _WAIT: Final = re.compile(r"wait\s*=\s*\"?([0-9.]+)\"?", re.IGNORECASE)
+_ZLIB_OR_GZIP: Final = 32 + zlib.MAX_WBITS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,13 +70,35 @@ class WebRequest:
         return properties
 
     async def body(self) -> bytes:
-        """The body; HTTPRequestEntityTooLarge and HTTPRequestTimeout when it is too much, or takes too long, and
-        HTTPBadRequest when it is not as its headers say.
+        """The body, decompressed; HTTPRequestEntityTooLarge and HTTPRequestTimeout when it is too much, or takes too
+        long, HTTPBadRequest and HTTPUnsupportedMediaType when it is not as its headers say, or in a coding that is not
+        known.
         """
         try:
             async with asyncio.timeout(self.limits.body_seconds):
-                return await self.http.read()
+                body = await self.http.read()
         except TimeoutError:
             raise web.HTTPRequestTimeout(text="the body took too long\n") from None
         except (web.RequestPayloadError, aiohttp.ClientPayloadError) as error:
             raise web.HTTPBadRequest(text="the body is not as its headers say\n") from error
+        return _decoded(body, self.http.headers.get("Content-Encoding", ""), self.limits.body_bytes)
+
+
+def _decoded(body: bytes, coding: str, most: int) -> bytes:
+    """A body without its content coding (RFC 9110, 8.4), of `most` bytes at most."""
+    coding = coding.strip().lower()
+    if coding in ("", "identity"):
+        return body
+    if coding not in ("gzip", "x-gzip", "deflate"):
+        accepted = {"Accept-Encoding": "gzip, deflate"}
+        raise web.HTTPUnsupportedMediaType(text="bodies may be gzip or deflate\n", headers=accepted)
+    decompressor = zlib.decompressobj(_ZLIB_OR_GZIP)
+    try:
+        decoded = decompressor.decompress(body, most + 1)
+    except zlib.error as error:
+        raise web.HTTPBadRequest(text=f"the body is no {coding}\n") from error
+    if len(decoded) > most:
+        raise web.HTTPRequestEntityTooLarge(most)
+    if not decompressor.eof or decompressor.unused_data:
+        raise web.HTTPBadRequest(text=f"the body is no whole {coding}\n")
+    return decoded

@@ -16,9 +16,10 @@ import math
 import secrets
 import ssl
 from collections.abc import Awaitable, Callable, Collection
-from typing import Final, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 
 from fireflyzmq.exchange import Exchange
 from fireflyzmq.netport.tcp import bind
@@ -39,6 +40,7 @@ _CHECKS_AT_ONCE: Final = 2
 _MOST_KNOWN: Final = 10_000
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]", "::1")
 _LINGER_SECONDS: Final = 10.0
+_LONGEST_LOGGED: Final = 200
 _METHODS: Final = "GET, HEAD, POST, OPTIONS"
 
 Authorise = Callable[[Credentials], "str | Awaitable[str | None] | None"]
@@ -102,6 +104,8 @@ class HttpDaemon:
         self._runner = web.AppRunner(
             application,
             access_log=None,
+            logger=_HttpLog(logger),
+            auto_decompress=False,  # the limit on bodies is ours
             handler_cancellation=True,
             max_line_size=self.limits.header_bytes,
             max_field_size=self.limits.header_bytes,
@@ -287,6 +291,16 @@ class _Caller(Service):
     def _ended(self) -> None:
         self._daemon._ended()
         super()._ended()
+
+
+class _HttpLog(logging.LoggerAdapter[logging.Logger]):
+    """What aiohttp logs: of requests that make no sense, which are answered, no more than that there was one."""
+
+    def exception(self, msg: object, *args: object, exc_info: Any = True, **options: Any) -> None:
+        if isinstance(exc_info, (HttpProcessingError, web.RequestPayloadError)):
+            self.info("no HTTP: %s", str(exc_info)[:_LONGEST_LOGGED])
+        else:
+            super().exception(msg, *args, exc_info=exc_info, **options)
 
 
 class _RpcPath:
