@@ -45,7 +45,8 @@ class Route:
 class Peer:
     """One connection: its services, its routes, and the flow of bytes in both directions.
 
-    `credit` is how many bytes of envelopes the peer still takes, `allowance` how many it may still send. `streams` are
+    `credit` is how many bytes of envelopes the peer still takes, `allowance` how many it may still send; `taken` and
+    `granted` are the credit that it gave, and was given, in all. `streams` are
     its subscriptions by number, `behind` those for which reports wait, taking turns; `unfinished` are bytes of reports
     that it has not published to the end; `publishers` are the entries that
     it was told of because of their reports.
@@ -56,6 +57,7 @@ class Peer:
         "behind",
         "credit",
         "forwarded",
+        "granted",
         "id",
         "key",
         "process",
@@ -69,6 +71,7 @@ class Peer:
         "services",
         "since",
         "streams",
+        "taken",
         "unfinished",
         "watches",
         "window",
@@ -80,8 +83,8 @@ class Peer:
         self.process = process
         self.since = since
         self.window = window
-        self.credit = window
-        self.allowance = allowance
+        self.credit = self.taken = window
+        self.allowance = self.granted = allowance
         self.services: dict[int, Entry] = {}
         self.routes: dict[bytes, Route] = {}
         self.watches: set[Watch] = set()
@@ -96,18 +99,49 @@ class Peer:
         self.unfinished = 0
         self.publishers: set[Entry] = set()
 
+    @property
+    def bytes_sent(self) -> int:
+        """What it was sent, as credit counts it: envelopes and reports, each with what it costs besides."""
+        return self.taken - self.credit
+
+    @property
+    def bytes_received(self) -> int:
+        """What it sent, counted in the same way."""
+        return self.granted - self.allowance
+
     def __repr__(self) -> str:
         return f"<peer {self.id.hex()} {self.process}>"
 
 
+class Gone:
+    """What peers had done that are there no more."""
+
+    def __init__(self) -> None:
+        self.peers = self.forwarded = self.bytes_sent = self.bytes_received = self.reports_lost = 0
+
+    def add(self, peer: Peer) -> None:
+        """One more is gone."""
+        self.peers += 1
+        self.forwarded += peer.forwarded
+        self.bytes_sent += peer.bytes_sent
+        self.bytes_received += peer.bytes_received
+        self.reports_lost += peer.reports_lost
+
+
 class Flow:
-    """The peers by their keys, and what is to be sent. `on_credit` hears of credit that nothing else has used."""
+    """The peers by their keys, and what is to be sent. `on_credit` hears of credit that nothing else has used.
+
+    `returned` counts envelopes that came back, `controls_sent` control messages; `gone` is what the peers had done
+    that have left.
+    """
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.peers: dict[bytes, Peer] = {}
         self.low_allowance = limits.window // 2
         self.returned = 0
+        self.controls_sent = 0
+        self.gone = Gone()
         self.sends: list[Send] = []
         self.overfull: set[bytes] = set()
         self.on_credit: Callable[[Peer], None] = lambda peer: None
@@ -120,6 +154,7 @@ class Flow:
         if peer.allowance < self.low_allowance:
             granted = self.limits.window - peer.allowance
             peer.allowance = self.limits.window
+            peer.granted += granted
             self.control(peer, CREDIT, granted)
 
     def forward(self, route: Route, body: bytes, cost: int) -> bool:
@@ -143,6 +178,7 @@ class Flow:
 
     def control(self, peer: Peer, command: int, *fields: Any) -> None:
         """Send a peer a control message, behind what waits for it."""
+        self.controls_sent += 1
         self._deliver(peer, (encode_control(command, *fields),), 0)
 
     def control_to(self, keys: Iterable[bytes], command: int, *fields: Any) -> None:
@@ -152,6 +188,7 @@ class Flow:
             peer = self.peers.get(key)
             if peer is not None:
                 frames = frames or (encode_control(command, *fields),)
+                self.controls_sent += 1
                 self._deliver(peer, frames, 0)
 
     def _deliver(self, peer: Peer, frames: Frames, cost: int) -> None:
@@ -168,11 +205,14 @@ class Flow:
 
     def receive_credit(self, peer: Peer, granted: int) -> None:
         """A peer takes so many bytes more: what waits for it leaves, reports after everything else."""
-        peer.credit = min(peer.credit + granted, peer.window)
+        granted = min(granted, peer.window - peer.credit)
+        peer.credit += granted
+        peer.taken += granted
         queue = peer.queue
         while queue and (queue[0][1] == 0 or peer.credit > 0):
-            frames, cost, _ = queue.popleft()
+            frames, cost, route = queue.popleft()
             peer.credit -= cost
+            peer.forwarded += route is not None
             peer.queued -= cost or sum(map(len, frames)) + ENVELOPE_COST
             self.sends.append((peer.key, frames))
         if peer.behind and peer.credit > 0:

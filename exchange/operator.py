@@ -97,23 +97,38 @@ class Operator:
         ]
 
     def stats(self) -> dict[str, Any]:
-        """Count peers, services, queued bytes, refused peers, envelopes that came back, and reports (`sent`:
-        messages).
+        """Count peers, services, envelopes, bytes, control messages and reports (`sent`: messages), those of peers that
+        are gone among them.
+
+        `peers_waiting` are the peers for which something waits, `queued` and `reports_queued` how many bytes of
+        envelopes and of reports. `bytes_received` and `bytes_sent` are of both, each with the 64 bytes that it costs
+        besides.
         """
         core = self._server.core
+        flow, gone = core.flow, core.flow.gone
+        peers = list(core.peers.values())
         return {
             "version": VERSION,
             "uptime": time.monotonic() - self._started,
             "addresses": list(self._server.addresses),
-            "peers": len(core.peers),
+            "peers": len(peers),
+            "peers_waiting": sum(1 for peer in peers if peer.queue or peer.behind),
+            "peers_gone": gone.peers,
             "services": len(core.directory),
-            "queued": sum(peer.queued for peer in core.peers.values()),
+            "queued": sum(peer.queued for peer in peers),
+            "envelopes": gone.forwarded + sum(peer.forwarded for peer in peers),
+            "bytes_received": gone.bytes_received + sum(peer.bytes_received for peer in peers),
+            "bytes_sent": gone.bytes_sent + sum(peer.bytes_sent for peer in peers),
+            "controls_received": core.controls_received,
+            "controls_sent": flow.controls_sent,
             "refusals": core.refusals,
-            "returned": core.flow.returned,
-            "subscriptions": sum(len(peer.streams) for peer in core.peers.values()),
+            "returned": flow.returned,
+            "subscriptions": sum(len(peer.streams) for peer in peers),
             "reports_published": core.fanout.published,
             "reports_sent": core.fanout.delivered,
-            "reports_lost": sum(peer.reports_lost for peer in core.peers.values()),
+            "reports_lost": gone.reports_lost + sum(peer.reports_lost for peer in peers),
+            "reports_queued": sum(peer.reports_queued for peer in peers),
+            "reports_kept": sum(peer.retained for peer in peers),
         }
 
     # What its session asks of a service's owner.

@@ -72,6 +72,7 @@ class RoutingCore:
         self.fanout = Fanout(self.flow, self.directory)
         self.registrar = Registrar(self.flow, self.directory, self.fanout, operator)
         self.refusals = 0
+        self.controls_received = 0
         self._low_allowance = self.flow.low_allowance
         self._operator = operator
         self._by_id: dict[bytes, Peer] = {}
@@ -172,6 +173,7 @@ class RoutingCore:
         return route
 
     def _receive_command(self, peer: Peer, frames: list[bytes]) -> None:
+        self.controls_received += 1
         head = frames[0]
         handler = self._commands.get(head[0])
         if handler is None:
@@ -254,6 +256,7 @@ class RoutingCore:
         partners = self.registrar.remove(peer, reason)
         self.flow.withdraw_waiting(peer, None, TARGET_GONE)
         self.flow.control_to(partners, GONE, peer.id, 0, reason)
+        self.flow.gone.add(peer)
 
     def _take(self) -> list[Send]:
         """The sends of this reaction, after cutting the peers for which it made too much wait."""

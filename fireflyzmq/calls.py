@@ -28,6 +28,7 @@ from fireflyzmq.errors import (
     ResponseEncoding,
     ServiceUnavailable,
     ServiceWithdrawn,
+    counted_kind,
     failure_from_fields,
 )
 from fireflyzmq.request import current_request
@@ -145,8 +146,9 @@ class Call(int):
 class Calls:
     """A session's calls. Those in flight are kept with their channels, those that are parked with their targets.
 
-    `connected` and `attached` say whether there is a connection now, and whether there is to be one at all; `pending`
-    is how many calls have not ended, of at most `pending_limit`.
+    `connected` and `attached` say whether there is a connection now, and whether there is to be one at all. `started`
+    and `ended` count calls, those of a group's members among them, `failures` those that failed, by kind; at most
+    `pending_limit` have not ended.
     """
 
     def __init__(
@@ -160,7 +162,9 @@ class Calls:
         self.connected = False
         self.attached = False
         self.message_limit = MAX_MESSAGE
-        self.pending = 0
+        self.started = 0
+        self.ended = 0
+        self.failures: dict[str, int] = {}
         self.pending_limit = MAX_CALLS
         self.tracer: Tracer | None = None
         self._channels = channels
@@ -171,6 +175,11 @@ class Calls:
         self._pack = new_pack()
         self._deadlines: Deadlines[Call] = Deadlines()
         self._patience: Deadlines[Call] = Deadlines()
+
+    @property
+    def pending(self) -> int:
+        """How many calls have not ended."""
+        return self.started - self.ended
 
     # Starting.
 
@@ -208,13 +217,14 @@ class Calls:
                 item = self._pack([REQUEST, number, method, list(args), call.deadline + channel.offset_out])
         except Exception as error:  # msgpack's own errors, or whatever a user's encoder raises
             self._fail_encoding(call, error)
+            self._count_unbegun(call)
             return call
         call.due = self._deadlines.add(call, call.deadline)
-        self.pending += 1
+        self.started += 1
         if len(item) > self.message_limit:
             self._fail_size(call, len(item))
             return call
-        if self.pending > self.pending_limit:
+        if self.started - self.ended > self.pending_limit:
             self._fail_number(call)
             return call
         call.channel = channel
@@ -252,9 +262,11 @@ class Calls:
 
     def launch(self, call: Call) -> None:
         """Start a prepared call, unless it has failed already."""
-        if call.state == PENDING:
+        if call.state != PENDING:
+            self._count_unbegun(call)
+        else:
             call.due = self._deadlines.add(call, call.deadline)
-            self.pending += 1
+            self.started += 1
             if call.destination.caller.closed:  # since it was prepared, in another thread
                 self._fail(call, RequestCancelled("the calling service is closed"))
                 return
@@ -290,6 +302,16 @@ class Calls:
         call.value = _blame(RequestEncoding(f"the arguments do not travel: {error}"), call)
         call.state = FAILED
         call.finished(in_place=False)
+
+    def _count_unbegun(self, call: Call) -> None:
+        """Count a call that ended before it began, in the thread of all other counting."""
+        self.started += 1
+        self.ended += 1
+        self._count_failure(call.value)
+
+    def _count_failure(self, failure: Failure) -> None:
+        kind = counted_kind(failure)
+        self.failures[kind] = self.failures.get(kind, 0) + 1
 
     def _fail_size(self, call: Call, size: int) -> None:
         self._fail(call, MessageTooLarge(f"a request of {size} bytes is over the limit of {self.message_limit}"))
@@ -340,7 +362,7 @@ class Calls:
 
     def ask_member(self, member: Call, whole: Call, instance: Instance) -> None:
         """Start a member's call, with the arguments of the call to its group."""
-        self.pending += 1
+        self.started += 1
         packed = 0 if whole.destination.oneway else int(whole)
         behind = whole.item[2 + len(self._pack(packed)) :]
         member.item = whole.item[:2] + self._pack(int(member) if packed else 0) + behind
@@ -398,7 +420,7 @@ class Calls:
         if call is None:  # it has ended, or was never this channel's
             return
         call.due.discard(call)
-        self.pending -= 1
+        self.ended += 1
         call.channel = None
         call.value = value
         call.state = VALUE  # last: a thread that waits looks at it first
@@ -548,7 +570,9 @@ class Calls:
         if call.state != PENDING:
             return
         number = int(call)
-        self.pending -= 1
+        self.ended += 1
+        if state == FAILED:
+            self._count_failure(value)
         call.due.discard(call)
         if call.patience is not None:
             call.patience.discard(call)

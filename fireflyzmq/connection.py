@@ -457,6 +457,11 @@ class Connection:
 _all_connections: weakref.WeakSet[Connection] = weakref.WeakSet()
 
 
+def connections() -> list[Connection]:
+    """The connections of this process that are not closed."""
+    return [connection for connection in _all_connections if not connection.closed and not connection.forked]
+
+
 def connections_of(loop: asyncio.AbstractEventLoop) -> list[Connection]:
     """The connections of an event loop."""
     return [connection for connection in _all_connections if connection.loop is loop]

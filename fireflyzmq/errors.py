@@ -215,6 +215,11 @@ KINDS: dict[str, type[_LibraryFailure]] = {
 }
 
 
+def counted_kind(failure: Failure) -> str:
+    """The kind under which a failure is counted: one of KINDS, or "Failure" for all that programs made up."""
+    return failure.kind if failure.kind in KINDS else "Failure"
+
+
 def failure_to_fields(failure: Failure) -> list[Any]:
     """What the wire carries of a failure: kind, code, description, origin, details."""
     return [failure.kind, failure.code, failure.description, failure.origin, failure.details]

@@ -194,7 +194,8 @@ class Reports:
     """A session's publishers and subscriptions.
 
     `introduced` gives the binding of a service of a peer, `worked_off` is told what messages cost, `wake` asks for
-    `flush` at the end of the turn.
+    `flush` at the end of the turn. `delivered` counts the reports that subscriptions got, `missed` those that the
+    exchange said it had dropped for them.
     """
 
     def __init__(
@@ -209,6 +210,9 @@ class Reports:
         self.connected = False
         self.message_limit = MAX_MESSAGE
         self.kept_limit = MAX_RETAINED
+        self.delivered = 0
+        self.missed = 0
+        self._published_before = 0
         self._outgoing = outgoing
         self._wake = wake
         self._clock = clock
@@ -227,6 +231,16 @@ class Reports:
         self._kept_size = 0
         self._unfinished = Unfinished()
         self._departed: dict[Place, Binding] = {}
+
+    @property
+    def published(self) -> int:
+        """How many reports were published, by services that have closed, too."""
+        return self._published_before + sum(outbox.sequence for outbox in list(self._outboxes.values()))
+
+    @property
+    def subscriptions(self) -> int:
+        """How many subscriptions there are."""
+        return len(self._subscriptions)
 
     # Publishing.
 
@@ -393,6 +407,7 @@ class Reports:
         except Exception as error:  # any decoder's fault
             logger.warning("a report of %r under %s does not decode: %s", publisher, subject, error)
             return
+        self.delivered += 1
         subscription.sink.take(Report(publisher, subject, content, lost, len(packed)))
 
     def receive_direct(self, service: LocalService, publisher: Binding, subject: str, content: Any) -> bool:
@@ -402,6 +417,7 @@ class Reports:
             for subscription in self._patterns[key].find(subject) if key in self._patterns else ():
                 if subscription.service is service:
                     taken = True
+                    self.delivered += 1
                     subscription.sink.take(Report(publisher, subject, content))
         return taken
 
@@ -519,10 +535,12 @@ class Reports:
         if publisher.address not in subscription.heard and len(subscription.heard) >= _HEARD:
             del subscription.heard[next(iter(subscription.heard))]
         take = subscription.sink.take
+        self.missed += lost
         newest = max(last, index[0][-1])
         subscription.heard[publisher.address] = None, newest  # until it has been told what it missed
         for sequence, subject, size, content in zip(index[0], index[1], index[2], contents, strict=True):
             if sequence > last and content is not _UNREADABLE:
+                self.delivered += 1
                 take(Report(publisher, subject, content, missed, size))
                 missed = 0
                 if not subscription.open:
@@ -612,6 +630,7 @@ class Reports:
             subscription.sink.ended(None)
         outbox = self._outboxes.pop(service, None)
         if outbox is not None:
+            self._published_before += outbox.sequence
             self._flush_outbox(outbox)
             for subject in list(outbox.kept):
                 self._forget(outbox, subject)

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from fireflyzmq.deadlines import Deadlines
 from fireflyzmq.errors import (
-    KINDS,
     ORIGIN,
     ApplicationFailure,
     Failure,
@@ -26,6 +25,7 @@ from fireflyzmq.errors import (
     RequestCancelled,
     RequestDecoding,
     ResponseEncoding,
+    counted_kind,
     failure_to_fields,
 )
 from fireflyzmq.methods import Method, MethodTable
@@ -193,7 +193,7 @@ class LocalService:
     def note_failure(self, request: Request, failure: Failure, now: float) -> None:
         """A request has failed."""
         self.failed += 1
-        kind = failure.kind if failure.kind in KINDS else "Failure"
+        kind = counted_kind(failure)
         self.failures[kind] = self.failures.get(kind, 0) + 1
         fields = {
             "number": self.failed,
@@ -477,6 +477,8 @@ class Serving:
         """Turn what a method raised into its caller's failure; the traceback stays in this process's log."""
         if isinstance(error, Failure) and (error.id is None or error.kind == "Failure"):
             failure = error
+            if failure.origin == ORIGIN:  # one of the library's kinds, raised on purpose
+                failure.origin = request.service.name
         elif isinstance(error, Failure):  # of a call that the method made: its own caller's did run
             details = {"type": error.kind, "message": _text(error), "code": error.code}
             failure = ApplicationFailure(f"{error.kind}: {details['message']}", details, request.service.name)
@@ -484,7 +486,8 @@ class Serving:
             failure = RequestCancelled("the method was cancelled where it runs")
         else:
             where = f"{request.service.name or 'a nameless service'}.{request.method}"
-            logger.error("%s failed for %r", where, request.sender, exc_info=error)
+            told = {"request": request}  # a thread's error is logged outside of its request's context
+            logger.error("%s failed for %r", where, request.sender, exc_info=error, extra=told)
             details = {"type": type(error).__name__, "message": _text(error)}
             if self.debug:
                 details["traceback"] = "".join(traceback.format_exception(error))

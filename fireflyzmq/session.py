@@ -21,6 +21,7 @@ from fireflyzmq.outgoing import Frames, Outgoing
 from fireflyzmq.presence import Presence, Tell
 from fireflyzmq.reports import Reports
 from fireflyzmq.serving import MAX_REQUESTS, LocalService, Owner, Runner, Serving
+from fireflyzmq.statistics import ServedByName
 from fireflyzmq.wire.binding import Binding
 from fireflyzmq.wire.commands import (
     ABSENT,
@@ -66,6 +67,9 @@ OFFLINE, GREETING, CONNECTED = "offline", "greeting", "connected"
 
 _MAX_CONTROL = 1 << 20
 
+_CLOSED_NAMES = 1000
+"""How many names of services that have closed are remembered for what they served."""
+
 Changed = Callable[[str, str], None]
 
 
@@ -101,6 +105,7 @@ class Session:
         self.serving.take_report = self.reports.receive_direct
         self.mirror = Mirror(self._target_changed)
         self.services: dict[int, LocalService] = {}
+        self.served_before = ServedByName(_CLOSED_NAMES)
         self._by_name: dict[str, list[LocalService]] = {}
         self._by_address: dict[str, LocalService] = {}
         self._claims: Claims[LocalService] = Claims()
@@ -335,6 +340,7 @@ class Session:
         self.reports.close_service(service)
         self.channels.flush_all()
         self.services.pop(service.number, None)
+        self.served_before.of(service.name).merge(service)
         self._by_address.pop(service.binding.address, None)
         self._by_name[service.name].remove(service)
         if not self._by_name[service.name]:

@@ -1,10 +1,18 @@
-"""Durations: how long requests take, as counts in buckets, from which quantiles and histograms are made. Pure."""
+"""Statistics: how long requests take, as counts in buckets, from which quantiles and histograms are made; and what
+became of the requests to services, those that have closed among them. Pure.
+"""
 
 from __future__ import annotations
 
 import bisect
 import itertools
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from fireflyzmq.serving import LocalService
+
+OTHER: Final = "other"
+"""What is counted together when there are too many names to count each by itself."""
 
 BOUNDS: Final = tuple(digit * 10.0**power for power in range(-5, 2) for digit in (1, 2, 5))
 """The upper bounds of the buckets in seconds, 10 µs to 50 s; what takes longer is in one more."""
@@ -24,6 +32,11 @@ class Durations:
         self.counts[bisect.bisect_left(BOUNDS, seconds)] += 1
         self.total += seconds
 
+    def merge(self, other: Durations) -> None:
+        """Count what another one has counted."""
+        self.counts = [mine + its for mine, its in zip(self.counts, other.counts, strict=True)]
+        self.total += other.total
+
     def quantile(self, share: float) -> float | None:
         """The seconds that so large a share took at most, by interpolation within its bucket; None of nothing."""
         number = sum(self.counts)
@@ -39,3 +52,43 @@ class Durations:
                 low = BOUNDS[position - 1] if position else 0.0
                 return low + (BOUNDS[position] - low) * (wanted - before) / count
         return BOUNDS[-1]
+
+
+class Served:
+    """What became of requests: how many were `served`, `failed` (by kind in `failures`) and were `refused`."""
+
+    __slots__ = ("durations", "failed", "failures", "refused", "served")
+
+    def __init__(self) -> None:
+        self.served = 0
+        self.failed = 0
+        self.refused = 0
+        self.failures: dict[str, int] = {}
+        self.durations = Durations()
+
+    def merge(self, other: Served | LocalService) -> None:
+        """Count what another one, or a service, has counted."""
+        self.served += other.served
+        self.failed += other.failed
+        self.refused += other.refused
+        for kind, count in list(other.failures.items()):
+            self.failures[kind] = self.failures.get(kind, 0) + count
+        self.durations.merge(other.durations)
+
+
+class ServedByName:
+    """Requests by the names of their services; of more than so many names the further ones are counted as OTHER."""
+
+    def __init__(self, names: int) -> None:
+        self._names = names
+        self._served: dict[str, Served] = {}
+
+    def of(self, name: str) -> Served:
+        """The requests to the services of a name."""
+        if name not in self._served and len(self._served) >= self._names:
+            name = OTHER
+        return self._served.setdefault(name, Served())
+
+    def all(self) -> dict[str, Served]:
+        """All of them."""
+        return dict(self._served)
