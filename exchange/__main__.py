@@ -18,6 +18,7 @@ from exchange.config import Limits, parse_size
 from exchange.operator import Operator
 from exchange.server import Server
 from fireflyzmq._version import VERSION
+from fireflyzmq.logs import LOG_FORMATS, TEXT, log_to
 
 logger = logging.getLogger("exchange")
 
@@ -44,6 +45,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         default="info",
         choices=("debug", "info", "warning", "error"),
         help="how much is logged to standard error (default %(default)s)",
+    )
+    parser.add_argument(
+        "--log-format", default=TEXT, choices=LOG_FORMATS, help="json: an object a line (default %(default)s)"
     )
     parser.add_argument(
         "--busy-poll-microseconds",
@@ -128,11 +132,7 @@ def serve(server: Server, stop: StopFlag, busy_seconds: float) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run the daemon; returns its exit status."""
     options = parse_arguments(arguments)
-    logging.basicConfig(
-        level=options.log_level.upper(),
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
+    log_to(sys.stderr, options.log_level, options.log_format)
     stop = StopFlag()
     try:
         server = Server(options.listen or [DEFAULT_LISTEN], options.limits)

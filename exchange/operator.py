@@ -97,7 +97,7 @@ class Operator:
         ]
 
     def stats(self) -> dict[str, Any]:
-        """Count peers, services, envelopes, bytes, control messages and reports (`sent`: messages), those of peers that
+        """Count peers, services, envelopes, bytes, controls and reports (`sent`: messages), those of peers that
         are gone among them.
 
         `peers_waiting` are the peers for which something waits, `queued` and `reports_queued` how many bytes of

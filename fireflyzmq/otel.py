@@ -6,9 +6,10 @@ nowhere.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import inspect
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,32 +25,41 @@ class OpenTelemetryTracer:
     """Serves requests in spans, and says which span is current."""
 
     def serve(self, request: Request, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Run a method in a span named `service.method`, a coroutine to its end; what it raises is recorded there."""
-        import opentelemetry.propagate as propagate
+        """Run a method in a span named `service.method`, to the end of what it returns to be awaited.
+
+        What it raises is recorded there.
+        """
+        import opentelemetry.trace as trace
+
+        def run(*args: Any, **kwargs: Any) -> Any:
+            name = f"{request.service.name}.{request.method}"
+            attributes = {
+                "rpc.system": "fireflyzmq",
+                "rpc.service": request.service.name,
+                "rpc.method": request.method,
+                "fireflyzmq.call": request.id,
+            }
+            tracer = trace.get_tracer("fireflyzmq")
+            span = tracer.start_span(name, _context_of(request.properties), trace.SpanKind.SERVER, attributes)
+            value: Any = None
+            try:
+                with trace.use_span(span):
+                    value = function(*args, **kwargs)
+            finally:
+                if not inspect.isawaitable(value):
+                    span.end()
+            return _awaited(value, span) if inspect.isawaitable(value) else value
+
+        return run
+
+    @contextlib.contextmanager
+    def receive(self, name: str, carrier: Mapping[str, str], attributes: Mapping[str, str]) -> Iterator[None]:
+        """Do something for a request from outside in a span of the trace that it belongs to, or begins."""
         import opentelemetry.trace as trace
 
         tracer = trace.get_tracer("fireflyzmq")
-        context = propagate.extract(request.properties)
-        attributes = {
-            "rpc.system": "fireflyzmq",
-            "rpc.service": request.service.name,
-            "rpc.method": request.method,
-            "fireflyzmq.call": request.id,
-        }
-        name = f"{request.service.name}.{request.method}"
-
-        def span() -> Any:
-            return tracer.start_as_current_span(name, context, trace.SpanKind.SERVER, attributes)
-
-        def run(*args: Any, **kwargs: Any) -> Any:
-            with span():
-                return function(*args, **kwargs)
-
-        async def run_coroutine(*args: Any, **kwargs: Any) -> Any:
-            with span():
-                return await function(*args, **kwargs)
-
-        return run_coroutine if inspect.iscoroutinefunction(function) else run
+        with tracer.start_as_current_span(name, _context_of(carrier), trace.SpanKind.SERVER, dict(attributes)):
+            yield
 
     def outgoing(self) -> dict[str, str]:
         """The current span as a `traceparent`."""
@@ -58,3 +68,18 @@ class OpenTelemetryTracer:
         carrier: dict[str, str] = {}
         propagate.inject(carrier)
         return carrier
+
+
+async def _awaited(value: Awaitable[Any], span: Any) -> Any:
+    """Await what a method returned, in its span."""
+    import opentelemetry.trace as trace
+
+    with trace.use_span(span, end_on_exit=True):
+        return await value
+
+
+def _context_of(carrier: Mapping[str, Any]) -> Any:
+    """The context that properties or headers carry; propagators expect texts, and peers send what they like."""
+    import opentelemetry.propagate as propagate
+
+    return propagate.extract({name: value for name, value in carrier.items() if isinstance(value, str)})

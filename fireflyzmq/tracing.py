@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
 TRACEPARENT: Final = "traceparent"
 TRACESTATE: Final = "tracestate"
 
-_FORM: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?")
+_FORM: Final = re.compile(
+    r"(?!ff|00.{54})[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?"
+)
+"""Version 00 has nothing behind the flags, later ones may."""
 
 
 class Tracer(Protocol):
@@ -29,6 +33,11 @@ class Tracer(Protocol):
 
     def serve(self, request: Request, function: Callable[..., Any]) -> Callable[..., Any]:
         """The function to run in a method's place: it runs the method in a span of the request's trace."""
+
+    def receive(
+        self, name: str, carrier: Mapping[str, str], attributes: Mapping[str, str]
+    ) -> AbstractContextManager[None]:
+        """Make a span current in which a request from outside is answered, whose headers name its trace."""
 
     def outgoing(self) -> dict[str, str]:
         """What carries the span that is current to a service, {} when none is."""
@@ -45,9 +54,9 @@ def new_traceparent(recorded: bool = False) -> str:
     return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-{recorded:02x}"
 
 
-def child_of(traceparent: str) -> str:
+def child_of(traceparent: object) -> str:
     """The same trace for a call made in it; a trace of its own when it is not one."""
-    match = _FORM.fullmatch(traceparent)
+    match = _FORM.fullmatch(traceparent) if isinstance(traceparent, str) else None
     return f"00-{match[1]}-{secrets.token_hex(8)}-{match[3]}" if match is not None else new_traceparent()
 
 
