@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from fireflyzmq.calls import FAILED, PENDING, Destination
-from fireflyzmq.errors import InvalidArguments, MethodUnavailable, ServiceUnavailable
+from fireflyzmq.errors import InvalidArguments, ServiceUnavailable
 from fireflyzmq.methods import command_name
 from fireflyzmq.netport.codec import NETPORT
 from fireflyzmq.wire.commands import BY_ADDRESS
@@ -64,13 +64,15 @@ class Forward:
                 return
         method = self._method
         if method is None:
-            if isinstance(command, str):
-                session.fail(command, request, MethodUnavailable(f"there is no command {command!r}", origin=NETPORT))
+            try:
+                method = command_name(command)  # type: ignore[arg-type]
+            except (TypeError, ValueError):
+                session.fail(command, request, no_command(command))
                 return
-            method = command_name(command)
         args = (command, session.id, value) if self._tells_command else (session.id, value)
         call = self._clients.start_call(destination, method, args, _NO_KEYWORDS)
         if destination.oneway:
+            session.reply(command, request, None, self._decoded)  # a numbered request has an answer nevertheless
             return
         if call.state == PENDING:
             session.jobs.add(call)

@@ -52,10 +52,12 @@ class TcpListener:
     async def start(self) -> None:
         """Accept from now on."""
         loop = asyncio.get_running_loop()
+        patience = self._clients.limits.first_frame_seconds or None
         self._server = await loop.create_server(
             lambda: TcpClient(self._clients, self._context is not None),
             sock=self._socket,
             ssl=self._context,
+            ssl_handshake_timeout=patience if self._context is not None else None,
             backlog=BACKLOG,
         )
         if self._stopped:
