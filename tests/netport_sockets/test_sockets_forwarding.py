@@ -7,7 +7,9 @@ import collections
 import json
 from typing import Any
 
-from fireflyzmq import Failure, FireflyCodec, NotAuthorised, Service
+import msgpack
+
+from fireflyzmq import Failure, FireflyCodec, MessagePackCodec, NotAuthorised, Service
 from tests.netport_sockets.player import Player, frame
 from tests.netport_sockets.site import Site, at_site, until
 
@@ -200,6 +202,21 @@ async def test_oneway_frames_have_no_answer(site: Site) -> None:
     assert await player.ask(2, b"asked") == b"asked"
     assert game.calls == [b"moved", b"asked"]
     assert net.stats()["requests"] == 0
+
+
+@at_site
+async def test_a_oneway_request_with_a_number_has_its_answer_at_once(site: Site) -> None:
+    game = await site.service_of(Game)
+    net = site.netport(codec=MessagePackCodec())
+    net.forward("note", "game", oneway=True)
+    player = await site.player(net)
+    for message in ([2, "note", "no number"], [0, 7, "note", "a number"]):
+        packed = msgpack.packb(message)
+        player.write(len(packed).to_bytes(4) + packed)
+    size = int.from_bytes(await player.reader.readexactly(4))
+    assert msgpack.unpackb(await player.reader.readexactly(size)) == [1, 7, None, None]
+    await until(lambda: game.calls == ["no number", "a number"])
+    assert net.stats()["frames_sent"] == 1
 
 
 @at_site

@@ -69,6 +69,20 @@ async def test_who_speaks_no_tls_is_no_client(
 
 
 @at_site
+async def test_who_does_not_shake_hands_is_let_go(
+    site: Site, new_loop: Loops, server_context: ssl.SSLContext, client_context: ssl.SSLContext
+) -> None:
+    net = site.netport(ssl=server_context, limits=NetLimits(first_frame_seconds=0.2))
+    net.exportCommand(echo, 1)
+    player = await site.player(net, client_context)
+    assert await player.ask(1, b"hello") == b"hello"
+    silent = [await site.player(net) for _ in range(5)]
+    for each in silent:
+        await asyncio.wait_for(each.ended(), 5)
+    assert len(net.came) == 1
+
+
+@at_site
 async def test_a_client_of_tls_that_does_not_read_is_cut(
     site: Site, new_loop: Loops, server_context: ssl.SSLContext, client_context: ssl.SSLContext
 ) -> None:
