@@ -22,7 +22,7 @@ from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
 from fireflyzmq.exchange import Exchange
-from fireflyzmq.netport.tcp import bind
+from fireflyzmq.netport.tcp import BACKLOG, bind
 from fireflyzmq.service import Service
 from fireflyzmq.timers import run_logged
 from fireflyzmq.webgate.context import WebRequest
@@ -109,9 +109,10 @@ class HttpDaemon:
             handler_cancellation=True,
             max_line_size=self.limits.header_bytes,
             max_field_size=self.limits.header_bytes,
-            keepalive_timeout=self.limits.idle_seconds,
+            keepalive_timeout=2 * self.limits.idle_seconds,  # `_sweep` comes first
             shutdown_timeout=_LINGER_SECONDS,
         )
+        self._listener: asyncio.Server | None = None
         self._idle: dict[object, float] = {}
         self._sweeping: asyncio.Task[None] | None = None
 
@@ -138,8 +139,17 @@ class HttpDaemon:
 
     async def _start(self) -> None:
         await self._runner.setup()
-        await web.SockSite(self._runner, self._socket, ssl_context=self._ssl).start()
+        self._listener = await self._loop.create_server(
+            self._admit, sock=self._socket, ssl=self._ssl, backlog=BACKLOG
+        )
         self._sweeping = self._loop.create_task(self._sweep())
+
+    def _admit(self) -> asyncio.Protocol:
+        """What speaks with a client that has just connected: HTTP, or nobody when there are too many."""
+        server = self._runner.server
+        if server is None or len(server.connections) >= self.limits.connections:
+            return _Refusal()
+        return server()
 
     async def _sweep(self) -> None:
         """Close connections that have asked for nothing for a while: those that never ask, too."""
@@ -151,7 +161,10 @@ class HttpDaemon:
             self._idle = {each: since for each, since in self._idle.items() if each in connections}
             for connection in connections:
                 if now - self._idle.setdefault(connection, now) > self.limits.idle_seconds:
+                    transport = connection.transport
                     connection.force_close()
+                    if transport is not None:  # what is not read is not waited for
+                        transport.abort()
 
     def stop(self) -> Awaitable[None]:
         """Take no more requests, finish those at work, close. Returns what may be awaited."""
@@ -164,6 +177,8 @@ class HttpDaemon:
         self._service.close()
 
     async def _shut(self) -> None:
+        if self._listener is not None:
+            self._listener.close()
         await self._runner.cleanup()
         self._socket.close()
 
@@ -202,9 +217,6 @@ class HttpDaemon:
 
     async def _checked(self, http: web.Request) -> web.StreamResponse:
         """Answer a request that may come; HTTPException for one that may not."""
-        server = self._runner.server
-        if server is not None and len(server.connections) > self.limits.connections:
-            raise web.HTTPServiceUnavailable(text="too many connections\n", headers={"Connection": "close"})
         if self._requests > self.limits.requests:
             raise web.HTTPServiceUnavailable(text="too many requests are at work\n", headers={"Retry-After": "1"})
         wait = self._rates.wait(http.remote or "", self._loop.time())
@@ -291,6 +303,13 @@ class _Caller(Service):
     def _ended(self) -> None:
         self._daemon._ended()
         super()._ended()
+
+
+class _Refusal(asyncio.Protocol):
+    """A connection too many, which is closed at once."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        cast(asyncio.Transport, transport).abort()
 
 
 class _HttpLog(logging.LoggerAdapter[logging.Logger]):
