@@ -86,8 +86,9 @@ class Attachments:
         self._forget(node)
         for session, key in node.attached:
             attachment = session.attachments.get(key)
-            if attachment is None:  # ended by what became of another one
-                continue
+            attached = attachment.binding if attachment is not None else None
+            if attachment is None or attached is None or attached.address != node.binding.address:
+                continue  # by what became of another session
             attachment.binding = None
             attachment.destinations.clear()
             attachment.waiting = []

@@ -15,9 +15,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from fireflyzmq.deadlines import Deadlines
-from fireflyzmq.errors import MethodUnavailable
-from fireflyzmq.netport.codec import NETPORT, Codec, Command
-from fireflyzmq.netport.commands import CommandTable
+from fireflyzmq.netport.codec import Codec, Command
+from fireflyzmq.netport.commands import CommandTable, checked, no_command
 from fireflyzmq.netport.limits import NetLimits
 from fireflyzmq.netport.session import Recipients, Session, Transport
 from fireflyzmq.wire.names import check_name
@@ -55,8 +54,8 @@ class _Unknown:
 
     def serve(self, session: Session, command: Command, body: bytes, request: int | None) -> None:
         """Tell the client."""
-        session.complain("asks for the unknown command %r", command)
-        session.fail(command, request, MethodUnavailable(f"there is no command {command!r}", origin=NETPORT))
+        session.complain("asks for the unknown command %.100r", command)
+        session.fail(command, request, no_command(command))
 
 
 class Clients:
@@ -140,6 +139,7 @@ class Clients:
     def ended(self, session: Session) -> None:
         """A session has ended: nobody finds it any more."""
         del self.by_id[session.id]
+        session.due.discard(session)
         self._unname(session)
         for channel in list(session.channels):
             self.leave(session, channel)
@@ -149,6 +149,7 @@ class Clients:
         self.frames_sent += session.frames_sent
         self.bytes_sent += session.bytes_sent
         self.closed(session)
+        self.stopped(session)
 
     def stop(self) -> None:
         """Let nobody in any more, and take no more requests; those at work go on."""
@@ -157,7 +158,7 @@ class Clients:
             session.stop()
 
     def stopped(self, session: Session) -> None:
-        """A session's last request has ended while the netport stops."""
+        """A session's last request has ended while the netport stops, or the session has."""
         if self._all_done is not None and not self.busy() and not self._all_done.done():
             self._all_done.set_result(None)
 
@@ -248,7 +249,7 @@ class Clients:
 
         Sessions that are not there are left out. To many it goes in portions, a turn of the loop for each.
         """
-        data = self.codec.encode(command, self.codec.dump(body))
+        data = self.codec.encode(checked(command), self.codec.dump(body))
         targets = self._targets(sessions, user, channel, everyone)
         if len(targets) <= _PUSHES_A_TURN and not self._pushes:
             for session in targets:
@@ -312,7 +313,7 @@ class Clients:
     def _watch(self, session: Session, now: float) -> None:
         due = session.overdue(now)
         if not session.closed and due < float("inf"):
-            self._overdue.add(session, due)
+            session.due = self._overdue.add(session, due)
             self._arm(due)
 
     def _arm(self, due: float) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import bisect
 from typing import TypeVar
 
+from fireflyzmq.errors import MethodUnavailable
 from fireflyzmq.methods import command_of
-from fireflyzmq.netport.codec import Command
+from fireflyzmq.netport.codec import NETPORT, Command
 
 Entry = TypeVar("Entry")
 
@@ -63,3 +64,8 @@ def command_from(name: str) -> int:
     if command is None:
         raise ValueError(f"{name!r} does not end in the number of a command, as login_101 does: give one")
     return command
+
+
+def no_command(command: Command) -> MethodUnavailable:
+    """What a client is told that asks for what nobody serves."""
+    return MethodUnavailable(f"there is no command {command!r:.100}", origin=NETPORT)

@@ -90,7 +90,10 @@ class FireflyCodec:
 
     def load(self, body: bytes) -> Any:
         """The value in a body; the body itself when there are no values."""
-        return body if self._values is None else self._values.loads(body)
+        try:
+            return body if self._values is None else self._values.loads(body)
+        except RecursionError:
+            raise ValueError("it is too deep") from None
 
     def dump(self, value: Any) -> bytes:
         """The body of a value; bytes and texts are bodies already when there are no values."""

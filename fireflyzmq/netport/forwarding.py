@@ -14,6 +14,7 @@ from fireflyzmq.calls import FAILED, PENDING, Destination
 from fireflyzmq.errors import InvalidArguments, ServiceUnavailable
 from fireflyzmq.methods import command_name
 from fireflyzmq.netport.codec import NETPORT
+from fireflyzmq.netport.commands import no_command
 from fireflyzmq.wire.commands import BY_ADDRESS
 from fireflyzmq.wire.names import method_problem
 

@@ -57,12 +57,15 @@ class Handler:
         if self._plain:
             try:
                 answer = self._function(session, body)
-                if type(answer) is bytes:
-                    return self._encode(command, answer)
             except Exception as error:
                 self._failed(session, command, request, error)
-            else:
-                self._answer(session, command, request, answer)
+                return None
+            if type(answer) is bytes:
+                try:
+                    return self._encode(command, answer)
+                except ValueError:
+                    pass  # which `reply` sees to
+            self._answer(session, command, request, answer)
         else:
             self._serve_value(session, command, body, request)
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Final
 
 from fireflyzmq.netport.codec import FRAME_BYTES
@@ -49,9 +50,10 @@ class NetLimits:
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} is a number of 1 or more, not {value!r}")
         for name in ("first_frame_seconds", "idle_seconds", "frames_per_second", "bytes_per_second"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} is 0 or more, not {getattr(self, name)!r}")
-        if not self.request_seconds > 0:
+            value = getattr(self, name)
+            if not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+                raise ValueError(f"{name} is 0 or more, and finite, not {value!r}")
+        if not isinstance(self.request_seconds, (int, float)) or not self.request_seconds > 0:
             raise ValueError(f"request_seconds is more than 0, not {self.request_seconds!r}")
 
 

@@ -40,7 +40,7 @@ class LineCodec:
         if self._command is not None:
             return body + b"\n"
         word = str(command).encode()
-        if len(word.split()) != 1:
+        if word.split() != [word]:
             raise ValueError(f"a command is one word, not {command!r}")
         return word + b" " + body + b"\n" if body else word + b"\n"
 

@@ -127,5 +127,8 @@ def _read(message: bytes) -> Frame:
 
 
 def _pack(value: Any) -> bytes:
-    packed: bytes = msgpack.packb(value)
+    try:
+        packed: bytes = msgpack.packb(value)
+    except OverflowError as error:
+        raise ValueError(str(error)) from None
     return packed

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from fireflyzmq.errors import Failure, ResponseEncoding
+from fireflyzmq.errors import ApplicationFailure, Failure, ResponseEncoding
 from fireflyzmq.netport.codec import NETPORT, Command, as_bytes
 from fireflyzmq.netport.limits import Meter
 
@@ -49,8 +49,9 @@ class Session:
     """One client. `id` is unique among all netports, `address` says where it comes from ("127.0.0.1:4711").
 
     `user` is who it was bound to (""), `attributes` are for whatever its handlers want to remember, `channels` those
-    that it is in. While `ordered` is set its requests are served one after the other. Its methods may be called in any
-    thread; once it is `closed` they do nothing, and say False.
+    that it is in. While `ordered` is set its requests are served one after the other; what has come together with the
+    request that sets it may still run beside it. Its methods may be called in any thread; once it is `closed` they do
+    nothing, and say False.
     """
 
     __slots__ = (
@@ -76,6 +77,7 @@ class Session:
         "channels",
         "closed",
         "destinations",
+        "due",
         "frames_received",
         "frames_sent",
         "heard_at",
@@ -104,6 +106,7 @@ class Session:
         self.attachments: dict[str, Attachment] = {}
         self.destinations: dict[Any, Any] = {}
         self.watchers: dict[Binding, Endpoint] = {}
+        self.due: set[Session] = set()
         self._clients = clients
         self._transport = transport
         self._write = transport.write
@@ -223,6 +226,9 @@ class Session:
         if pause > 0:
             self._waits |= _THROTTLED
             clients.call_later(pause, self._go_on, _THROTTLED)
+        if self._paused and not (self._waits or self.closed):
+            self._paused = False
+            self._transport.resume()
 
     def _have_wait(self, left: int) -> None:
         if left > 0:
@@ -235,9 +241,6 @@ class Session:
         """One reason to wait is over."""
         self._waits &= ~reason
         if not self._waits and not self.closed:
-            if self._paused:
-                self._paused = False
-                self._transport.resume()
             self._take()
 
     def hold(self) -> None:
@@ -297,7 +300,11 @@ class Session:
     def fail(self, command: Command, request: int | None, failure: Failure) -> None:
         """Tell the client that its request has failed, if there is a way to."""
         self._clients.failures += 1
-        frame = self._clients.codec.encode_error(command, request, failure)
+        try:
+            frame = self._clients.codec.encode_error(command, request, failure)
+        except Exception as error:  # whatever a service has put into it
+            self.complain("cannot be told of %r: %s", failure, error)
+            frame = self._clients.codec.encode_error(command, request, ApplicationFailure())
         if frame is not None:
             self.send(frame)
 
@@ -345,13 +352,14 @@ class Session:
         """When to look again; now or before: it has ended, as it was silent, idle, or does not read."""
         limits = self._clients.limits
         if not self.frames_received and limits.first_frame_seconds:
-            due, reason = self.opened_at + limits.first_frame_seconds, "silent"
+            since, patience, reason = self.opened_at, limits.first_frame_seconds, "silent"
         elif limits.idle_seconds:
-            due, reason = self.heard_at + limits.idle_seconds, "idle"
-            if self.jobs and due <= now:
-                return now + limits.idle_seconds
+            since, patience, reason = self.heard_at, limits.idle_seconds, "idle"
         else:
             return float("inf")
+        due = since + patience
+        if due <= now and (self.jobs or self._waits & (_HELD | _THROTTLED)):  # it is not the client who waits
+            return now + patience
         if due <= now:
             self.end("slow" if self._waits & _BLOCKED else reason, cut=bool(self._waits & _BLOCKED))
         elif reason == "silent" and limits.idle_seconds:  # it may send a frame, and be idle before that
