@@ -10,7 +10,7 @@ import uuid
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fireflyzmq.webgate.json_values import BadJson, dumps, loads
@@ -40,11 +40,13 @@ def same(one: Any, other: Any) -> bool:
     return repr(one) == repr(other)
 
 
+@settings(deadline=None)
 @given(JSON)
 def test_values_of_json_come_back_as_they_were(value: Any) -> None:
     assert same(loads(dumps(value)), value)
 
 
+@settings(deadline=None)
 @given(JSON)
 def test_what_is_said_is_what_python_reads_and_what_python_says_is_read(value: Any) -> None:
     assert same(json.loads(dumps(value)), value)
@@ -153,6 +155,7 @@ def test_escapes_that_look_like_halves_of_pairs_and_are_none_are_taken() -> None
     assert loads(b'["\\ud83d\\ude00", "\\\\ud83d"]') == ["\N{GRINNING FACE}", "\\ud83d"]
 
 
+@settings(deadline=None)
 @given(st.binary() | st.text(alphabet='[]{}",:\\u0d8N -.e1\n', max_size=40).map(str.encode))
 def test_any_bytes_are_a_value_that_can_be_said_again_or_refused(data: bytes) -> None:
     try:

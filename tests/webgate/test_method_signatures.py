@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fireflyzmq.methods import Method
@@ -75,6 +75,7 @@ def test_a_signature_may_be_any_text(text: str, ways: Any) -> None:
     assert signatures(text) == ways
 
 
+@settings(deadline=None)
 @given(st.text() | st.text(alphabet="(x: int, *=)->'str'[]\"\\", max_size=40))
 def test_no_text_is_too_strange_for_a_signature(text: str) -> None:
     ways = signatures(text)

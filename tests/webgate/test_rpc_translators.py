@@ -76,12 +76,14 @@ REQUESTS = st.fixed_dictionaries(
 CALLS = st.fixed_dictionaries({"methodName": METHODS, "params": st.lists(VALUES, max_size=3)})
 
 
+@settings(deadline=None)
 @given(st.binary())
 def test_any_bytes_get_a_response(body: bytes) -> None:
     check_json(body)
     check_xml(body, "text/xml")
 
 
+@settings(deadline=None)
 @given(REQUESTS | st.lists(REQUESTS | VALUES, max_size=6))
 @example({"jsonrpc": "2.0", "method": "fail", "params": [1, "\ud800", {1: 2}], "id": 1})
 @example({"jsonrpc": "2.0", "method": "get_data", "id": 1})
@@ -126,6 +128,7 @@ def test_requests_of_xml_that_were_damaged_get_a_response(body: bytes, content_t
     check_xml(body, content_type)
 
 
+@settings(deadline=None)
 @given(st.lists(CALLS | VALUES, max_size=6), st.text())
 def test_any_calls_among_several_get_a_response(calls: list[Any], content_type: str) -> None:
     try:
@@ -162,6 +165,7 @@ def trees(draw: st.DrawFn, depth: int = 5) -> str:
     return f"<{tag}>{''.join(inner)}{draw(st.sampled_from(['', '1', ' ']))}</{tag}>"
 
 
+@settings(deadline=None)
 @given(trees() | st.lists(MARKUP).map("".join))
 def test_any_elements_get_a_response(inner: str) -> None:
     check_xml(inner.encode(), "text/xml")

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from exposing import Broken, Functions, Meeting, ask, cancelled_midway
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fireflyzmq import errors
@@ -93,6 +93,7 @@ VALUES = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(VALUES)
 def test_values_go_there_and_back_as_they_were(value: Any) -> None:
     exposed = service()
