@@ -6,6 +6,7 @@ import asyncio
 import gc
 import random
 import resource
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,8 +26,9 @@ def echo(session: Any, body: bytes) -> bytes:
 
 
 def resident() -> int:
-    """Bytes of memory that this process has now."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+    """Bytes of memory that this process has now, 0 where that cannot be read."""
+    statm = Path("/proc/self/statm")
+    return int(statm.read_text().split()[1]) * resource.getpagesize() if statm.exists() else 0
 
 
 # How much.
@@ -63,14 +65,16 @@ async def test_connections_over_a_limit_are_closed_at_once(
     assert net.stats()["refused"] == {limit: 2}
     assert len(net.came) == net.stats()["connections"] == 3
     assert f"refused: {limit}" in caplog.text
-    elsewhere = await site.player(net, local_address=("127.0.0.2", 0))
-    if limit == "connections":
-        await elsewhere.ended()
-    else:
-        assert await elsewhere.ask(1, b"another address") == b"another address"
+    if sys.platform == "linux":  # where all of 127.0.0.0/8 is this host
+        elsewhere = await site.player(net, local_address=("127.0.0.2", 0))
+        if limit == "connections":
+            await elsewhere.ended()
+        else:
+            assert await elsewhere.ask(1, b"another address") == b"another address"
+            elsewhere.reset()
+    await until(lambda: net.stats()["connections"] == 3)
     players[0].reset()
-    await until(lambda: net.gone)
-    await until(lambda: net.stats()["connections"] == (2 if limit == "connections" else 3))
+    await until(lambda: net.stats()["connections"] == 2)
     late = await site.player(net)
     assert await late.ask(1, b"in") == b"in"
     assert await players[1].ask(1, b"in") == b"in"
