@@ -1,7 +1,6 @@
 """XML-RPC's messages: a body to a call, and a value or a fault to a body. Pure; it knows nothing of services.
 
-The standard library marshals. Before it a reader of our own refuses what could hurt or is no XML-RPC: document types
-and entities, elements out of their place, too many of them, or too deep.
+The standard library marshals, behind a reader of our own that refuses what could hurt.
 
     boolean, string, nil, array     both ways as they are
     int, i1, i2, i4, i8             integers of up to 64 bits; <i8> is said of those that need more than 32
@@ -17,30 +16,26 @@ Sources: xmlrpc.com/spec; Apache's extensions for nil and i8, whose prefix `ex:`
 
 from __future__ import annotations
 
-import base64
 import codecs
 import datetime
 import math
 import re
 import xmlrpc.client
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final
 from xml.parsers import expat
 
-from fireflyzmq.webgate.plain_values import MAX_DEPTH, Leaves, Unsayable, plain
+from fireflyzmq.webgate.plain_values import Leaves, Unsayable, plain
 from fireflyzmq.webgate.rpc_errors import (
     INVALID_CHARACTER,
-    INVALID_REQUEST,
     PARSE_ERROR,
     UNSUPPORTED_ENCODING,
     BadRequest,
     text_told,
 )
+from fireflyzmq.webgate.xmlrpc_reader import Reader, fits
 
 CONTENT_TYPE: Final = "text/xml; charset=utf-8"
-
-MAX_ELEMENTS: Final = 100_000
-"""Elements in one request: Python looks at each, which takes 2 µs, and meanwhile nothing else runs."""
 
 Fault = xmlrpc.client.Fault
 
@@ -51,11 +46,11 @@ class Written(str):
 
 def parse_call(body: bytes, content_type: str) -> tuple[str, list[Any]]:
     """The method and the arguments that a body asks for; BadRequest when it asks for nothing."""
-    reader = _Reader()
+    reader = Reader()
     parser = expat.ParserCreate("utf-8")
     parser.buffer_text = True
-    parser.StartDoctypeDeclHandler = _refuse_declaration
-    parser.EntityDeclHandler = _refuse_declaration
+    parser.StartDoctypeDeclHandler = reader.declaration
+    parser.EntityDeclHandler = reader.declaration
     parser.StartElementHandler = reader.start
     parser.EndElementHandler = reader.end
     parser.CharacterDataHandler = reader.text
@@ -86,7 +81,7 @@ def fault_struct(fault: Fault) -> dict[str, Any]:
     return {"faultCode": fault.faultCode, "faultString": text}
 
 
-# Reading: which characters a body has.
+# Which characters a body has.
 
 _CHARSETS: Final = {
     "utf-8": "utf-8-sig",
@@ -130,168 +125,6 @@ def _charset(body: bytes, content_type: str) -> str:
     return declared[1].decode("ascii") if declared is not None else "utf-8"
 
 
-# Reading: which elements stand where.
-
-_INTEGERS: Final = ("int", "i1", "i2", "i4", "i8")
-_SCALARS: Final = frozenset({*_INTEGERS, "boolean", "string", "double", "nil", "base64", "dateTime.iso8601"})
-_SEQUENCES: Final = {
-    "": ("methodCall",),
-    "methodCall": ("methodName", "params"),
-    "param": ("value",),
-    "array": ("data",),
-    "member": ("name", "value"),
-}
-_REPETITIONS: Final = {"params": "param", "data": "value", "struct": "member"}
-_CONTAINERS: Final = frozenset({"array", "struct"})
-_IN_A_VALUE: Final = _SCALARS | _CONTAINERS
-_TEXTS: Final = _SCALARS | {"methodName", "name", "value"}
-
-
-class _Reader:
-    """What expat calls: checks that elements stand where they may, and hands them on."""
-
-    def __init__(self) -> None:
-        self._values = _Values(use_builtin_types=True)
-        self._values.xml("", None)  # no encoding: what expat gives is text
-        self._tag = ""
-        self._inside = 0
-        self._outer: list[tuple[str, int]] = []
-        self._elements = 0
-
-    def start(self, name: str, attributes: Mapping[str, str]) -> None:
-        """An element begins."""
-        tag = name.rpartition(":")[2]
-        self._elements += 1
-        if self._elements > MAX_ELEMENTS:
-            raise _bad(f"more than {MAX_ELEMENTS} elements")
-        if tag in _CONTAINERS and len(self._values._marks) >= MAX_DEPTH:
-            raise _bad(f"values stand in each other more than {MAX_DEPTH} deep")
-        if not self._may_begin(tag):
-            raise _bad(f"<{name[:40]}> may not stand here")
-        self._outer.append((self._tag, self._inside + 1))
-        self._tag, self._inside = tag, 0
-        self._values.start(tag, {})
-
-    def _may_begin(self, tag: str) -> bool:
-        if self._tag == "value":
-            return tag in _IN_A_VALUE and not self._inside and not self._values.said()
-        if self._tag in _REPETITIONS:
-            return tag == _REPETITIONS[self._tag]
-        sequence = _SEQUENCES.get(self._tag, ())
-        return self._inside < len(sequence) and tag == sequence[self._inside]
-
-    def end(self, name: str) -> None:
-        """An element ends."""
-        tag = self._tag
-        if self._inside < len(_SEQUENCES.get(tag, ())) and not (tag == "methodCall" and self._inside):
-            raise _bad(f"<{tag}> has too little in it")
-        self._values.end(tag)
-        self._tag, self._inside = self._outer.pop()
-
-    def text(self, text: str) -> None:
-        """Text stands between tags."""
-        if self._tag in _TEXTS and not self._inside:
-            self._values.data(text)
-        elif not text.isspace():
-            raise _bad(f"text may not stand in <{self._tag}>")
-
-    def call(self) -> tuple[str, list[Any]]:
-        """What was read."""
-        arguments = self._values.close()
-        return (self._values.getmethodname() or "").strip(), list(arguments)
-
-
-def _bad(problem: str) -> BadRequest:
-    return BadRequest(INVALID_REQUEST, f"no XML-RPC: {problem}")
-
-
-def _refuse_declaration(*_: Any) -> None:
-    raise _bad("document types and entities are not taken")
-
-
-# Reading: what texts mean. The standard library's own reading takes much that is no value, as "1_0" for an int.
-
-_integer = re.compile(r"\s*[+-]?[0-9]{1,20}\s*")
-_double = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*")
-_WHITE_SPACE: Final = str.maketrans("", "", " \t\r\n")
-
-
-def _nil(text: str) -> None:
-    if text.strip():
-        raise ValueError
-
-
-def _boolean(text: str) -> bool:
-    return {"0": False, "1": True}[text.strip()]
-
-
-def _int(text: str) -> int:
-    if _integer.fullmatch(text) is None or not _fits(int(text), 63):
-        raise ValueError
-    return int(text)
-
-
-def _float(text: str) -> float:
-    number = float(text) if _double.fullmatch(text) else math.inf
-    if math.isinf(number):
-        raise ValueError
-    return number
-
-
-def _bytes(text: str) -> bytes:
-    return base64.b64decode(text.translate(_WHITE_SPACE), validate=True)
-
-
-def _datetime(text: str) -> datetime.datetime:
-    if "T" not in text:
-        raise ValueError
-    return datetime.datetime.fromisoformat(text.strip())
-
-
-def _fits(value: int, bits: int) -> bool:
-    return -(1 << bits) <= value < 1 << bits
-
-
-def _reading(tag: str, read: Callable[[str], Any]) -> Callable[[xmlrpc.client.Unmarshaller, str], None]:
-    """A way of the standard library's to end an element, by a function from its text."""
-
-    def end(values: xmlrpc.client.Unmarshaller, text: str) -> None:
-        try:
-            values.append(read(text))
-        except (ValueError, KeyError, OverflowError) as error:
-            raise _bad(f"{text[:40]!r} is no {tag} that is taken here") from error
-        values._value = False
-
-    return end
-
-
-def _end_struct(values: xmlrpc.client.Unmarshaller, text: str) -> None:
-    members = (len(values._stack) - values._marks[-1]) // 2
-    values.end_struct(text)
-    struct = values._stack[-1]
-    if not isinstance(struct, dict) or len(struct) != members:
-        raise _bad("a name stands twice in a struct")
-
-
-class _Values(xmlrpc.client.Unmarshaller):
-    """The standard library's reader of values, with strict ways to read their texts."""
-
-    dispatch = {
-        **xmlrpc.client.Unmarshaller.dispatch,
-        **{tag: _reading(tag, _int) for tag in _INTEGERS},
-        "double": _reading("double", _float),
-        "nil": _reading("nil", _nil),
-        "boolean": _reading("boolean", _boolean),
-        "base64": _reading("base64", _bytes),
-        "dateTime.iso8601": _reading("dateTime.iso8601", _datetime),
-        "struct": _end_struct,
-    }
-
-    def said(self) -> bool:
-        """Whether the element that is open has text already."""
-        return bool("".join(self._data).strip())
-
-
 # Writing.
 
 _not_in_xml = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -309,7 +142,7 @@ def _escape(text: str) -> str:
 
 
 def _write_integer(writer: xmlrpc.client.Marshaller, value: int, write: Callable[[str], object]) -> None:
-    tag = "int" if _fits(value, 31) else "i8"
+    tag = "int" if fits(value, 31) else "i8"
     write(f"<value><{tag}>{value}</{tag}></value>\n")
 
 
@@ -330,7 +163,7 @@ class _Writer(xmlrpc.client.Marshaller):
 
 
 def _check_integer(value: int) -> int:
-    if not _fits(value, 63):
+    if not fits(value, 63):
         raise Unsayable("an integer has more than 64 bits")
     return value
 

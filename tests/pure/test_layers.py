@@ -48,6 +48,7 @@ PURE = {
     "fireflyzmq.webgate.rpc_errors",
     "fireflyzmq.webgate.signatures",
     "fireflyzmq.webgate.xmlrpc_messages",
+    "fireflyzmq.webgate.xmlrpc_reader",
     "exchange.routing",
     "exchange.flow",
     "exchange.registrar",

@@ -11,7 +11,7 @@ import pytest
 from exposing import Functions, ask
 
 from fireflyzmq.webgate.plain_values import MAX_DEPTH
-from fireflyzmq.webgate.xmlrpc_messages import MAX_ELEMENTS
+from fireflyzmq.webgate.xmlrpc_reader import MAX_ELEMENTS
 from fireflyzmq.xmlrpc import RpcGateway
 
 NOT_WELL_FORMED, UNKNOWN_CHARSET, WRONG_CHARACTER, NO_CALL = -32700, -32701, -32702, -32600
