@@ -1,7 +1,7 @@
 """Reading XML-RPC: elements to a method and its arguments. Pure; it knows nothing of charsets, and expat cuts the XML.
 
-What could hurt or is no XML-RPC is refused: document types and entities, elements out of their place, too many of them or
-too deep. What is left the standard library puts together.
+What could hurt or is no XML-RPC is refused: document types and entities, elements out of their place, or too many of
+them, or too deep. What is left the standard library puts together.
 """
 
 from __future__ import annotations
