@@ -30,6 +30,7 @@ from fireflyzmq.webgate.credentials import Credentials, Users, credentials_of
 from fireflyzmq.webgate.gateway import Gateway
 from fireflyzmq.webgate.limits import Rates, WebLimits
 from fireflyzmq.webgate.selection import Exhibition, Selection
+from fireflyzmq.webgate.sites import Sites
 
 logger = logging.getLogger(__name__)
 
@@ -38,10 +39,8 @@ _KNOWN_SECONDS: Final = 60.0
 
 _CHECKS_AT_ONCE: Final = 2
 _MOST_KNOWN: Final = 10_000
-_LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]", "::1")
 _LINGER_SECONDS: Final = 10.0
 _LONGEST_LOGGED: Final = 200
-_METHODS: Final = "GET, HEAD, POST, OPTIONS"
 
 Authorise = Callable[[Credentials], "str | Awaitable[str | None] | None"]
 """The user whom credentials belong to, None for nobody."""
@@ -66,7 +65,8 @@ class HttpDaemon:
     `authorise` says who may come: a `Users`, or a function of Credentials that gives the user or None, and may be an
     `async def`; without one everybody may. With `ssl` it is HTTPS. `hosts` are the names under which it may be asked
     for: on a loopback address those of the loopback unless it says else, so that no web page can reach it by a name of
-    its own (DNS rebinding). `origins` are the web sites whose pages may use it (CORS), none unless it says so.
+    its own (DNS rebinding). `origins` are the web sites whose pages may use it (CORS), none unless it says so: what
+    other pages ask is refused.
     OSError when the port is taken.
     """
 
@@ -90,8 +90,7 @@ class HttpDaemon:
         self._host = host
         self._ssl = ssl
         self._authorise = authorise
-        self._hosts = hosts if hosts is not None else _LOOPBACK if host in _LOOPBACK else None
-        self._origins = frozenset(origins)
+        self._sites = Sites(host, hosts, origins)
         self._rates = Rates(self.limits.requests_per_second)
         self._known: collections.OrderedDict[bytes, tuple[str, float]] = collections.OrderedDict()
         self._key = secrets.token_bytes(16)
@@ -101,6 +100,7 @@ class HttpDaemon:
         self._checking = asyncio.Semaphore(_CHECKS_AT_ONCE)
         application = web.Application(client_max_size=self.limits.body_bytes)
         application.router.add_route("*", "/{path:.*}", self._answer)
+        application.on_response_prepare.append(self._add_headers)
         self._runner = web.AppRunner(
             application,
             access_log=None,
@@ -210,10 +210,12 @@ class HttpDaemon:
         finally:
             self._requests -= 1
             self._idle[http.protocol] = self._loop.time()
-        if not response.prepared:
-            response.headers.update(self._cors(http))
-            response.headers.setdefault("X-Content-Type-Options", "nosniff")
         return response
+
+    async def _add_headers(self, http: web.Request, response: web.StreamResponse) -> None:
+        """A response is about to begin, a stream of reports too."""
+        response.headers.update(self._sites.headers(http.headers.get("Origin"), _is_preflight(http)))
+        response.headers.setdefault("X-Content-Type-Options", "nosniff")
 
     async def _checked(self, http: web.Request) -> web.StreamResponse:
         """Answer a request that may come; HTTPException for one that may not."""
@@ -222,10 +224,13 @@ class HttpDaemon:
         wait = self._rates.wait(http.remote or "", self._loop.time())
         if wait:
             raise web.HTTPTooManyRequests(text="too many requests\n", headers={"Retry-After": str(math.ceil(wait))})
-        if self._hosts is not None and _name_of(http.host) not in self._hosts:
+        host = http.headers.get("Host", "")
+        if not self._sites.serves(host):
             raise web.HTTPMisdirectedRequest(text="this is not the host that was asked for\n")
-        if http.method == "OPTIONS" and "Access-Control-Request-Method" in http.headers:
+        if _is_preflight(http):
             return web.Response(status=204)
+        if not self._sites.admits(http.headers.get("Origin"), host):
+            raise web.HTTPForbidden(text="pages of this web site may not use the services\n")
         path, attached = self._attached_at(http.path)
         user = await self._user_of(http)
         if attached is None:
@@ -238,18 +243,6 @@ class HttpDaemon:
         while path not in self._attached and path:
             path = path.rpartition("/")[0]
         return path, self._attached.get(path)
-
-    def _cors(self, http: web.Request) -> dict[str, str]:
-        """What lets pages of the configured web sites use the answer (Fetch standard, CORS protocol)."""
-        origin = http.headers.get("Origin")
-        if origin is None or origin not in self._origins:
-            return {}
-        headers = {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}
-        if http.method == "OPTIONS":
-            headers["Access-Control-Allow-Methods"] = _METHODS
-            headers["Access-Control-Allow-Headers"] = "Authorization, Content-Type, Prefer, traceparent, tracestate"
-            headers["Access-Control-Max-Age"] = "600"
-        return headers
 
     # Who it is.
 
@@ -350,11 +343,9 @@ class _RpcPath:
             self._exhibition.close()
 
 
-def _name_of(host: str) -> str:
-    """The name in a Host header, without the port."""
-    if host.startswith("["):
-        return host.partition("]")[0] + "]"
-    return host.partition(":")[0].lower()
+def _is_preflight(http: web.Request) -> bool:
+    """Whether a browser asks what a page may ask."""
+    return http.method == "OPTIONS" and "Access-Control-Request-Method" in http.headers
 
 
 def _plain(refusal: web.HTTPException) -> dict[str, str]:
