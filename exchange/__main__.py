@@ -10,6 +10,7 @@ import os
 import select
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Callable
 from types import FrameType
@@ -23,6 +24,9 @@ from fireflyzmq.logs import LOG_FORMATS, TEXT, log_to
 logger = logging.getLogger("exchange")
 
 DEFAULT_LISTEN = "tcp://127.0.0.1:11111"
+CONSOLE_SECONDS = 3.0
+"""How long the console may take to end."""
+
 BUSY_POLL = 300
 """Microseconds for which the daemon looks for more before it sleeps, as to be woken is much of a lone call's time."""
 
@@ -56,6 +60,12 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         metavar="N",
         help="how long to look for more after each message before sleeping: calls that come one at a time are "
         "answered sooner, for that much more CPU time each; 0: not at all (default %(default)s)",
+    )
+    parser.add_argument(
+        "--http",
+        metavar="HOST:PORT",
+        help="run a console beside it, which shows in a browser what it does, in a process of its own (port 0 picks "
+        "a free one; default: none)",
     )
     _add_limits(parser)
     parser.add_argument("--version", action="version", version=f"fireflyzmq exchange {VERSION}")
@@ -105,6 +115,35 @@ class StopFlag:
         return self._reader.fileno()
 
 
+class ConsoleProcess:
+    """`python -m fireflyzmq console` as a child: a peer like others, with an event loop, which the daemon has not.
+
+    Its standard input is a pipe of which this process holds the other end. That closes however this process ends, and
+    the child ends with it.
+    """
+
+    def __init__(self, listen: str, address: str, log_level: str) -> None:
+        command = [sys.executable, "-m", "fireflyzmq", "console", "--end-with-input"]
+        options = ["--listen", listen, "--exchange", reachable(address), "--log-level", log_level]
+        self._process = subprocess.Popen([*command, *options], stdin=subprocess.PIPE)
+
+    def close(self) -> None:
+        """End it, and wait until it has ended."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(CONSOLE_SECONDS)
+        except subprocess.TimeoutExpired:
+            logger.warning("the console did not end, and is killed")
+            self._process.kill()
+            self._process.wait()
+
+
+def reachable(address: str) -> str:
+    """The address at which this host reaches a server that listens at all of its own."""
+    return address.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
+
+
 def serve(server: Server, stop: StopFlag, busy_seconds: float) -> None:
     """Run a server until a signal comes. Polls rather than running an event loop: it saves 20 µs a wake-up.
 
@@ -144,8 +183,11 @@ def main(arguments: list[str] | None = None) -> int:
     for address in server.addresses:
         print(f"exchange listens at {address}", flush=True)
     logger.info("fireflyzmq exchange %s, process %d", VERSION, os.getpid())
+    console = None if options.http is None else ConsoleProcess(options.http, server.addresses[0], options.log_level)
     serve(server, stop, options.busy_poll_microseconds / 1e6)
     logger.info("stopped by %s", signal.Signals(stop.signal or 0).name)
+    if console is not None:
+        console.close()
     server.close()
     return 0
 

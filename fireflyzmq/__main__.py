@@ -1,16 +1,24 @@
-"""`python -m fireflyzmq gateway http ...`, `python -m fireflyzmq user ...`: what needs no program of one's own."""
+"""`python -m fireflyzmq gateway http ...`, `console ...`, `user ...`: what needs no program of one's own."""
 
 from __future__ import annotations
 
 import argparse
 import getpass
-import logging
+import ipaddress
+import os
+import secrets
 import signal
+import socket
 import ssl
 import sys
+import threading
 from collections.abc import Sequence
 
 from fireflyzmq._version import VERSION
+from fireflyzmq.logs import LOG_FORMATS, TEXT, log_to
+
+TOKEN_VARIABLE = "FIREFLYZMQ_CONSOLE_TOKEN"
+"""The environment variable with the console's token, as what stands in a command line is no secret."""
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -21,6 +29,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     gateways = commands.add_parser("gateway", help="let programs that speak something else reach services")
     protocols = gateways.add_subparsers(dest="protocol", required=True)
     _add_http(protocols.add_parser("http", help="XML-RPC at /xmlrpc, JSON-RPC at /jsonrpc, plain JSON at /"))
+    _add_console(commands.add_parser("console", help="show in a browser what an exchange is doing"))
     user = commands.add_parser("user", help="write a line for a file of users")
     user.add_argument("name", help="the user's name")
     user.add_argument("--token", action="store_true", help="make a token in the place of asking for a password")
@@ -31,19 +40,47 @@ def _add_http(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--group", default="web-services", help="expose the members of this group (default %(default)s)"
     )
-    parser.add_argument("--listen", default="127.0.0.1:8000", metavar="HOST:PORT", help="default %(default)s")
+    parser.add_argument(
+        "--operations",
+        default="guarded",
+        choices=("guarded", "public", "off"),
+        help="/metrics, /livez and /readyz: for those who may come (guarded), for everybody, or not at all "
+        "(default %(default)s)",
+    )
+    parser.add_argument(
+        "--exchange-metrics", action="store_true", help="let /metrics have the numbers of the exchange, too"
+    )
+    _add_listening(parser, "127.0.0.1:8000")
+    parser.add_argument("--host", action="append", metavar="NAME", help="a name it may be asked for under; may repeat")
+    parser.add_argument(
+        "--origin", action="append", metavar="URL", help="a web site whose pages may use it; may repeat"
+    )
+
+
+def _add_console(parser: argparse.ArgumentParser) -> None:
+    _add_listening(parser, "127.0.0.1:11180")
+    parser.add_argument(
+        "--token",
+        help=f"what browsers have to show; default: {TOKEN_VARIABLE}, otherwise none at a loopback address and "
+        "elsewhere a new one",
+    )
+    parser.add_argument("--end-with-input", action="store_true", help=argparse.SUPPRESS)
+
+
+def _add_listening(parser: argparse.ArgumentParser, listen: str) -> None:
+    """Add what all have that serve HTTP."""
+    parser.add_argument("--listen", default=listen, metavar="HOST:PORT", help="default %(default)s")
     parser.add_argument(
         "--exchange", metavar="ADDRESS", help="default: FIREFLYZMQ_EXCHANGE, otherwise port 11111 of this host"
     )
     parser.add_argument("--users", metavar="FILE", help="who may come: lines that `python -m fireflyzmq user` writes")
     parser.add_argument("--certificate", metavar="FILE", help="a certificate chain (PEM): speak HTTPS")
     parser.add_argument("--key", metavar="FILE", help="its private key, when that is in a file of its own")
-    parser.add_argument("--host", action="append", metavar="NAME", help="a name it may be asked for under; may repeat")
-    parser.add_argument(
-        "--origin", action="append", metavar="URL", help="a web site whose pages may use it; may repeat"
-    )
     parser.add_argument(
         "--log-level", default="info", choices=("debug", "info", "warning", "error"), help="default %(default)s"
+    )
+    parser.add_argument(
+        "--log-format", default=TEXT, choices=LOG_FORMATS, help="json: an object a line (default %(default)s)"
     )
 
 
@@ -51,12 +88,10 @@ def serve_http(options: argparse.Namespace) -> None:
     """Run an HTTP gateway until a signal comes. OSError or ValueError for options that cannot be."""
     import fireflyzmq as netsvc
     from fireflyzmq import jsonrpc, xmlrpc
+    from fireflyzmq.webgate.operations import attach_operations
 
     host, _, port = options.listen.rpartition(":")
-    context = None
-    if options.certificate is not None:
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(options.certificate, options.key)
+    context = _ssl_context(options)
     dispatcher = netsvc.Dispatcher()
     dispatcher.monitor(signal.SIGINT)
     exchange = netsvc.Exchange()
@@ -71,11 +106,81 @@ def serve_http(options: argparse.Namespace) -> None:
     daemon.attach("/xmlrpc", xmlrpc.RpcGateway(options.group))
     daemon.attach("/jsonrpc", jsonrpc.RpcGateway(options.group))
     daemon.attach("/", netsvc.PlainGateway(options.group))
+    if options.operations != "off":
+        public = options.operations == "public"
+        attach_operations(daemon, public=public, withExchange=options.exchange_metrics)
     daemon.start()
     exchange.connect(options.exchange)
     scheme = "http" if context is None else "https"
     print(f"gateway listens at {scheme}://{host or '127.0.0.1'}:{daemon.port()}", flush=True)
     dispatcher.run()
+
+
+def serve_console(options: argparse.Namespace) -> None:
+    """Run a console until a signal comes. OSError or ValueError for options that cannot be."""
+    import fireflyzmq as netsvc
+    from fireflyzmq.console import Console
+
+    host, port = _host_and_port(options.listen)
+    local = _is_loopback(host)
+    users = None if options.users is None else netsvc.Users.from_file(options.users)
+    token = options.token or os.environ.get(TOKEN_VARIABLE) or None
+    made = token is None and users is None and not local
+    if made:
+        token = secrets.token_urlsafe(24)
+    context = _ssl_context(options)
+    dispatcher = netsvc.Dispatcher()
+    dispatcher.monitor(signal.SIGINT)
+    exchange = netsvc.Exchange()
+    hosts = {host, f"[{host}]", "localhost", "127.0.0.1", "[::1]"} if local else None
+    console = Console(users=users, token=token)
+    daemon = netsvc.HttpDaemon(port, host, ssl=context, hosts=hosts)
+    daemon.attach("/", console)
+    daemon.start()
+    dispatcher.subscribeShutdown(lambda category: console.hang_up())
+    exchange.connect(options.exchange)
+    if options.end_with_input:
+        _end_with_input()
+    name = socket.gethostname() if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
+    secret = f"#token={token}" if made else ""
+    print(f"console at {'http' if context is None else 'https'}://{name}:{daemon.port()}/{secret}", flush=True)
+    dispatcher.run()
+
+
+def _ssl_context(options: argparse.Namespace) -> ssl.SSLContext | None:
+    """What `--certificate` and `--key` say."""
+    if options.certificate is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(options.certificate, options.key)
+    return context
+
+
+def _host_and_port(listen: str) -> tuple[str, int]:
+    """What `--listen` says; ValueError for what is no HOST:PORT."""
+    host, _, port = listen.rpartition(":")
+    if not port.isdecimal() or int(port) > 65535:
+        raise ValueError(f"--listen is HOST:PORT, not {listen!r}")
+    return host.strip("[]") or "127.0.0.1", int(port)
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether only this machine reaches a host; of names that is known of one."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def _end_with_input() -> None:
+    """End this process as soon as the other end of standard input is closed: its owner, the exchange, is gone."""
+
+    def wait() -> None:
+        while os.read(sys.stdin.fileno(), 4096):
+            pass
+        os._exit(0)  # there is nobody left to say goodbye to
+
+    threading.Thread(target=wait, name="console's input", daemon=True).start()
 
 
 def write_user(options: argparse.Namespace) -> None:
@@ -97,12 +202,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "user":
             write_user(options)
         else:
-            logging.basicConfig(
-                level=options.log_level.upper(),
-                format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-                stream=sys.stderr,
-            )
-            serve_http(options)
+            log_to(sys.stderr, options.log_level, options.log_format)
+            {"gateway": serve_http, "console": serve_console}[options.command](options)
     except ImportError as error:
         print(f"{error}; pip install 'fireflyzmq[http]' brings what is missing", file=sys.stderr)
         return 1
