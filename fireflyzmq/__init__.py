@@ -35,6 +35,8 @@ if TYPE_CHECKING:
         ServiceWithdrawn,
     )
     from fireflyzmq.exchange import EXCHANGE_CLIENT, EXCHANGE_SERVER, Exchange
+    from fireflyzmq.logs import JsonFormatter, logJson
+    from fireflyzmq.metrics import MetricsCollector
     from fireflyzmq.netport.firefly import FireflyCodec
     from fireflyzmq.netport.limits import NetLimits
     from fireflyzmq.netport.lines import LineCodec
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from fireflyzmq.webgate.credentials import Credentials, Users
     from fireflyzmq.webgate.daemon import HttpDaemon
     from fireflyzmq.webgate.limits import WebLimits
+    from fireflyzmq.webgate.operations import HealthGateway, MetricsGateway, serveMetrics
     from fireflyzmq.webgate.plain import PlainGateway
     from fireflyzmq.webgate.selection import SERVICE_GROUP, SERVICE_NAME, SERVICE_REGISTRY, Selection
     from fireflyzmq.wire.binding import Binding
@@ -79,6 +82,8 @@ _HOMES = {
         "ServiceWithdrawn",
     ),
     "exchange": ("EXCHANGE_CLIENT", "EXCHANGE_SERVER", "Exchange"),
+    "logs": ("JsonFormatter", "logJson"),
+    "metrics": ("MetricsCollector",),
     "netport.firefly": ("FireflyCodec",),
     "netport.limits": ("NetLimits",),
     "netport.lines": ("LineCodec",),
@@ -94,6 +99,7 @@ _HOMES = {
     "webgate.credentials": ("Credentials", "Users"),
     "webgate.daemon": ("HttpDaemon",),
     "webgate.limits": ("WebLimits",),
+    "webgate.operations": ("HealthGateway", "MetricsGateway", "serveMetrics"),
     "webgate.plain": ("PlainGateway",),
     "webgate.selection": ("SERVICE_GROUP", "SERVICE_NAME", "SERVICE_REGISTRY", "Selection"),
     "wire.binding": ("Binding",),
@@ -128,12 +134,16 @@ __all__ = [
     "ExchangeLost",
     "Failure",
     "FireflyCodec",
+    "HealthGateway",
     "HttpDaemon",
     "InvalidArguments",
+    "JsonFormatter",
     "LineCodec",
     "MessagePackCodec",
     "MessageTooLarge",
     "MethodUnavailable",
+    "MetricsCollector",
+    "MetricsGateway",
     "NetLimits",
     "NetPort",
     "NotAuthorised",
@@ -161,9 +171,11 @@ __all__ = [
     "decoder",
     "detached",
     "encoder",
+    "logJson",
     "netserviceHandle",
     "remoteserviceHandle",
     "rootserviceHandle",
+    "serveMetrics",
     "serviceEndPoint",
 ]
 

@@ -62,9 +62,12 @@ class OpenTelemetryTracer:
             yield
 
     def outgoing(self) -> dict[str, str]:
-        """The current span as a `traceparent`."""
+        """The current span as a `traceparent`; {} for one that nobody began here."""
         import opentelemetry.propagate as propagate
+        import opentelemetry.trace as trace
 
+        if trace.get_current_span().get_span_context().is_remote:  # what stands for a span where no provider is set up
+            return {}
         carrier: dict[str, str] = {}
         propagate.inject(carrier)
         return carrier

@@ -54,7 +54,8 @@ _RECENT = 50
 
 _LONGEST_RECENT = 500
 _TIMED = 15
-"""Of requests that end at once every sixteenth is timed, as two looks at the clock are a twentieth of such a one."""
+"""Of requests that end at once every sixteenth is timed, as two looks at the clock are a twentieth of such a one. It
+stands for all sixteen."""
 
 _SMOOTHING = 16
 """How many requests the average of their duration remembers."""
@@ -361,7 +362,7 @@ class Serving:
             self._answer_unusual(request, value, error)
             return
         if request.started:
-            service.durations.add(self._clock() - request.started)
+            service.durations.add(self._clock() - request.started, _TIMED + 1)
         self._answer(request, item)
 
     def _answer_unusual(self, request: Request, value: Any, error: Exception) -> None:

@@ -27,10 +27,10 @@ class Durations:
         self.counts = [0] * (len(BOUNDS) + 1)
         self.total = 0.0
 
-    def add(self, seconds: float) -> None:
-        """Count one."""
-        self.counts[bisect.bisect_left(BOUNDS, seconds)] += 1
-        self.total += seconds
+    def add(self, seconds: float, number: int = 1) -> None:
+        """Count one, or so many that took as long each."""
+        self.counts[bisect.bisect_left(BOUNDS, seconds)] += number
+        self.total += seconds * number
 
     def merge(self, other: Durations) -> None:
         """Count what another one has counted."""

@@ -42,6 +42,7 @@ PURE = {
     "fireflyzmq.netport.lines",
     "fireflyzmq.netport.rpc",
     "fireflyzmq.netport.session",
+    "fireflyzmq.webgate.counts",
     "fireflyzmq.webgate.json_values",
     "fireflyzmq.webgate.jsonrpc_messages",
     "fireflyzmq.webgate.plain_values",

@@ -1,0 +1,211 @@
+"""Operations: what those who run a process ask of it over HTTP. Its metrics, whether it lives, whether it is ready.
+
+GET /metrics   for Prometheus, as text or, when that is asked for, as OpenMetrics
+GET /livez     200 as long as the event loop runs
+GET /readyz    200, or 503 with the reasons: not connected, a service not registered, draining
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import weakref
+from collections.abc import Awaitable, Iterable
+from typing import TYPE_CHECKING, Any, Final
+
+from aiohttp import web
+
+from fireflyzmq.connection import Connection, connections_of
+from fireflyzmq.errors import Failure
+from fireflyzmq.exchange import Exchange
+from fireflyzmq.service import Service
+from fireflyzmq.webgate.context import WebRequest
+from fireflyzmq.webgate.daemon import HttpDaemon
+from fireflyzmq.wire.names import EXCHANGE_NAME
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+    from prometheus_client.core import Metric
+
+logger = logging.getLogger(__name__)
+
+LIVE: Final = "live"
+READY: Final = "ready"
+
+_EXCHANGE_SECONDS: Final = 2.0
+"""How long a scrape waits for the exchange's numbers."""
+
+_LOOK_SECONDS: Final = 0.02
+
+
+class MetricsGateway:
+    """What this process has counted, for Prometheus: what is in a registry, the client's own if none is given.
+
+    With `withExchange` the exchange's numbers too: for one process of those that share an exchange.
+    """
+
+    def __init__(self, registry: CollectorRegistry | None = None, *, withExchange: bool = False) -> None:
+        import prometheus_client
+
+        from fireflyzmq.metrics import MetricsCollector
+
+        self._registry = prometheus_client.REGISTRY if registry is None else registry
+        self._with_exchange = withExchange
+        self._caller: Service | None = None
+        MetricsCollector.of(self._registry)
+
+    def open(self, caller: Service) -> None:
+        """The daemon begins."""
+        self._caller = caller
+
+    def close(self) -> None:
+        """The daemon has ended."""
+        self._caller = None
+
+    async def respond(self, request: WebRequest) -> web.StreamResponse:
+        """Answer a scrape."""
+        from prometheus_client.exposition import choose_encoder
+
+        _only_get(request)
+        exchange = await self._ask_exchange() if self._with_exchange else ()
+        encode, content_type = choose_encoder(request.http.headers.get("Accept", ""))
+        body = encode(_Together(self._registry, exchange))
+        return web.Response(body=body, headers={"Content-Type": content_type, "Cache-Control": "no-store"})
+
+    async def _ask_exchange(self) -> Iterable[Metric]:
+        from fireflyzmq.metrics import exchange_families
+
+        assert self._caller is not None
+        endpoint: Any = self._caller.serviceEndPoint(EXCHANGE_NAME, timeout=_EXCHANGE_SECONDS)
+        try:
+            return exchange_families(await endpoint.stats())
+        except Failure as failure:
+            logger.debug("no numbers of the exchange: %s", failure)
+            return exchange_families(None)
+
+
+class _Together:
+    """A registry, and some families beside it, as one that can be collected."""
+
+    def __init__(self, registry: CollectorRegistry, families: Iterable[Metric]) -> None:
+        self._registry = registry
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        return [*self._registry.collect(), *self._families]
+
+
+class HealthGateway:
+    """Whether this process is LIVE, its event loop runs; or READY: all its services can be called.
+
+    A process without a service besides the gateway's own is ready once that one is. ValueError for anything else.
+    """
+
+    def __init__(self, kind: str = READY) -> None:
+        if kind not in (LIVE, READY):
+            raise ValueError(f"health is {LIVE!r} or {READY!r}, not {kind!r}")
+        self._kind = kind
+        self._caller: Service | None = None
+
+    def open(self, caller: Service) -> None:
+        """The daemon begins."""
+        self._caller = caller
+
+    def close(self) -> None:
+        """The daemon has ended."""
+        self._caller = None
+
+    async def respond(self, request: WebRequest) -> web.StreamResponse:
+        """Answer whoever looks after the process."""
+        _only_get(request)
+        assert self._caller is not None
+        problems = problems_of(self._caller._connection.loop) if self._kind == READY else []
+        text = "".join(f"{problem}\n" for problem in problems) or f"{self._kind}\n"
+        return web.Response(text=text, status=503 if problems else 200, headers={"Cache-Control": "no-store"})
+
+
+def problems_of(loop: asyncio.AbstractEventLoop) -> list[str]:
+    """Why the services of a loop cannot all be called, [] when they can."""
+    used = [each for each in connections_of(loop) if not each.closed and each.session.services]
+    return [problem for connection in used for problem in _problems_of(connection)]
+
+
+def _problems_of(connection: Connection) -> list[str]:
+    services = list(connection.session.services.values())
+    draining = [f"service {each.name!r} is draining" for each in services if not each.accepting]
+    if connection.state != "connected":
+        return [*draining, f"not connected to the exchange: {connection.reason}"]
+    waiting = [each for each in services if each.accepting and not each.registered]
+    return [*draining, *(f"service {each.name!r} is not registered" for each in waiting)]
+
+
+def _only_get(request: WebRequest) -> None:
+    if request.path:
+        raise web.HTTPNotFound(text="nothing is here\n")
+    if request.http.method not in ("GET", "HEAD"):
+        raise web.HTTPMethodNotAllowed(request.http.method, ["GET", "HEAD"], text="only GET and HEAD\n")
+
+
+def attach_operations(
+    daemon: HttpDaemon,
+    *,
+    public: bool = False,
+    withExchange: bool = False,
+    registry: CollectorRegistry | None = None,
+) -> None:
+    """Attach /metrics, /livez and /readyz to a daemon; /metrics only where prometheus-client is installed.
+
+    Who may ask is who may ask for everything else there, unless they are `public`: then anybody, and however many
+    requests are at work, as what looks after processes has no credentials and must not kill them for being busy.
+    What they say is which services there are, and how much they do.
+    """
+    try:
+        daemon.attach("/metrics", MetricsGateway(registry, withExchange=withExchange), public=public)
+    except ImportError as error:
+        logger.warning("there is no /metrics: %s; pip install 'fireflyzmq[metrics]' brings what is missing", error)
+    daemon.attach("/livez", HealthGateway(LIVE), public=public)
+    daemon.attach("/readyz", HealthGateway(READY), public=public)
+
+
+def serveMetrics(
+    port: int = 0,
+    host: str = "127.0.0.1",
+    *,
+    exchange: Exchange | None = None,
+    withExchange: bool = False,
+    registry: CollectorRegistry | None = None,
+) -> HttpDaemon:
+    """Serve /metrics, /livez and /readyz of this process at a port of their own, to everybody who reaches it.
+
+    They answer as long as services drain. Returns the daemon: `port()`, `stop()`. ImportError without
+    prometheus-client or aiohttp, OSError when the port is taken.
+    """
+    gateway = MetricsGateway(registry, withExchange=withExchange)
+    daemon = _Operations(port, host, exchange=exchange)
+    daemon.attach("/metrics", gateway)
+    daemon.attach("/livez", HealthGateway(LIVE))
+    daemon.attach("/readyz", HealthGateway(READY))
+    daemon.start()
+    return daemon
+
+
+class _Operations(HttpDaemon):
+    """A daemon that is the last to end when its connection is drained."""
+
+    def __init__(self, port: int, host: str, exchange: Exchange | None) -> None:
+        super().__init__(port, host, exchange=exchange)
+        _last.add(self._service._local)
+
+    def stop(self) -> Awaitable[None]:
+        """Wait for the other services that drain, then stop."""
+        return asyncio.ensure_future(self._stop_last())
+
+    async def _stop_last(self) -> None:
+        services = self._service._connection.session.services
+        while any(not service.accepting and service not in _last for service in list(services.values())):
+            await asyncio.sleep(_LOOK_SECONDS)
+        await super().stop()
+
+
+_last: weakref.WeakSet[Any] = weakref.WeakSet()
+"""The services of daemons that end last: they do not wait for each other."""
