@@ -25,14 +25,13 @@ from fireflyzmq.exchange import Exchange
 from fireflyzmq.netport.tcp import BACKLOG, bind
 from fireflyzmq.service import Service
 from fireflyzmq.timers import run_logged
-from fireflyzmq.tracing import TRACEPARENT, TRACESTATE
 from fireflyzmq.webgate.context import WebRequest
-from fireflyzmq.webgate.counts import NOBODY, HttpCounts
 from fireflyzmq.webgate.credentials import Credentials, Users, credentials_of
 from fireflyzmq.webgate.gateway import Gateway
 from fireflyzmq.webgate.limits import Rates, WebLimits
 from fireflyzmq.webgate.selection import Exhibition, Selection
 from fireflyzmq.webgate.sites import Sites
+from fireflyzmq.webgate.streams import STREAMS, end_streams
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +48,7 @@ Authorise = Callable[[Credentials], "str | Awaitable[str | None] | None"]
 
 
 class Attached(Protocol):
-    """What answers the requests under a path. Those of one with a true attribute `traced` get a span each."""
+    """What answers the requests under a path."""
 
     def open(self, caller: Service) -> None:
         """The daemon begins: follow the services."""
@@ -97,13 +96,14 @@ class HttpDaemon:
         self._known: collections.OrderedDict[bytes, tuple[str, float]] = collections.OrderedDict()
         self._key = secrets.token_bytes(16)
         self._attached: dict[str, Attached] = {}
-        self._public: set[str] = set()
-        self._counts = HttpCounts()
+        self._requests = 0
         self._stopped: asyncio.Task[None] | None = None
         self._checking = asyncio.Semaphore(_CHECKS_AT_ONCE)
         application = web.Application(client_max_size=self.limits.body_bytes)
         application.router.add_route("*", "/{path:.*}", self._answer)
         application.on_response_prepare.append(self._add_headers)
+        application.on_shutdown.append(end_streams)
+        application[STREAMS] = set()
         self._runner = web.AppRunner(
             application,
             access_log=None,
@@ -123,20 +123,14 @@ class HttpDaemon:
         """The port that it listens at."""
         return self._port
 
-    def attach(self, path: str, gateway: Gateway | Attached | None, *, public: bool = False) -> None:
-        """Let a gateway answer what is asked for under a path, or (None) nobody. The longest path counts.
-
-        What is `public` everybody may ask for without credentials, and however many requests are at work.
-        """
+    def attach(self, path: str, gateway: Gateway | Attached | None) -> None:
+        """Let a gateway answer what is asked for under a path, or (None) nobody. The longest path counts."""
         if not path.startswith("/"):
             raise ValueError(f"a path begins with '/', not {path!r}")
         path = path.rstrip("/")
         former = self._attached.pop(path, None)
         if former is not None:
             former.close()
-        self._public.discard(path)
-        if public:
-            self._public.add(path)
         if gateway is not None:
             attached = cast(Attached, gateway) if hasattr(gateway, "open") else _RpcPath(gateway)
             attached.open(self._service)
@@ -208,9 +202,7 @@ class HttpDaemon:
     async def _answer(self, http: web.Request) -> web.StreamResponse:
         """Answer a request; whatever becomes of it, it is answered."""
         self._idle[http.protocol] = math.inf
-        self._counts.at_work += 1
-        began = self._loop.time()
-        response: web.StreamResponse | None = None
+        self._requests += 1
         try:
             response = await self._checked(http)
         except web.HTTPException as refusal:
@@ -219,9 +211,8 @@ class HttpDaemon:
             logger.exception("%s %s raised", http.method, http.path)
             response = web.Response(status=500, text="internal error\n")
         finally:
-            self._counts.at_work -= 1
-            self._idle[http.protocol] = now = self._loop.time()
-            self._count(http.path, response, now - began)
+            self._requests -= 1
+            self._idle[http.protocol] = self._loop.time()
         return response
 
     async def _add_headers(self, http: web.Request, response: web.StreamResponse) -> None:
@@ -229,20 +220,9 @@ class HttpDaemon:
         response.headers.update(self._sites.headers(http.headers.get("Origin"), _is_preflight(http)))
         response.headers.setdefault("X-Content-Type-Options", "nosniff")
 
-    def _count(self, path: str, response: web.StreamResponse | None, seconds: float) -> None:
-        """Count a request that has ended, a stream that did so without its duration."""
-        path, attached = self._attached_at(path)
-        gateway = NOBODY if attached is None else path or "/"
-        if response is None:
-            self._counts.count(gateway, None, None)
-        else:
-            self._counts.count(gateway, response.status, None if response.prepared else seconds)
-
     async def _checked(self, http: web.Request) -> web.StreamResponse:
         """Answer a request that may come; HTTPException for one that may not."""
-        path, attached = self._attached_at(http.path)
-        public = path in self._public
-        if self._counts.at_work > self.limits.requests and not public:
+        if self._requests > self.limits.requests:
             raise web.HTTPServiceUnavailable(text="too many requests are at work\n", headers={"Retry-After": "1"})
         wait = self._rates.wait(http.remote or "", self._loop.time())
         if wait:
@@ -254,17 +234,12 @@ class HttpDaemon:
             return web.Response(status=204)
         if not self._sites.admits(http.headers.get("Origin"), host):
             raise web.HTTPForbidden(text="pages of this web site may not use the services\n")
-        user = "" if public else await self._user_of(http)
+        path, attached = self._attached_at(http.path)
+        user = await self._user_of(http)
         if attached is None:
             raise web.HTTPNotFound(text="nothing is here\n")
         request = WebRequest(http, http.path[len(path) :].lstrip("/"), user, self._service, self.limits)
-        tracer = self._service._connection.session.calls.tracer
-        if tracer is None or not getattr(attached, "traced", False):
-            return await attached.respond(request)
-        headers = {name: http.headers[name] for name in (TRACEPARENT, TRACESTATE) if name in http.headers}
-        attributes = {"http.request.method": http.method, "url.path": http.path}
-        with tracer.receive(f"{http.method} {path or '/'}", headers, attributes):
-            return await attached.respond(request)
+        return await attached.respond(request)
 
     def _attached_at(self, path: str) -> tuple[str, Attached | None]:
         """The longest path that something is attached to, and what."""
@@ -345,8 +320,6 @@ class _HttpLog(logging.LoggerAdapter[logging.Logger]):
 
 class _RpcPath:
     """A gateway that answers POSTs to `<path>/<service>`."""
-
-    traced = True
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway

@@ -31,8 +31,6 @@ _DESCRIBE_SECONDS = 5.0
 class PlainGateway:
     """The services of a selection as resources of JSON. `reports=False` leaves out what they publish."""
 
-    traced = True
-
     def __init__(self, selection: str | Selection, *, reports: bool = True, title: str = "services") -> None:
         self.selection = Selection.of(selection)
         self._reports = reports
@@ -68,7 +66,7 @@ class PlainGateway:
         method, handler = handlers.get((parts[0], len(parts)), ("", None))
         if handler is None:
             raise web.HTTPNotFound(text="nothing is here\n")
-        allowed = [method, "HEAD"] if method == "GET" else [method]
+        allowed = [method, "HEAD"] if method == "GET" and parts[0] != "reports" else [method]
         if request.http.method not in allowed:
             raise web.HTTPMethodNotAllowed(request.http.method, allowed, text=f"only {' and '.join(allowed)}\n")
         return await handler(request, *parts[1:])
@@ -104,7 +102,7 @@ class PlainGateway:
 
     async def _stream(self, request: WebRequest, publisher: str) -> web.StreamResponse:
         self._check(publisher)
-        return await stream_reports(request, publisher)
+        return await stream_reports(request, self._exhibition, publisher)
 
     def _check(self, name: str) -> None:
         """HTTPNotFound for a service that is not exposed, whether there is one or not."""

@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final
+import contextlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
-from aiohttp import WSMsgType, web
+from aiohttp import WSCloseCode, web
 
+from fireflyzmq.errors import Failure
 from fireflyzmq.subjects import pattern_problem
 from fireflyzmq.webgate import json_values
 
 if TYPE_CHECKING:
     from fireflyzmq.reports import Report
     from fireflyzmq.webgate.context import WebRequest
+    from fireflyzmq.webgate.selection import Exhibition
 
 _BEAT_SECONDS: Final = 15.0
 """How often a client hears that the stream is still there, so that nothing between takes it for dead."""
 
+STREAMS: Final[web.AppKey[set[_Stream]]] = web.AppKey("STREAMS", set)
+"""Where an application has its open streams; they are closed when it shuts down."""
 
-async def stream_reports(request: WebRequest, publisher: str) -> web.StreamResponse:
+
+async def end_streams(application: web.Application) -> None:
+    """Let all streams end."""
+    for stream in list(application[STREAMS]):
+        stream.close()
+
+
+async def stream_reports(request: WebRequest, exhibition: Exhibition, publisher: str) -> web.StreamResponse:
     """Send a publisher's reports that match `?pattern=` (all of them, otherwise) until the client goes.
 
     What comes faster than the client reads waits in the exchange, up to the limit; then the oldest are dropped, and
@@ -28,66 +41,91 @@ async def stream_reports(request: WebRequest, publisher: str) -> web.StreamRespo
     problem = pattern_problem(pattern)
     if problem is not None:
         raise web.HTTPBadRequest(text=f"{problem}\n")
-    if request.http.headers.get("Upgrade", "").lower() == "websocket":
-        return await _by_websocket(request, publisher, pattern)
-    return await _by_events(request, publisher, pattern)
+    respond = _by_websocket if request.http.headers.get("Upgrade", "").lower() == "websocket" else _by_events
+    with contextlib.ExitStack() as stack:
+
+        def begin() -> _Stream:
+            stream = _Stream(request, exhibition, publisher, pattern)
+            stack.callback(stream.close)
+            return stream
+
+        return await respond(request, begin)
 
 
-def _subscribe(request: WebRequest, publisher: str, pattern: str) -> Any:
-    return request.caller.monitorReports(None, publisher, pattern, limit=request.limits.stream_bytes)
+class _Stream:
+    """A subscription for one client: the reports of those instances that are exposed when they come."""
+
+    def __init__(self, request: WebRequest, exhibition: Exhibition, publisher: str, pattern: str) -> None:
+        self._exhibition = exhibition
+        self._open = request.http.app[STREAMS]
+        self._events = request.caller.monitorReports(None, publisher, pattern, limit=request.limits.stream_bytes)
+        self._open.add(self)
+
+    async def next(self) -> bytes | None:
+        """The next report as JSON; None when there will be no more."""
+        lost: int | None = 0
+        with contextlib.suppress(StopAsyncIteration, Failure):
+            while True:
+                report = await anext(self._events)
+                lost = None if lost is None or report.lost is None else lost + report.lost
+                if report.publisher in self._exhibition.instances(report.publisher.name):
+                    return _content(report, lost)
+        return None
+
+    def close(self) -> None:
+        """Be told no more."""
+        self._open.discard(self)
+        self._events.close()
 
 
-def _content(report: Report) -> bytes:
+def _content(report: Report, lost: int | None) -> bytes:
     """A report as JSON; one whose content JSON cannot say tells that."""
-    fields = {"publisher": report.publisher.name, "subject": report.subject, "lost": report.lost}
+    fields = {"publisher": report.publisher.name, "subject": report.subject, "lost": lost}
     try:
         return json_values.dumps({**fields, "content": report.content})
     except ValueError as error:
         return json_values.dumps({**fields, "error": f"the content is nothing that JSON can say: {error}"})
 
 
-async def _by_events(request: WebRequest, publisher: str, pattern: str) -> web.StreamResponse:
+async def _by_events(request: WebRequest, begin: Callable[[], _Stream]) -> web.StreamResponse:
     response = web.StreamResponse(
         headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     )
     await response.prepare(request.http)
-    events = _subscribe(request, publisher, pattern)
-    reports = aiter(events)
-    coming: asyncio.Task[Any] | None = None
+    stream = begin()
+    coming: asyncio.Task[bytes | None] | None = None
     try:
         while True:
             if coming is None:
-                coming = asyncio.ensure_future(anext(reports))
+                coming = asyncio.ensure_future(stream.next())
             done, _ = await asyncio.wait([coming], timeout=_BEAT_SECONDS)
-            if done:
-                report, coming = coming.result(), None
-                await response.write(b"event: report\ndata: " + _content(report) + b"\n\n")
-            else:
-                await response.write(b": still here\n\n")
-    except (StopAsyncIteration, ConnectionError):
+            content, coming = (coming.result(), None) if done else (b"", coming)
+            if content is None:
+                break
+            await response.write(b"event: report\ndata: " + content + b"\n\n" if done else b": still here\n\n")
+    except ConnectionError:
         pass
     finally:
         if coming is not None:
             coming.cancel()
-        events.close()
     return response
 
 
-async def _by_websocket(request: WebRequest, publisher: str, pattern: str) -> web.StreamResponse:
+async def _by_websocket(request: WebRequest, begin: Callable[[], _Stream]) -> web.StreamResponse:
     response = web.WebSocketResponse(heartbeat=_BEAT_SECONDS, compress=False, max_msg_size=4096)
     await response.prepare(request.http)
-    events = _subscribe(request, publisher, pattern)
+    stream = begin()
 
     async def send() -> None:
-        async for report in events:
-            await response.send_str(_content(report).decode())
+        with contextlib.suppress(ConnectionError):
+            while (content := await stream.next()) is not None:
+                await response.send_str(content.decode())
+            await response.close(code=WSCloseCode.GOING_AWAY)
 
     sending = asyncio.ensure_future(send())
     try:
-        async for message in response:  # clients have nothing to say here; this sees them go
-            if message.type is WSMsgType.ERROR:
-                break
+        async for _ in response:  # clients have nothing to say here; this sees them go
+            pass
     finally:
         sending.cancel()
-        events.close()
     return response
