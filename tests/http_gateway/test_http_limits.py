@@ -203,7 +203,7 @@ async def test_a_client_that_reads_nothing_holds_up_nobody(web: Web) -> None:
     async with await Raw.connect(daemon) as raw:
         raw.writer.transport.pause_reading()
         await raw.say(request("POST", "/services/work/large"))
-        await until(lambda: daemon._requests == 0 and connections(daemon) == 1)
+        await until(lambda: daemon._counts.at_work == 0 and connections(daemon) == 1)
         assert (await web.post(daemon, "/services/work/echo", [1])).body == b"1"
         await until(lambda: connections(daemon) == 0)
 

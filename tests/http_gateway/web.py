@@ -65,10 +65,14 @@ class Web:
         if group is not None:
             service.joinGroup(group)
         await service.ready()
+        await self.seen(service, group)
+        return service
+
+    async def seen(self, service: Service, group: str | None) -> None:
+        """Wait until the gateways of a group show one of its members."""
         for selection, exhibition in self._gateways:
             if selection == group:
-                await until(lambda exhibition=exhibition: service.serviceBinding() in exhibition.instances(name))
-        return service
+                await until(lambda each=exhibition: service.serviceBinding() in each.instances(service.serviceName()))
 
     async def close(self) -> None:
         """Close all, the daemons first."""
