@@ -25,7 +25,9 @@ from fireflyzmq.exchange import Exchange
 from fireflyzmq.netport.tcp import BACKLOG, bind
 from fireflyzmq.service import Service
 from fireflyzmq.timers import run_logged
+from fireflyzmq.tracing import TRACEPARENT, TRACESTATE
 from fireflyzmq.webgate.context import WebRequest
+from fireflyzmq.webgate.counts import NOBODY, HttpCounts
 from fireflyzmq.webgate.credentials import Credentials, Users, credentials_of
 from fireflyzmq.webgate.gateway import Gateway
 from fireflyzmq.webgate.limits import Rates, WebLimits
@@ -48,7 +50,7 @@ Authorise = Callable[[Credentials], "str | Awaitable[str | None] | None"]
 
 
 class Attached(Protocol):
-    """What answers the requests under a path."""
+    """What answers the requests under a path. Those of one with a true attribute `traced` get a span each."""
 
     def open(self, caller: Service) -> None:
         """The daemon begins: follow the services."""
@@ -96,7 +98,8 @@ class HttpDaemon:
         self._known: collections.OrderedDict[bytes, tuple[str, float]] = collections.OrderedDict()
         self._key = secrets.token_bytes(16)
         self._attached: dict[str, Attached] = {}
-        self._requests = 0
+        self._public: set[str] = set()
+        self._counts = HttpCounts()
         self._stopped: asyncio.Task[None] | None = None
         self._checking = asyncio.Semaphore(_CHECKS_AT_ONCE)
         application = web.Application(client_max_size=self.limits.body_bytes)
@@ -123,14 +126,20 @@ class HttpDaemon:
         """The port that it listens at."""
         return self._port
 
-    def attach(self, path: str, gateway: Gateway | Attached | None) -> None:
-        """Let a gateway answer what is asked for under a path, or (None) nobody. The longest path counts."""
+    def attach(self, path: str, gateway: Gateway | Attached | None, *, public: bool = False) -> None:
+        """Let a gateway answer what is asked for under a path, or (None) nobody. The longest path counts.
+
+        What is `public` everybody may ask for without credentials, and however many requests are at work.
+        """
         if not path.startswith("/"):
             raise ValueError(f"a path begins with '/', not {path!r}")
         path = path.rstrip("/")
         former = self._attached.pop(path, None)
         if former is not None:
             former.close()
+        self._public.discard(path)
+        if public:
+            self._public.add(path)
         if gateway is not None:
             attached = cast(Attached, gateway) if hasattr(gateway, "open") else _RpcPath(gateway)
             attached.open(self._service)
@@ -142,9 +151,7 @@ class HttpDaemon:
 
     async def _start(self) -> None:
         await self._runner.setup()
-        self._listener = await self._loop.create_server(
-            self._admit, sock=self._socket, ssl=self._ssl, backlog=BACKLOG
-        )
+        self._listener = await self._loop.create_server(self._admit, sock=self._socket, ssl=self._ssl, backlog=BACKLOG)
         self._sweeping = self._loop.create_task(self._sweep())
 
     def _admit(self) -> asyncio.Protocol:
@@ -202,7 +209,9 @@ class HttpDaemon:
     async def _answer(self, http: web.Request) -> web.StreamResponse:
         """Answer a request; whatever becomes of it, it is answered."""
         self._idle[http.protocol] = math.inf
-        self._requests += 1
+        self._counts.at_work += 1
+        began = self._loop.time()
+        response: web.StreamResponse | None = None
         try:
             response = await self._checked(http)
         except web.HTTPException as refusal:
@@ -211,8 +220,9 @@ class HttpDaemon:
             logger.exception("%s %s raised", http.method, http.path)
             response = web.Response(status=500, text="internal error\n")
         finally:
-            self._requests -= 1
-            self._idle[http.protocol] = self._loop.time()
+            self._counts.at_work -= 1
+            self._idle[http.protocol] = now = self._loop.time()
+            self._count(http.path, response, now - began)
         return response
 
     async def _add_headers(self, http: web.Request, response: web.StreamResponse) -> None:
@@ -220,9 +230,20 @@ class HttpDaemon:
         response.headers.update(self._sites.headers(http.headers.get("Origin"), _is_preflight(http)))
         response.headers.setdefault("X-Content-Type-Options", "nosniff")
 
+    def _count(self, path: str, response: web.StreamResponse | None, seconds: float) -> None:
+        """Count a request that has ended, a stream that did so without its duration."""
+        path, attached = self._attached_at(path)
+        gateway = NOBODY if attached is None else path or "/"
+        if response is None:
+            self._counts.count(gateway, None, None)
+        else:
+            self._counts.count(gateway, response.status, None if response.prepared else seconds)
+
     async def _checked(self, http: web.Request) -> web.StreamResponse:
         """Answer a request that may come; HTTPException for one that may not."""
-        if self._requests > self.limits.requests:
+        path, attached = self._attached_at(http.path)
+        public = path in self._public
+        if self._counts.at_work > self.limits.requests and not public:
             raise web.HTTPServiceUnavailable(text="too many requests are at work\n", headers={"Retry-After": "1"})
         wait = self._rates.wait(http.remote or "", self._loop.time())
         if wait:
@@ -234,12 +255,17 @@ class HttpDaemon:
             return web.Response(status=204)
         if not self._sites.admits(http.headers.get("Origin"), host):
             raise web.HTTPForbidden(text="pages of this web site may not use the services\n")
-        path, attached = self._attached_at(http.path)
-        user = await self._user_of(http)
+        user = "" if public else await self._user_of(http)
         if attached is None:
             raise web.HTTPNotFound(text="nothing is here\n")
         request = WebRequest(http, http.path[len(path) :].lstrip("/"), user, self._service, self.limits)
-        return await attached.respond(request)
+        tracer = self._service._connection.session.calls.tracer
+        if tracer is None or not getattr(attached, "traced", False):
+            return await attached.respond(request)
+        headers = {name: http.headers[name] for name in (TRACEPARENT, TRACESTATE) if name in http.headers}
+        attributes = {"http.request.method": http.method, "url.path": http.path}
+        with tracer.receive(f"{http.method} {path or '/'}", headers, attributes):
+            return await attached.respond(request)
 
     def _attached_at(self, path: str) -> tuple[str, Attached | None]:
         """The longest path that something is attached to, and what."""
@@ -320,6 +346,8 @@ class _HttpLog(logging.LoggerAdapter[logging.Logger]):
 
 class _RpcPath:
     """A gateway that answers POSTs to `<path>/<service>`."""
+
+    traced = True
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway

@@ -31,6 +31,8 @@ _DESCRIBE_SECONDS = 5.0
 class PlainGateway:
     """The services of a selection as resources of JSON. `reports=False` leaves out what they publish."""
 
+    traced = True
+
     def __init__(self, selection: str | Selection, *, reports: bool = True, title: str = "services") -> None:
         self.selection = Selection.of(selection)
         self._reports = reports
