@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from fireflyzmq.presence import Status
 from fireflyzmq.wire.commands import BY_GROUP, BY_NAME, BY_REGISTRY
-from fireflyzmq.wire.names import check_name
+from fireflyzmq.wire.names import EXCHANGE_NAME, check_name
 
 if TYPE_CHECKING:
     from fireflyzmq.connection import Connection
@@ -25,7 +25,9 @@ _FIRST_ANSWER_SECONDS: Final = 2.0
 
 @dataclasses.dataclass(frozen=True)
 class Selection:
-    """The members of a group, the services of a name, or all that are listed. ValueError for illegal names."""
+    """The members of a group, the services of a name, or all that are listed but the exchange itself. ValueError for
+    illegal names.
+    """
 
     key: str
     type: str = SERVICE_GROUP
@@ -47,13 +49,14 @@ class Exhibition:
 
     def __init__(self, connection: Connection, selection: Selection) -> None:
         self._connection = connection
+        self._left_out = {"", EXCHANGE_NAME} if selection.type == SERVICE_REGISTRY else {""}
         kind, key = _KINDS[selection.type], selection.key if selection.type != SERVICE_REGISTRY else ""
         self._instances: dict[str, dict[str, Binding]] = {}
         self._target = connection.watch(kind, key)
         self._presence = connection.run_in_loop(connection.session.observe, kind, key, self._changed)
 
     def _changed(self, binding: Binding, group: str | None, status: Status) -> None:
-        if group is not None or not binding.name:
+        if group is not None or binding.name in self._left_out:
             return
         if status:
             instances = self._instances.get(binding.name, {})

@@ -27,7 +27,8 @@ STREAMS: Final[web.AppKey[set[_Stream]]] = web.AppKey("STREAMS", set)
 
 async def end_streams(application: web.Application) -> None:
     """Let all streams end."""
-    for stream in list(application[STREAMS]):
+    streams: set[_Stream] = application[STREAMS]
+    for stream in list(streams):
         stream.close()
 
 
