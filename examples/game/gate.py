@@ -33,8 +33,8 @@ class Gate(netsvc.Root):
         await self.ready()
         for sessions in (await self.clients.sessions()).values():
             for each in [] if isinstance(sessions, netsvc.Failure) else sessions:
-                if each["user"] and each["bindings"].get("game") and each["id"] not in self.users:
-                    self.add(each["id"], each["user"]).node = each["bindings"]["game"]
+                if each["user"] and each["attached"].get("game") and each["id"] not in self.users:
+                    self.add(each["id"], each["user"]).node = each["attached"]["game"]
         self.announceAvailability()  # now who has commands for the gate may find it
 
     # What clients ask for. A session is named by its id, which says at which netport it is.

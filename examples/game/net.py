@@ -18,7 +18,7 @@ class Net(netsvc.NetPort):
         )
         self.gate = self.serviceEndPoint("gate", wait=5)
         self.forward(range(100, 200), "gate", wait=5)
-        self.forward(range(200, 300), bound="game")
+        self.forward(range(200, 300), attached="game")
 
     def doConnectionMade(self, session):
         session.push(900, {"text": f"welcome to {self.serviceName()}"})
@@ -26,7 +26,7 @@ class Net(netsvc.NetPort):
     def doConnectionLost(self, session, reason):
         print(f"{self.serviceName()}: {session.user or 'a stranger'} goes ({reason})", flush=True)
 
-    async def doBindingLost(self, session, key, binding, reason):
+    async def doAttachedLost(self, session, key, binding, reason):
         """A game node is gone: the gate says where this session plays on. What the client sends waits."""
         return await self.gate.place(session.id, binding)
 

@@ -253,7 +253,7 @@ class Clients:
         targets = self._targets(sessions, user, channel, everyone)
         if len(targets) <= _PUSHES_A_TURN and not self._pushes:
             for session in targets:
-                session.send(data)
+                session.send_push(data)
         elif targets:
             self._pushes.append((data, iter(targets)))
             if len(self._pushes) == 1:
@@ -282,7 +282,7 @@ class Clients:
         while self._pushes and left:
             data, targets = self._pushes[0]
             for session in itertools.islice(targets, left):
-                session.send(data)
+                session.send_push(data)
                 left -= 1
             if left:
                 self._pushes.popleft()
@@ -338,7 +338,7 @@ class Clients:
         while self._pushes:
             data, targets = self._pushes.popleft()
             for session in targets:
-                session.send(data)
+                session.send_push(data)
         for session in list(self.by_id.values()):
             session.end("stopped")
         if self._timer is not None:

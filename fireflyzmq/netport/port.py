@@ -63,7 +63,7 @@ class NetPort(Service):
     with `onePerUser` a user has one session among all netports of the `group`. `goodbye`, a command and a body, is
     pushed to all when the netport stops. Further arguments are those of `Service`. OSError when a port is taken.
 
-    Override, or assign, `doConnectionMade`, `doConnectionLost` and `doBindingLost`.
+    Override, or assign, `doConnectionMade`, `doConnectionLost` and `doAttachedLost`.
     """
 
     def __init__(
@@ -166,7 +166,7 @@ class NetPort(Service):
         method: str | None = None,
         *,
         group: str | None = None,
-        bound: str | None = None,
+        attached: str | None = None,
         timeout: float = 30.0,
         wait: float = 0.0,
         balance: str = "least-pending",
@@ -177,7 +177,7 @@ class NetPort(Service):
         """Let a service serve a command, a range of commands, or (None) all that nothing else is for.
 
         The service is one of a name, a member of a `group`, or the one that the session is attached to under the key
-        `bound` (see `Session.attach`). With `sticky` a session's frames go to the same instance while it is there.
+        `attached` (see `Session.attach`). With `sticky` a session's frames go to the same instance while it is there.
 
         The method is called as `method(session, body)` with the session's id; one that serves several commands as
         `method(command, session, body)`. Without a method a number calls the one whose name ends in it, as
@@ -185,8 +185,8 @@ class NetPort(Service):
         for `exportCommand`; `oneway` calls have none. `timeout`, `wait` and `balance` are those of `serviceEndPoint`.
         """
         self._check_open()
-        if (service, group, bound).count(None) != 2:
-            raise ValueError("give one of a service, group= and bound=")
+        if (service, group, attached).count(None) != 2:
+            raise ValueError("give one of a service, group= and attached=")
         if method is None and isinstance(commands, str):
             method = commands
         several = commands is None or isinstance(commands, range)
@@ -194,10 +194,10 @@ class NetPort(Service):
         make = functools.partial(self._destination, timeout, wait, balance, oneway)
         shape = self._clients, method, several, values
         rule: Forward
-        if bound is not None:
-            check_name(bound, "key")
+        if attached is not None:
+            check_name(attached, "key")
             self._endpoint(self, None, timeout, wait, balance, oneway)  # tells of what makes no sense now
-            rule = ToAttached(*shape, bound, self._connection.watch, make)
+            rule = ToAttached(*shape, attached, self._connection.watch, make)
         else:
             endpoint = self._endpoint(service, group, timeout, wait, balance, oneway)
             rule = ToService(*shape, endpoint, make, sticky)
@@ -235,7 +235,7 @@ class NetPort(Service):
         "replaced", "stopped", "closed", or the reason that was given when it was closed.
         """
 
-    def doBindingLost(self, session: Session, key: str, binding: Binding, reason: str) -> Any:
+    def doAttachedLost(self, session: Session, key: str, binding: Binding, reason: str) -> Any:
         """Override to name another service (its binding) for a session whose attached one is gone; may be an
         `async def`. What the session forwards there meanwhile waits. With None such frames fail from then on.
         """
@@ -282,32 +282,36 @@ class NetPort(Service):
     def _attachment_lost(self, session: Session, key: str, binding: Binding, reason: str) -> None:
         attachment = session.attachments[key]
         try:
-            result = self.doBindingLost(session, key, binding, reason)
+            result = self.doAttachedLost(session, key, binding, reason)
         except Exception:
-            logger.exception("doBindingLost of %r raised for %r", self, session)
+            logger.exception("doAttachedLost of %r raised for %r", self, session)
             result = None
         if inspect.isawaitable(result):
-            self._run(self._attach_again(session, key, attachment, result))
+            self._run(self._attach_again(session, key, attachment, binding, result))
         else:
-            self._settle_attachment(session, key, attachment, result)
+            self._settle_attachment(session, key, attachment, binding, result)
 
-    async def _attach_again(self, session: Session, key: str, attachment: Attachment, result: Awaitable[Any]) -> None:
+    async def _attach_again(
+        self, session: Session, key: str, attachment: Attachment, lost: Binding, result: Awaitable[Any]
+    ) -> None:
         binding = None
         try:
             async with asyncio.timeout(self._clients.limits.request_seconds):
                 binding = await result
         except Exception:
-            logger.exception("doBindingLost of %r raised for %r", self, session)
-        self._settle_attachment(session, key, attachment, binding)
+            logger.exception("doAttachedLost of %r raised for %r", self, session)
+        self._settle_attachment(session, key, attachment, lost, binding)
 
-    def _settle_attachment(self, session: Session, key: str, attachment: Attachment, binding: Any) -> None:
+    def _settle_attachment(
+        self, session: Session, key: str, attachment: Attachment, lost: Binding, binding: Any
+    ) -> None:
         if session.attachments.get(key) is not attachment:  # attached anew meanwhile, or ended
             return
-        if isinstance(binding, Binding):
+        if isinstance(binding, Binding) and binding.address != lost.address:
             self._attachments.attach(session, key, binding)
         else:
             if binding is not None:
-                logger.error("doBindingLost of %r gave %r, not a binding", self, binding)
+                logger.error("doAttachedLost of %r gave %r, not another binding", self, binding)
             go_on(attachment)
 
     def _run(self, coroutine: Any) -> None:

@@ -90,7 +90,7 @@ class Sessions:
         return self._at(session).leave(session, channel)  # type: ignore[no-any-return]
 
     def attach(self, session: str, key: str, service: Binding | Service | None = None) -> ResponseId:
-        """Let what a session forwards to `bound=key` go to one service, by default this one."""
+        """Let what a session forwards to `attached=key` go to one service, by default this one."""
         return self._at(session).attach(session, key, service or self._service)  # type: ignore[no-any-return]
 
     def _at(self, session: str) -> Any:

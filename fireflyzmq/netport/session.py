@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 _FRAMES_A_TURN: Final = 256
 """Frames of one client that are taken in one turn of the loop, so that the others have theirs."""
 
+_WRITTEN_AT_ONCE: Final = 64 * 1024
+"""Bytes of answers that are collected for one write."""
+
 _HELD, _FULL, _BLOCKED, _THROTTLED, _NEXT_TURN, _STOPPING = 1, 2, 4, 8, 16, 32
 """Why no more frames are taken: its connect hook runs, it has as many requests at work as it may, it does not read
 what it gets, it has sent too much, it has had its turn, or the netport stops.
@@ -144,7 +147,7 @@ class Session:
         return self._clients.in_loop(self._clients.leave, self, channel)
 
     def attach(self, key: str, binding: Binding) -> bool:
-        """Let frames that are forwarded to `bound=key` go to one service from now on."""
+        """Let frames that are forwarded to `attached=key` go to one service from now on."""
         return self._clients.in_loop(self._clients.attach, self, key, binding)
 
     def describe(self) -> dict[str, Any]:
@@ -155,7 +158,7 @@ class Session:
             "address": self.address,
             "user": self.user,
             "channels": list(self.channels),
-            "bindings": {key: attachment.binding for key, attachment in self.attachments.items()},
+            "attached": {key: attachment.binding for key, attachment in self.attachments.items()},
             "age": now - self.opened_at,
             "idle": now - self.heard_at,
             "requests": len(self.jobs),
@@ -191,6 +194,7 @@ class Session:
             return
         clients = self._clients
         commands, say, left, all_taken = clients.commands, self._out.append, _FRAMES_A_TURN, False
+        collected = 0
         self._working = True
         try:
             while not (self._waits or self.closed or all_taken):
@@ -206,6 +210,10 @@ class Session:
                     answer = commands[command].serve(self, command, body, request)
                     if answer is not None:
                         say(answer)
+                        collected += len(answer)
+                        if collected > _WRITTEN_AT_ONCE:  # so that one who does not read is noticed
+                            collected = 0
+                            self.flush()
                     if self.closed:  # what it has sent behind this is nobody's any more
                         break  # type: ignore[unreachable]
         finally:
@@ -319,6 +327,18 @@ class Session:
             if len(self._out) == 1:
                 self._clients.flush_later(self)
 
+    def send_push(self, frame: bytes) -> None:
+        """Write a frame that was not asked for; a client for which too much waits already is cut.
+
+        What answers it is not counted: it cannot ask for more than `requests` while it does not read.
+        """
+        if self._waits & _BLOCKED and self._transport.waiting() > self._clients.limits.write_bytes:
+            if not self.closed:
+                self.complain("is cut: it does not read")
+                self.end("slow", cut=True)
+        else:
+            self.send(frame)
+
     def flush(self) -> None:
         """Write what there is."""
         out = self._out
@@ -329,22 +349,14 @@ class Session:
         self.bytes_sent += len(data)
         out.clear()
         self._write(data)
-        if self._waits & _BLOCKED:
-            self._check_waiting()
 
     def blocked(self) -> None:
-        """The client does not read as fast as it gets."""
+        """The client does not read as fast as it gets: nothing more of what it sends is taken until it has."""
         self._waits |= _BLOCKED
-        self._check_waiting()
 
     def unblocked(self) -> None:
         """The client has read."""
         self._go_on(_BLOCKED)
-
-    def _check_waiting(self) -> None:
-        if self._transport.waiting() > self._clients.limits.write_bytes:
-            self._clients.complain("%r is cut: it does not read", self)
-            self.end("slow", cut=True)
 
     # The end.
 

@@ -38,6 +38,11 @@ def address_of(peer: object) -> tuple[str, str]:
     return host, f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def handshake_seconds(clients: Clients, context: ssl.SSLContext | None) -> float | None:
+    """How long a client may take until it is encrypted; None without TLS, or without a limit."""
+    return clients.limits.first_frame_seconds or None if context is not None else None
+
+
 class TcpListener:
     """Accepts connections at a socket that listens already."""
 
@@ -52,12 +57,11 @@ class TcpListener:
     async def start(self) -> None:
         """Accept from now on."""
         loop = asyncio.get_running_loop()
-        patience = self._clients.limits.first_frame_seconds or None
         self._server = await loop.create_server(
             lambda: TcpClient(self._clients, self._context is not None),
             sock=self._socket,
             ssl=self._context,
-            ssl_handshake_timeout=patience if self._context is not None else None,
+            ssl_handshake_timeout=handshake_seconds(self._clients, self._context),
             backlog=BACKLOG,
         )
         if self._stopped:

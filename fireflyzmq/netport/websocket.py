@@ -13,11 +13,11 @@ import contextlib
 import socket
 import ssl
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from aiohttp import WebSocketError, WSMsgType, web
 
-from fireflyzmq.netport.tcp import address_of
+from fireflyzmq.netport.tcp import BACKLOG, address_of, handshake_seconds
 
 if TYPE_CHECKING:
     from fireflyzmq.netport.clients import Clients
@@ -54,22 +54,31 @@ class WebSocketListener:
         application = web.Application()
         application.router.add_get(path, self._serve)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=_LINGER_SECONDS)
-        self._site: web.SockSite | None = None
-        self._stopping: asyncio.Task[None] | None = None
+        self._server: asyncio.Server | None = None
+        self._doors: dict[object, _Door] = {}
 
     async def start(self) -> None:
         """Accept from now on."""
         await self._runner.setup()
         if self._socket is not None:
-            self._site = web.SockSite(self._runner, self._socket, ssl_context=self._context)
-            await self._site.start()
+            loop = asyncio.get_running_loop()
+            self._server = await loop.create_server(
+                self._admit,
+                sock=self._socket,
+                ssl=self._context,
+                backlog=BACKLOG,
+                ssl_handshake_timeout=handshake_seconds(self._clients, self._context),
+            )
+
+    def _admit(self) -> _Door:
+        assert self._runner.server is not None
+        return _Door(self._clients, self._runner.server(), self._doors)
 
     def stop(self) -> None:
         """Accept no more; the WebSockets that there are go on."""
         listener, self._socket = self._socket, None
-        if self._site is not None:
-            site, self._site = self._site, None
-            self._stopping = asyncio.get_running_loop().create_task(site.stop())
+        if self._server is not None:
+            self._server.close()
         elif listener is not None:
             listener.close()
 
@@ -83,20 +92,71 @@ class WebSocketListener:
         if self._origins is not None and origin is not None and origin not in self._origins:
             raise web.HTTPForbidden(text="pages of this origin may not connect\n")
         transport = request.transport
-        host, address = address_of(transport.get_extra_info("peername") if transport is not None else None)
-        if self._clients.admit(host) is not None:
-            raise web.HTTPServiceUnavailable(text="too many connections\n", headers={"Retry-After": "1"})
+        door = self._doors.get(transport)
+        if transport is None or door is None:  # it has gone already
+            raise web.HTTPServiceUnavailable
         response = web.WebSocketResponse(
             heartbeat=_PING_SECONDS,
             compress=False,
             max_msg_size=self._clients.limits.frame_bytes + _MESSAGE_ROOM,
         )
-        try:
-            await response.prepare(request)
-            await _WebSocketClient(self._clients, response, transport, address).converse()
-        finally:
-            self._clients.discharge(host)
+        await response.prepare(request)
+        door.opened = True
+        await _WebSocketClient(self._clients, response, transport, door.address).converse()
         return response
+
+
+class _Door(asyncio.Protocol):
+    """A connection on its way to being a WebSocket: it is let in, counted, and closed when it asks for nothing."""
+
+    def __init__(self, clients: Clients, http: asyncio.Protocol, doors: dict[object, _Door]) -> None:
+        self.opened = False
+        self._clients = clients
+        self._http = http
+        self._doors = doors
+        self._admitted = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Let it in, unless there are too many."""
+        self._transport = transport
+        self._host, self.address = address_of(transport.get_extra_info("peername"))
+        self._admitted = self._clients.admit(self._host) is None
+        if not self._admitted:
+            cast(asyncio.Transport, transport).abort()
+            return
+        self._doors[transport] = self
+        self._http.connection_made(transport)
+        seconds = self._clients.limits.first_frame_seconds
+        if seconds:
+            self._clients.call_later(seconds, self._look)
+
+    def _look(self) -> None:
+        if not self.opened:
+            cast(asyncio.Transport, self._transport).abort()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """It is gone."""
+        if self._admitted:
+            del self._doors[self._transport]
+            self._http.connection_lost(error)
+            self._clients.discharge(self._host)
+
+    def data_received(self, data: bytes) -> None:
+        """Hand on what has come."""
+        if self._admitted:
+            self._http.data_received(data)
+
+    def eof_received(self) -> bool | None:
+        """Hand on that no more comes."""
+        return self._http.eof_received() if self._admitted else None
+
+    def pause_writing(self) -> None:
+        """Hand on that the client does not read as fast as it gets."""
+        self._http.pause_writing()
+
+    def resume_writing(self) -> None:
+        """Hand on that it has read."""
+        self._http.resume_writing()
 
 
 class _WebSocketClient:

@@ -148,7 +148,7 @@ class FakeClients:
         frame = self.codec.encode(command, self.codec.dump(body))
         there = [session for session in sessions if not session.closed]
         for session in there:
-            session.send(frame)
+            session.send_push(frame)
         return len(there)
 
     def ended(self, session: Session) -> None:

@@ -24,7 +24,7 @@ limits = netsvc.NetLimits(connections_per_address=20_000, first_frame_seconds=60
 net = Net(sys.argv[1], websocket=0, limits=limits, goodbye=(999, b"see you"))
 net.forward(1, "game", "play")
 net.forward(2, "game", "linger")
-net.forward(3, bound="game", method="play")
+net.forward(3, attached="game", method="play")
 
 @net.exportCommand(4)
 def echo(session, body):

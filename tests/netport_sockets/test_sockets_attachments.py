@@ -38,7 +38,7 @@ async def three_nodes(site: Site) -> list[Any]:
 async def test_frames_go_to_the_service_that_took_the_session(site: Site) -> None:
     first, second, _ = await three_nodes(site)
     net = site.netport()
-    net.forward(1, bound="game", method="play")
+    net.forward(1, attached="game", method="play")
     player, other = await site.player(net), await site.player(net)
     told = await player.ask_in_vain(1, b"too early")
     assert (told["kind"], told["description"]) == ("ServiceUnavailable", "this session has no 'game' yet")
@@ -59,8 +59,8 @@ async def test_frames_go_to_the_service_that_took_the_session(site: Site) -> Non
 async def test_a_session_has_an_attachment_for_each_key(site: Site) -> None:
     first, second, _ = await three_nodes(site)
     net = site.netport()
-    net.forward(1, bound="game", method="play")
-    net.forward(2, bound="chat", method="play")
+    net.forward(1, attached="game", method="play")
+    net.forward(2, attached="chat", method="play")
     player = await site.player(net)
     await until(lambda: net.came)
     net.came[0].attach("game", first.serviceBinding())
@@ -68,7 +68,7 @@ async def test_a_session_has_an_attachment_for_each_key(site: Site) -> None:
     assert await player.ask(1, b"a") == b"node0: a"
     assert await player.ask(2, b"a") == b"node1: a"
     [described] = await second.serviceEndPoint("net").sessions()
-    assert described["bindings"] == {"game": first.serviceBinding(), "chat": second.serviceBinding()}
+    assert described["attached"] == {"game": first.serviceBinding(), "chat": second.serviceBinding()}
 
 
 @pytest.mark.parametrize("how", ["a def", "an async def"])
@@ -76,8 +76,8 @@ async def test_a_session_has_an_attachment_for_each_key(site: Site) -> None:
 async def test_the_sessions_of_a_service_that_goes_go_where_the_hook_says(site: Site, how: str) -> None:
     first, second, third = await three_nodes(site)
     net = site.netport()
-    net.forward(1, bound="game", method="play")
-    net.forward(2, bound="game", method="hang")
+    net.forward(1, attached="game", method="play")
+    net.forward(2, attached="game", method="hang")
     lost: list[Any] = []
     found = asyncio.Event()
 
@@ -90,7 +90,7 @@ async def test_the_sessions_of_a_service_that_goes_go_where_the_hook_says(site: 
         await found.wait()
         return second.serviceBinding()
 
-    net.doBindingLost = choose if how == "a def" else choose_later
+    net.doAttachedLost = choose if how == "a def" else choose_later
     player, other = await site.player(net), await site.player(net)
     await until(lambda: len(net.came) == 2)
     mine, others = net.came
@@ -120,7 +120,7 @@ async def test_without_another_service_the_frames_fail_until_the_session_is_atta
 ) -> None:
     first, second, _ = await three_nodes(site)
     net = site.netport()
-    net.forward(1, bound="game", method="play")
+    net.forward(1, attached="game", method="play")
     decided = asyncio.Event()
     asked = asyncio.Event()
 
@@ -135,7 +135,7 @@ async def test_without_another_service_the_frames_fail_until_the_session_is_atta
             raise LookupError("no node is left")
 
     later = how in ("an async def", "one that raises")
-    net.doBindingLost = nothing_later if later else nothing
+    net.doAttachedLost = nothing_later if later else nothing
     player = await site.player(net)
     await until(lambda: net.came)
     net.came[0].attach("game", first.serviceBinding())
@@ -151,14 +151,14 @@ async def test_without_another_service_the_frames_fail_until_the_session_is_atta
     assert await second.take(net.came[0].id) is True
     assert await player.ask(1, b"d") == b"node1: d"
     assert ("no node is left" in caplog.text) is (how == "one that raises")
-    assert ("not a binding" in caplog.text) is (how == "one that gives what is none")
+    assert ("not another binding" in caplog.text) is (how == "one that gives what is none")
 
 
 @at_site
 async def test_frames_that_wait_go_where_the_session_is_attached_meanwhile(site: Site) -> None:
     first, second, third = await three_nodes(site)
     net = site.netport()
-    net.forward(1, bound="game", method="play")
+    net.forward(1, attached="game", method="play")
     asked, late = asyncio.Event(), asyncio.Event()
 
     async def choose(session: Any, key: str, binding: Any, reason: str) -> Any:
@@ -166,7 +166,7 @@ async def test_frames_that_wait_go_where_the_session_is_attached_meanwhile(site:
         await late.wait()
         return third.serviceBinding()
 
-    net.doBindingLost = choose
+    net.doAttachedLost = choose
     player = await site.player(net)
     await until(lambda: net.came)
     net.came[0].attach("game", first.serviceBinding())
@@ -187,7 +187,7 @@ async def test_a_session_may_end_while_another_service_is_sought_for_it(
 ) -> None:
     first, second, _ = await three_nodes(site)
     net = site.netport()
-    net.forward(1, bound="game", method="play")
+    net.forward(1, attached="game", method="play")
     asked, found = asyncio.Event(), asyncio.Event()
 
     async def choose(session: Any, key: str, binding: Any, reason: str) -> Any:
@@ -195,7 +195,7 @@ async def test_a_session_may_end_while_another_service_is_sought_for_it(
         await found.wait()
         return second.serviceBinding()
 
-    net.doBindingLost = choose
+    net.doAttachedLost = choose
     player = await site.player(net)
     await until(lambda: net.came)
     net.came[0].attach("game", first.serviceBinding())
@@ -240,14 +240,14 @@ async def test_a_service_that_is_not_there_is_lost_at_once(site: Site) -> None:
     first.close()
     await until(lambda: not second.serviceEndPoint(binding))
     net = site.netport()
-    net.forward(1, bound="game", method="play")
+    net.forward(1, attached="game", method="play")
     lost = []
 
     def choose(session: Any, key: str, binding: Any, reason: str) -> Any:
         lost.append(reason)
         return second.serviceBinding()
 
-    net.doBindingLost = choose
+    net.doAttachedLost = choose
     player = await site.player(net)
     await until(lambda: net.came)
     net.came[0].attach("game", binding)

@@ -107,7 +107,7 @@ async def test_what_cannot_serve_a_command_is_refused_at_once(site: Site) -> Non
         lambda: net.forward(range(10, 5), "game"),
         lambda: net.forward(1, "game", "no method"),
         lambda: net.forward(1, "game", timeout=0),
-        lambda: net.forward(1, bound="game", balance="no balance"),
+        lambda: net.forward(1, attached="game", balance="no balance"),
     ):
         with pytest.raises(ValueError):
             wrong()

@@ -356,3 +356,21 @@ async def test_what_clients_cause_does_not_fill_the_log(site: Site, caplog: pyte
     for _ in range(1000):
         await player.receive()
     assert 1 <= len([record for record in caplog.records if "unknown command" in record.getMessage()]) <= 30
+
+
+@pytest.mark.parametrize("where", ["here", "at a service"])
+@at_site
+async def test_a_client_that_reads_is_not_cut_because_it_asks_for_much_at_once(
+    site: Site, where: str, new_loop: Loops
+) -> None:
+    net = site.netport()
+    answer = bytes(60_000)
+    net.exportCommand(lambda session, body: answer, 1)
+    await site.service("game", blow=lambda session, body: answer)
+    net.forward(2, "game", "blow")
+    player = await site.player(net)
+    command = 1 if where == "here" else 2
+    player.write(frame(command) * 256)  # 15 MB of answers
+    for _ in range(256):
+        assert await player.receive() == (command, answer)
+    assert net.gone == []

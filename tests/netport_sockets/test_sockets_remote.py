@@ -88,7 +88,7 @@ async def test_a_service_sees_sessions_and_counters(site: Site) -> None:
         "address": ann.address,
         "user": "ann",
         "channels": ["lobby"],
-        "bindings": {},
+        "attached": {},
         "requests": 0,
         "frames_received": 1,
         "bytes_received": 22,
