@@ -133,11 +133,9 @@ def serve_console(options: argparse.Namespace) -> None:
     dispatcher.monitor(signal.SIGINT)
     exchange = netsvc.Exchange()
     hosts = {host, f"[{host}]", "localhost", "127.0.0.1", "[::1]"} if local else None
-    console = Console(users=users, token=token)
     daemon = netsvc.HttpDaemon(port, host, ssl=context, hosts=hosts)
-    daemon.attach("/", console)
+    daemon.attach("/", Console(users=users, token=token))
     daemon.start()
-    dispatcher.subscribeShutdown(lambda category: console.hang_up())
     exchange.connect(options.exchange)
     if options.end_with_input:
         _end_with_input()

@@ -2,7 +2,7 @@
 
 GET  /                                 the page
 GET  /api/state?with=&known=           the exchange's statistics and, of `with` (otherwise everything): directory (not
-                                       when its revision is `known`), totals, traffic, peers, netports (of `user=`)
+                                       when its revision is `known`), totals, deepest, peers, netports (of `user=`)
 POST /api/statistics                   {"names": [...], "all": false}: summaries of the services that are shown
 GET  /api/service?name=&describe=      one service: its instances with statistics and failures, its methods
 POST /api/call                         {"service", "method", "args", "kwargs", "address"}: a call, its {"value"} or
@@ -40,7 +40,7 @@ from fireflyzmq.webgate.context import WebRequest
 from fireflyzmq.webgate.credentials import Users
 from fireflyzmq.webgate.failures import headers_of, status_of, told
 from fireflyzmq.webgate.selection import Exhibition
-from fireflyzmq.webgate.streams import stream_reports
+from fireflyzmq.webgate.streams import STREAMS, stream_reports
 from fireflyzmq.wire.names import name_problem
 
 _STATIC: Final = pathlib.Path(__file__).parent / "static"
@@ -62,7 +62,6 @@ class Console:
     def __init__(self, *, users: Users | None = None, token: str | None = None) -> None:
         self._guard = Guard(users, token)
         self._pages = Pages(_STATIC)
-        self._streams: set[asyncio.Task[Any]] = set()
         self._caller: Service
         self._observer: Observer
         self._sampler: Sampler
@@ -80,7 +79,7 @@ class Console:
     def open(self, caller: Service) -> None:
         """The daemon begins."""
         self._caller = caller
-        self._observer = Observer(caller)
+        self._observer = Observer(caller, lambda address: self._sampler.count_own(address))
         self._tail = FailureTail(lambda address: self._ask(address, "system.failures"), self._name_of)
         self._sampler = Sampler(lambda address: ask(caller, address, "system.statistics"), self._tail.heard)
 
@@ -88,11 +87,6 @@ class Console:
         """The daemon has ended."""
         self._sampler.close()
         self._tail.close()
-
-    def hang_up(self) -> None:
-        """End the streams, which do not end by themselves; the pages come again."""
-        for task in list(self._streams):
-            task.cancel()
 
     # Requests.
 
@@ -121,7 +115,7 @@ class Console:
     async def _state(self, request: WebRequest) -> web.StreamResponse:
         query = request.http.query
         wanted = query.get("with")
-        parts = {"directory", "totals", "traffic", "peers", "netports"}
+        parts = {"directory", "totals", "deepest", "peers", "netports"}
         if wanted is not None:
             parts &= set(wanted.split(","))
         observer = self._observer
@@ -148,8 +142,8 @@ class Console:
             self._sampler.sweep()
             names = {address: entry["name"] for address, entry in directory.addresses.items()}
             state["totals"] = totals(self._sampler.samples, names)
-        if "traffic" in parts:
-            state["traffic"] = await observer.traffic()
+        if "deepest" in parts:
+            state["deepest"] = await observer.deepest()
         if "peers" in parts:
             state["peers"] = await observer.peers()
         if "netports" in parts:
@@ -250,21 +244,9 @@ class Console:
         problem = name_problem(publisher, "publisher")
         if problem is not None:
             raise InvalidArguments(problem)
-        return await self._streamed(stream_reports(request, publisher))
+        return await stream_reports(request, cast(Exhibition, _Everyone()), publisher)
 
     async def _failures(self, request: WebRequest) -> web.StreamResponse:
-        return await self._streamed(self._stream_failures(request))
-
-    async def _streamed(self, stream: Awaitable[web.StreamResponse]) -> web.StreamResponse:
-        task = asyncio.current_task()
-        assert task is not None
-        self._streams.add(task)
-        try:
-            return await stream
-        finally:
-            self._streams.discard(task)
-
-    async def _stream_failures(self, request: WebRequest) -> web.StreamResponse:
         response = web.StreamResponse(
             headers={
                 **HEADERS,
@@ -276,8 +258,11 @@ class Console:
         await response.prepare(request.http)
         await response.write(b": here\n\n")
         news, waiting = self._tail.watch()
+        stream = _Stream(news)
+        streams = cast("set[Any]", request.http.app[STREAMS])
+        streams.add(stream)
         try:
-            while True:
+            while not stream.closed:
                 await self._keep_sweeping()
                 try:
                     async with asyncio.timeout(_BEAT_SECONDS):
@@ -291,6 +276,7 @@ class Console:
             pass
         finally:
             self._tail.leave(news)
+            streams.discard(stream)
         return response
 
     async def _keep_sweeping(self) -> None:
@@ -310,6 +296,28 @@ class Console:
 
     def _name_of(self, address: str) -> str | None:
         return self._observer.name_of(address)
+
+
+class _Stream:
+    """A stream that the daemon closes when it stops."""
+
+    def __init__(self, news: asyncio.Event) -> None:
+        self.closed = False
+        self._news = news
+
+    def close(self) -> None:
+        self.closed = True
+        self._news.set()
+
+
+class _Everyone:
+    """All there are, hidden services too: an exhibition as far as streams need one."""
+
+    def instances(self, name: str) -> _Everyone:
+        return self
+
+    def __contains__(self, binding: object) -> bool:
+        return True
 
 
 @dataclasses.dataclass(frozen=True)

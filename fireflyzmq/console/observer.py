@@ -6,6 +6,7 @@ import asyncio
 import collections
 import dataclasses
 import secrets
+from collections.abc import Callable
 from typing import Any, Final
 
 from fireflyzmq.console.asking import Shared, ask, ask_by_name
@@ -50,15 +51,14 @@ class Directory:
 
 
 class Observer:
-    """Asks the exchange, in the name of `caller`, when a page wants to know."""
+    """Asks the exchange, in the name of `caller`, when a page wants to know. `asked(address)` is told of each call."""
 
-    def __init__(self, caller: Service) -> None:
+    def __init__(self, caller: Service, asked: Callable[[str], None]) -> None:
         self._caller = caller
+        self._asked = asked
         self._start = secrets.token_hex(4)
         self._revisions = 0
         self._directory = Directory("", [], {}, {})
-        self._forwarded: dict[str, int] = {}
-        self._envelopes = 0
         self._stats = Shared(self._ask_stats, _FRESH_SECONDS)
         self._services = Shared(self._ask_services, _FRESH_SECONDS)
         self._peers = Shared(self._ask_peers, _FRESH_SECONDS)
@@ -96,18 +96,12 @@ class Observer:
         """The connections of the exchange."""
         return await self._peers.get()
 
-    async def traffic(self) -> dict[str, Any]:
-        """How much goes through, and for whom most waits."""
-        peers = await self.peers()
-        waiting = [peer for peer in peers if peer["queued"] or peer["reports_queued"]]
-        waiting.sort(key=lambda peer: -(peer["queued"] + peer["reports_queued"]))
-        return {
-            "at": self._peers.at,
-            "envelopes": self._envelopes,
-            "queued": sum(peer["queued"] for peer in peers),
-            "reports_queued": sum(peer["reports_queued"] for peer in peers),
-            "deepest": waiting[:_DEEPEST],
-        }
+    async def deepest(self) -> list[dict[str, Any]]:
+        """The peers for which most waits; asked for only when something does."""
+        if not (await self.stats())["peers_waiting"]:
+            return []
+        waiting = [peer for peer in await self.peers() if peer["queued"] or peer["reports_queued"]]
+        return sorted(waiting, key=lambda peer: -(peer["queued"] + peer["reports_queued"]))[:_DEEPEST]
 
     async def netports(self, user: str = "") -> list[dict[str, Any]]:
         """The netports with their sessions, or those of one user."""
@@ -115,12 +109,17 @@ class Observer:
 
     # What is asked.
 
+    async def _ask(self, method: str) -> Any:
+        for entry in self._directory.by_name.get(EXCHANGE_NAME, ()):
+            self._asked(entry["address"])
+        return await ask_by_name(self._caller, EXCHANGE_NAME, method)
+
     async def _ask_stats(self) -> dict[str, Any]:
-        stats: dict[str, Any] = await ask_by_name(self._caller, EXCHANGE_NAME, "stats")
+        stats: dict[str, Any] = await self._ask("stats")
         return stats
 
     async def _ask_services(self) -> Directory:
-        entries: list[dict[str, Any]] = await ask_by_name(self._caller, EXCHANGE_NAME, "services")
+        entries: list[dict[str, Any]] = await self._ask("services")
         if entries != self._directory.entries or not self._revisions:
             self._revisions += 1
             by_name = collections.defaultdict(list)
@@ -131,11 +130,7 @@ class Observer:
         return self._directory
 
     async def _ask_peers(self) -> list[dict[str, Any]]:
-        peers: list[dict[str, Any]] = await ask_by_name(self._caller, EXCHANGE_NAME, "peers")
-        forwarded = {peer["id"]: peer["envelopes"] for peer in peers}
-        if self._forwarded:
-            self._envelopes += sum(max(0, count - self._forwarded.get(peer, 0)) for peer, count in forwarded.items())
-        self._forwarded = forwarded
+        peers: list[dict[str, Any]] = await self._ask("peers")
         return peers
 
     async def _ask_netports(self, user: str = "") -> list[dict[str, Any]]:

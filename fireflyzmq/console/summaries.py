@@ -14,16 +14,18 @@ def summary(samples: Iterable[Sample]) -> dict[str, Any]:
     """The samples of a service's instances as one: sums, and quantiles of all their requests."""
     known = list(samples)
     spoken = [sample for sample in known if sample.durations]
+    served = sum(max(0, sample.served - sample.own) for sample in spoken)
+    durations = [sample.durations for sample in spoken] if served else []
     return {
         "sampled": len(spoken),
-        "served": sum(max(0, sample.served - sample.own) for sample in spoken),
+        "served": served,
         "failed": sum(sample.failed for sample in spoken),
         "refused": sum(sample.refused for sample in spoken),
         "running": sum(sample.running for sample in spoken),
         "calls_per_second": _sum(sample.calls_per_second for sample in spoken),
         "failures_per_second": _sum(sample.failures_per_second for sample in spoken),
-        "median": quantile([sample.durations for sample in spoken], 0.5) if spoken else None,
-        "p99": quantile([sample.durations for sample in spoken], 0.99) if spoken else None,
+        "median": quantile(durations, 0.5),
+        "p99": quantile(durations, 0.99),
         "problem": next((sample.problem for sample in known if sample.problem), ""),
     }
 

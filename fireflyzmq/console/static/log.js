@@ -72,10 +72,15 @@ export class Log {
   _draw() {
     this.frame = undefined;
     if (!this.paused && this.fresh.length) {
-      const fresh = this.fresh;
+      const fresh = this.fresh.sort((a, b) => b.at - a.at);
       this.fresh = [];
-      this.items = [...fresh.toReversed(), ...this.items].slice(0, MOST);
-      this.list.prepend(...fresh.filter((item) => this._fits(item)).reverse().map((item) => this._item(item)));
+      const late = this.items.length > 0 && fresh.at(-1).at < this.items[0].at;
+      this.items = [...fresh, ...this.items];
+      if (late) this.items.sort((a, b) => b.at - a.at);
+      this.items = this.items.slice(0, MOST);
+      const shown = (late ? this.items : fresh).filter((item) => this._fits(item)).map((item) => this._item(item));
+      if (late) fill(this.list, shown);
+      else this.list.prepend(...shown);
       while (this.list.children.length > MOST) this.list.lastElementChild.remove();
     }
     const shown = this.list.children.length;

@@ -20,7 +20,7 @@ const SHOWN = 8;
 export class OverviewView {
   name = "overview";
   title = "Overview";
-  needs = ["totals", "traffic"];
+  needs = ["totals", "deepest"];
 
   constructor(state) {
     this.state = state;
@@ -78,17 +78,17 @@ export class OverviewView {
     for (const card of this.cards.values()) card.spark.push(null);
   }
 
-  update({stats, totals, traffic, at}) {
-    if (!totals || !traffic || at === this.at) return;
+  update({stats, totals, deepest, at}) {
+    if (!totals || !deepest || at === this.at) return;
     this.at = at;
     const instances = [...this.state.services.values()].reduce((sum, each) => sum + each.length, 0);
-    const envelopes = this.rates.envelopes.of(stats.envelopes ?? traffic.envelopes, at);
+    const envelopes = this.rates.envelopes.of(stats.envelopes, at);
     const errors = this.cards.get("errors").element;
     this._show("calls", totals.calls_per_second);
     this._show("errors", totals.failures_per_second, `${count(totals.failed)} in all`);
     errors.dataset.tone = totals.failures_per_second > 0 ? "bad" : "";
     this._show("running", totals.running);
-    this._show("queued", traffic.queued + traffic.reports_queued, stats.returned ? `${count(stats.returned)} came back` : "");
+    this._show("queued", stats.queued + stats.reports_queued, stats.returned ? `${count(stats.returned)} came back` : "");
     this._show("envelopes", envelopes);
     this._show("reports", this.rates.reports.of(stats.reports_published, at), stats.reports_lost ? `${count(stats.reports_lost)} lost` : "");
     this._show("services", this.state.services.size, plural(instances, "instance"));
@@ -97,7 +97,7 @@ export class OverviewView {
     say(this.note, `Calls, errors and what is in flight are what ${plural(totals.instances, "instance")} say of themselves, a hundred asked each second.${partly}`);
     this._bars(this.busiest, totals.busiest, (each) => each.calls_per_second, (each) => each.name, rate, "Nobody is called now.", (each) => `#services/${encodeURIComponent(each.name)}`);
     const depth = (peer) => peer.queued + peer.reports_queued;
-    this._bars(this.deepest, traffic.deepest, depth, (peer) => peer.process, bytes, "Nothing waits for anybody.");
+    this._bars(this.deepest, deepest, depth, (peer) => peer.process, bytes, "Nothing waits for anybody.");
   }
 
   _bars(list, rows, value, name, text, nothing, address = null) {
@@ -120,7 +120,7 @@ export class OverviewView {
 
   _failed(failure) {
     this.failures.push(failure);
-    this.failures = this.failures.slice(-SHOWN);
+    this.failures = this.failures.sort((a, b) => a.at - b.at).slice(-SHOWN);
     this.drawing ??= requestAnimationFrame(() => this._showFailures());
   }
 
