@@ -15,7 +15,7 @@ from typing import Any
 
 from aiohttp import web
 
-from fireflyzmq.errors import Failure, InvalidArguments
+from fireflyzmq.errors import Failure, InvalidArguments, ResponseEncoding
 from fireflyzmq.service import Service
 from fireflyzmq.webgate import json_values
 from fireflyzmq.webgate.context import WebRequest
@@ -53,7 +53,7 @@ class PlainGateway:
         try:
             return await self._route(request)
         except Failure as failure:
-            return _json({"error": told(failure)}, status_of(failure), headers_of(failure))
+            return _failed(failure)
 
     async def _route(self, request: WebRequest) -> web.StreamResponse:
         parts = request.path.split("/")
@@ -131,11 +131,19 @@ def _public(method: dict[str, Any]) -> dict[str, Any]:
     return {key: method[key] for key in ("name", "signature", "doc")}
 
 
-def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+def _json(value: Any) -> web.Response:
     """A response of JSON; a value that JSON cannot say is the service's failure."""
     try:
-        body = json_values.dumps(value)
+        return web.Response(body=json_values.dumps(value), content_type=JSON)
     except ValueError as error:
-        body = json_values.dumps({"error": {"kind": "ResponseEncoding", "code": 52, "description": str(error)}})
-        status = 502
-    return web.Response(body=body, status=status, headers=headers, content_type=JSON)
+        return _failed(ResponseEncoding(f"the result cannot be said: {error}"))
+
+
+def _failed(failure: Failure) -> web.Response:
+    """A response that tells of a failure, without details that JSON cannot say."""
+    error = told(failure)
+    try:
+        body = json_values.dumps({"error": error})
+    except ValueError:
+        body = json_values.dumps({"error": {**error, "details": None}})
+    return web.Response(body=body, status=status_of(failure), headers=headers_of(failure), content_type=JSON)
