@@ -90,14 +90,14 @@ def serve_http(options: argparse.Namespace) -> None:
     from fireflyzmq import jsonrpc, xmlrpc
     from fireflyzmq.webgate.operations import attach_operations
 
-    host, _, port = options.listen.rpartition(":")
+    host, port = _host_and_port(options.listen)
     context = _ssl_context(options)
     dispatcher = netsvc.Dispatcher()
     dispatcher.monitor(signal.SIGINT)
     exchange = netsvc.Exchange()
     daemon = netsvc.HttpDaemon(
-        int(port),
-        host.strip("[]") or "127.0.0.1",
+        port,
+        host,
         ssl=context,
         authorise=None if options.users is None else netsvc.Users.from_file(options.users),
         hosts=options.host,
@@ -112,7 +112,7 @@ def serve_http(options: argparse.Namespace) -> None:
     daemon.start()
     exchange.connect(options.exchange)
     scheme = "http" if context is None else "https"
-    print(f"gateway listens at {scheme}://{host or '127.0.0.1'}:{daemon.port()}", flush=True)
+    print(f"gateway listens at {scheme}://{f'[{host}]' if ':' in host else host}:{daemon.port()}", flush=True)
     dispatcher.run()
 
 
