@@ -194,8 +194,8 @@ class Reports:
     """A session's publishers and subscriptions.
 
     `introduced` gives the binding of a service of a peer, `worked_off` is told what messages cost, `wake` asks for
-    `flush` at the end of the turn. `delivered` counts the reports that subscriptions got, `missed` those that the
-    exchange said it had dropped for them.
+    `flush` at the end of the turn. `delivered` counts the reports that came for subscriptions, `missed` those
+    that were dropped for them, by the exchange or here.
     """
 
     def __init__(

@@ -8,6 +8,7 @@ GET /readyz    200, or 503 with the reasons: not connected, a service not regist
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import weakref
 from collections.abc import Awaitable, Iterable
@@ -194,18 +195,20 @@ class _Operations(HttpDaemon):
 
     def __init__(self, port: int, host: str, exchange: Exchange | None) -> None:
         super().__init__(port, host, exchange=exchange)
-        _last.add(self._service._local)
+        _last.add(self._service)
 
     def stop(self) -> Awaitable[None]:
         """Wait for the other services that drain, then stop."""
-        return asyncio.ensure_future(self._stop_last())
+        return self._loop.create_task(self._stop_last(), context=contextvars.Context())
 
     async def _stop_last(self) -> None:
         services = self._service._connection.session.services
-        while any(not service.accepting and service not in _last for service in list(services.values())):
+        own = {each._local for each in _last}
+        while any(not service.accepting and service not in own for service in list(services.values())):
             await asyncio.sleep(_LOOK_SECONDS)
-        await super().stop()
+        if not self._service._local.closed:
+            await super().stop()
 
 
-_last: weakref.WeakSet[Any] = weakref.WeakSet()
+_last: weakref.WeakSet[Service] = weakref.WeakSet()
 """The services of daemons that end last: they do not wait for each other."""
