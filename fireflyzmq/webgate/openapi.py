@@ -120,19 +120,33 @@ def _operation(service: str, method: dict[str, Any]) -> dict[str, Any]:
 
 
 def _body(parameters: list[dict[str, Any]] | None) -> dict[str, Any]:
-    """The schema of the arguments: an object of named ones, or an array where some have no names."""
+    """The schema of the arguments: an object of named ones, an array of them in their order, or either."""
     if parameters is None:
         return {"type": ["array", "object"]}
+    needed = {each["kind"] for each in parameters if each["required"]}
+    forms = [_named(parameters)] if "positional" not in needed else []
+    forms += [_ordered(parameters)] if "keyword" not in needed else []
+    return forms[0] if len(forms) == 1 else {"anyOf": forms} if forms else {"not": {}}
+
+
+def _named(parameters: list[dict[str, Any]]) -> dict[str, Any]:
     named = [each for each in parameters if each["kind"] in ("named", "keyword")]
-    if len(named) < len([each for each in parameters if each["kind"] != "keywords"]):
-        return {"type": "array", "items": {}}
-    properties = {each["name"]: schema_of(each["annotation"]) for each in named}
-    schema: dict[str, Any] = {"type": "object", "properties": properties}
+    schema: dict[str, Any] = {
+        "type": "object",
+        "properties": {each["name"]: schema_of(each["annotation"]) for each in named},
+        "additionalProperties": any(each["kind"] == "keywords" for each in parameters),
+    }
     required = [each["name"] for each in named if each["required"]]
-    if required:
-        schema["required"] = required
-    schema["additionalProperties"] = any(each["kind"] == "keywords" for each in parameters)
-    return schema
+    return {**schema, "required": required} if required else schema
+
+
+def _ordered(parameters: list[dict[str, Any]]) -> dict[str, Any]:
+    ordered = [each for each in parameters if each["kind"] in ("positional", "named")]
+    schema: dict[str, Any] = {"type": "array", "minItems": len([each for each in ordered if each["required"]])}
+    if ordered:
+        schema["prefixItems"] = [schema_of(each["annotation"]) for each in ordered]
+    more = [each for each in parameters if each["kind"] == "arguments"]
+    return {**schema, "items": schema_of(more[0]["annotation"])} if more else {**schema, "maxItems": len(ordered)}
 
 
 def _stream(service: str) -> dict[str, Any]:
