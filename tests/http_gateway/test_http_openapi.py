@@ -1,0 +1,189 @@
+"""The document of what a plain gateway offers: valid, and true."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import pathlib
+import uuid
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from fireflyzmq import Failure, PlainGateway
+from fireflyzmq.webgate.openapi import schema_of
+from tests.http_gateway.web import GROUP, Web, on_web
+
+OPENAPI = json.loads((pathlib.Path(__file__).parent / "openapi-3.1.schema.json").read_text("utf-8"))
+"""What documents of OpenAPI 3.1 are like: https://spec.openapis.org/oas/3.1/schema/2022-10-07."""
+
+
+def named(first: int, second: str = "") -> dict[str, int]:
+    """Take two arguments.
+
+    At length.
+    """
+    return {second: first}
+
+
+def positional(first: int, /, second: str, *more: int) -> list[Any]:
+    return [first, second, *more]
+
+
+def keywords(*, name: str, **others: int) -> dict[str, Any]:
+    return {"name": name, **others}
+
+
+def both(first: int, /, *, name: str) -> None:
+    pass
+
+
+def untyped(first, second=2):  # type: ignore[no-untyped-def]
+    return [first, second]
+
+
+async def typed(when: datetime.datetime, id: uuid.UUID | None = None, data: bytes = b"") -> None:
+    pass
+
+
+def fail() -> None:
+    raise Failure(7, "on purpose", {"why": "so"})
+
+
+METHODS = (named, positional, keywords, both, untyped, typed, fail)
+
+
+async def document(web: Web) -> tuple[Any, dict[str, Any]]:
+    """A gateway over many kinds of methods, and its document."""
+    daemon = web.gateway()
+    await web.service("shop.odd-nämed", **{method.__name__: method for method in METHODS})
+    answer = await web.get(daemon, "/openapi.json")
+    assert answer.status == 200
+    return daemon, answer.json()
+
+
+def valid(schema: dict[str, Any], value: Any) -> bool:
+    """Whether a value is as a schema says."""
+    Draft202012Validator.check_schema(schema)
+    return bool(Draft202012Validator(schema).is_valid(value))
+
+
+@on_web
+async def test_it_is_a_document_of_openapi_3_1(web: Web) -> None:
+    _, told = await document(web)
+    Draft202012Validator(OPENAPI).validate(told)
+    operations = [operation for path in told["paths"].values() for operation in path.values()]
+    names = [operation["operationId"] for operation in operations]
+    assert len(set(names)) == len(names) == len(METHODS) + 2
+    for operation in operations:
+        for response in operation["responses"].values():
+            for content in response["content"].values():
+                Draft202012Validator.check_schema(content.get("schema", {}))
+    Draft202012Validator.check_schema(told["components"]["schemas"]["Failure"])
+
+
+@pytest.mark.parametrize(
+    ("method", "body", "status"),
+    [
+        ("named", {"first": 1}, 200),
+        ("named", {"first": 1, "second": "a"}, 200),
+        ("named", [1], 200),
+        ("named", [1, "a"], 200),
+        ("named", {}, 400),
+        ("named", [], 400),
+        ("named", [1, "a", 3], 400),
+        ("named", {"first": 1, "third": 3}, 400),
+        ("positional", [1, "a"], 200),
+        ("positional", [1, "a", 2, 3], 200),
+        ("positional", [1], 400),
+        ("positional", {"first": 1, "second": "a"}, 400),
+        ("keywords", {"name": "a", "more": 1}, 200),
+        ("keywords", {"more": 1}, 400),
+        ("keywords", ["a"], 400),
+        ("both", [1], 400),
+        ("both", {"name": "a"}, 400),
+        ("untyped", [1], 200),
+        ("untyped", {"first": {}}, 200),
+        ("untyped", [], 400),
+        ("typed", {"when": "2026-11-21T12:00:00Z", "id": None, "data": "AA=="}, 200),
+        ("fail", [], 422),
+    ],
+)
+@on_web
+async def test_what_it_says_of_arguments_is_what_is_taken(web: Web, method: str, body: Any, status: int) -> None:
+    daemon, told = await document(web)
+    path = f"/services/shop.odd-nämed/{method}"
+    operation = told["paths"][path]["post"]
+    schema = operation["requestBody"]["content"]["application/json"]["schema"]
+    assert valid(schema, body) == (status != 400)
+    answer = await web.post(daemon, path, body)
+    assert answer.status == status
+    said = operation["responses"][str(status)]["content"]["application/json"]["schema"]
+    if "$ref" in said:
+        assert said == {"$ref": "#/components/schemas/Failure"}
+        said = told["components"]["schemas"]["Failure"]
+    assert valid(said, answer.json())
+
+
+@on_web
+async def test_it_says_whether_a_body_is_needed(web: Web) -> None:
+    daemon, told = await document(web)
+    for method, needed in (("named", True), ("fail", False), ("keywords", True)):
+        path = f"/services/shop.odd-nämed/{method}"
+        assert told["paths"][path]["post"]["requestBody"]["required"] is needed
+        assert ((await web.post(daemon, path)).status == 400) is needed
+
+
+@on_web
+async def test_it_has_the_words_of_the_methods(web: Web) -> None:
+    _, told = await document(web)
+    operation = told["paths"]["/services/shop.odd-nämed/named"]["post"]
+    assert operation["summary"] == "Take two arguments."
+    assert "At length." in operation["description"]
+    assert "`named(first: 'int', second: 'str' = '')" in operation["description"]
+    assert operation["tags"] == ["shop.odd-nämed"]
+
+
+@on_web
+async def test_it_says_where_it_is_and_what_it_is_called(web: Web) -> None:
+    daemon = web.daemon()
+    daemon.attach("/api/v1", PlainGateway(GROUP, title="The shop"))
+    told = (await web.get(daemon, "/api/v1/openapi.json")).json()
+    assert (told["info"]["title"], told["servers"]) == ("The shop", [{"url": "/api/v1"}])
+    Draft202012Validator(OPENAPI).validate(told)
+
+
+@on_web
+async def test_a_service_that_does_not_answer_is_left_out_and_holds_nothing_up(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fireflyzmq.webgate.plain._DESCRIBE_SECONDS", 0.2)
+    daemon = web.gateway()
+    silent = await web.service("silent", named=named)
+    await web.service("shop", named=named)
+    silent._connection.session.serving.receive_request = lambda *_: None  # type: ignore[method-assign]
+    paths = (await web.get(daemon, "/openapi.json")).json()["paths"]
+    assert "/services/shop/named" in paths
+    assert not [path for path in paths if "silent" in path]
+
+
+@pytest.mark.parametrize(
+    ("annotation", "schema"),
+    [
+        ("int", {"type": "integer"}),
+        ("'int'", {"type": "integer"}),
+        ("int | None", {"anyOf": [{"type": "integer"}, {"type": "null"}]}),
+        ("list[int]", {"type": "array", "items": {"type": "integer"}}),
+        ("tuple[str, ...]", {"type": "array", "items": {"type": "string"}}),
+        ("dict[str, float]", {"type": "object", "additionalProperties": {"type": "number"}}),
+        ("dict[int, str]", {}),
+        ("Shop", {}),
+        ("", {}),
+        ("tuple[int, str]", {}),
+        ("dict[str, list[int]]", {}),
+        ("list[int] | None", {}),
+    ],
+)
+def test_a_type_has_a_schema_or_may_be_anything(annotation: str, schema: dict[str, Any]) -> None:
+    assert schema_of(annotation) == schema
