@@ -10,13 +10,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from fireflyzmq.presence import Presence, Status
+from fireflyzmq.wire.binding import Binding
 from fireflyzmq.wire.commands import BY_ADDRESS
 from fireflyzmq.wire.names import check_name
 
 if TYPE_CHECKING:
     from fireflyzmq.connection import Connection
     from fireflyzmq.netport.session import Session
-    from fireflyzmq.wire.binding import Binding
 
 
 class Attachment:
@@ -56,6 +56,8 @@ class Attachments:
     def attach(self, session: Session, key: str, binding: Binding) -> bool:
         """Let a session's key stand for a service; what has waited for that goes on."""
         check_name(key, "key")
+        if not isinstance(binding, Binding):
+            raise TypeError(f"a session is attached to a binding, not to {type(binding).__name__}")
         if session.closed:
             return False
         former = session.attachments.get(key)
@@ -67,7 +69,7 @@ class Attachments:
             node = self._nodes[binding.address] = self._watch(binding)
         node.attached[session, key] = None
         if former is not None:
-            go_on(former)
+            self._connection.later(go_on, former)  # under nobody's request
         return True
 
     def _watch(self, binding: Binding) -> _Node:

@@ -11,10 +11,11 @@ import contextvars
 import itertools
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from fireflyzmq.deadlines import Deadlines
+from fireflyzmq.errors import Overloaded
 from fireflyzmq.netport.codec import Codec, Command
 from fireflyzmq.netport.commands import CommandTable, checked, no_command
 from fireflyzmq.netport.limits import NetLimits
@@ -31,6 +32,9 @@ logger = logging.getLogger(__name__)
 _PUSHES_A_TURN: Final = 500
 """Clients that one turn of the loop writes a push to, so that ten thousand of them do not stop everything else."""
 
+_MOST_PUSHES: Final = 1_000
+"""Pushes to many clients that may wait for their turns."""
+
 _COMPLAINTS: Final = 10
 """Lines that clients can cause in the log in a second."""
 
@@ -38,6 +42,7 @@ _EPOCH: Final = 1_767_225_600
 """The beginning of 2026. Sessions are numbered from the microseconds since, so that a netport that was started again
 does not use a number twice: nobody lets in a million of clients a second."""
 
+_TICK: Final = 1e-6
 _MOST_CHANNELS: Final = 1_000
 
 Result = TypeVar("Result")
@@ -86,9 +91,10 @@ class Clients:
         self._name = name
         self._connection = connection
         self._context = contextvars.Context()
-        self._numbers = itertools.count(int((time.time() - _EPOCH) * 1_000_000))
+        self._numbers = itertools.count(max(1, int((time.time() - _EPOCH) * 1_000_000)))
         self._connections = 0
         self._addresses: collections.Counter[str] = collections.Counter()
+        self._bound_at = 0.0
         self._users: dict[str, dict[Session, None]] = {}
         self._channels: dict[str, dict[Session, None]] = {}
         self._unwritten: list[Session] = []
@@ -97,6 +103,7 @@ class Clients:
         self._timer: asyncio.TimerHandle | None = None
         self._quiet_until = 0.0
         self._complaints = self._unsaid = 0
+        self._all_done: asyncio.Future[None] | None = None
         self._all_gone: asyncio.Future[None] | None = None
 
     # Coming and going.
@@ -162,8 +169,6 @@ class Clients:
         if self._all_done is not None and not self.busy() and not self._all_done.done():
             self._all_done.set_result(None)
 
-    _all_done: asyncio.Future[None] | None = None
-
     def busy(self) -> bool:
         """Whether requests are at work."""
         return any(session.jobs for session in self.by_id.values())
@@ -188,7 +193,8 @@ class Clients:
         if session.closed:
             return False
         self._unname(session)
-        session.user, session.bound_at = user, time.time()
+        self._bound_at = max(time.time(), self._bound_at + _TICK)  # clocks may be set back
+        session.user, session.bound_at = user, self._bound_at
         self._users.setdefault(user, {})[session] = None
         if self.one_per_user:
             self.displace(user, session.bound_at, session.id)
@@ -247,10 +253,20 @@ class Clients:
     ) -> int:
         """Send a frame, encoded once, to sessions, those of a user, of a channel, or all; returns to how many.
 
-        Sessions that are not there are left out. To many it goes in portions, a turn of the loop for each.
+        Sessions that are not there are left out. To many it goes in portions, a turn of the loop for each; Overloaded
+        when too many of these wait.
         """
-        data = self.codec.encode(checked(command), self.codec.dump(body))
-        targets = self._targets(sessions, user, channel, everyone)
+        data = self.encode(command, body)
+        return self.push_frame(data, self._targets(sessions, user, channel, everyone))
+
+    def encode(self, command: Command, body: Any) -> bytes:
+        """A frame to push; ValueError or TypeError for what does not go into one."""
+        return self.codec.encode(checked(command), self.codec.dump(body))
+
+    def push_frame(self, data: bytes, targets: Collection[Session]) -> int:
+        """Push a frame that is encoded already; Overloaded when too much waits to be pushed."""
+        if len(self._pushes) >= _MOST_PUSHES:
+            raise Overloaded(f"{_MOST_PUSHES} pushes to many clients wait already", {"retry_after": 0.1})
         if len(targets) <= _PUSHES_A_TURN and not self._pushes:
             for session in targets:
                 session.send_push(data)
@@ -325,12 +341,14 @@ class Clients:
     def _expire(self) -> None:
         self._timer = None
         now = self.clock()
-        for session in self._overdue.expired(now):
-            if not session.closed:
-                self._watch(session, now)
-        due = self._overdue.next()
-        if due is not None:
-            self._arm(due)
+        try:
+            for session in self._overdue.expired(now):
+                if not session.closed:
+                    self._watch(session, now)
+        finally:
+            due = self._overdue.next()
+            if due is not None:
+                self._arm(due)
 
     def close(self) -> None:
         """End all at once; what was pushed to them is on its way before."""
@@ -380,7 +398,8 @@ class Clients:
 
 
 KNOWN_REASONS: Final = frozenset(
-    {"goodbye", "lost", "protocol", "silent", "idle", "slow", "replaced", "stopped", "closed"}
+    {"goodbye", "lost", "protocol", "silent", "idle", "slow", "replaced", "refused", "stopped", "closed"}
 )
-"""Why sessions end, but for reasons that services give: the client left, its connection broke, what it sent made no
-sense, it never sent a frame, none for long, it did not read, its user came again, the netport stopped."""
+"""Why sessions end, but for reasons that services give: the client left, its connection broke, it sent what makes no
+sense, never a frame, none for long, it did not read, its user came again, its connect hook did not want it, the
+netport stopped."""

@@ -76,7 +76,7 @@ class Forward:
             session.reply(command, request, None, self._decoded)  # a numbered request has an answer nevertheless
             return
         if call.state == PENDING:
-            session.jobs.add(call)
+            session.begin(call)
             call.add_done_callback(functools.partial(self._answered, session, command, request), context=self._context)
         else:
             self._answered(session, command, request, call)

@@ -21,6 +21,18 @@ if TYPE_CHECKING:
 Function = Callable[..., Any]
 
 
+def check_handler(function: Function) -> None:
+    """ValueError for a function that does not take a session and a body."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # Python does not know it
+        return
+    try:
+        signature.bind(None, None)
+    except TypeError as error:
+        raise ValueError(f"{function!r} does not take a session and a body: {error}") from None
+
+
 class Handler:
     """One function, which gets the session and the body, or the value in it when `decoded`.
 
@@ -36,12 +48,7 @@ class Handler:
             raise ValueError(f"a handler has 0 or more threads and a limit of 1 or more, not {threads} and {limit}")
         if threads and inspect.iscoroutinefunction(function):
             raise ValueError(f"{function!r} is a coroutine function, which runs in the loop and not in threads")
-        try:
-            inspect.signature(function).bind(None, None)
-        except TypeError as error:
-            raise ValueError(f"{function!r} does not take a session and a body: {error}") from None
-        except ValueError:  # Python does not know the signature
-            pass
+        check_handler(function)
         self._function = function
         self._clients = clients
         self._connection = connection
@@ -50,7 +57,9 @@ class Handler:
         self._running = 0
         self._plain = not (threads or decoded or clients.codec.numbered)
         self._encode = clients.codec.encode
-        self._pool = ThreadPoolExecutor(threads, f"fireflyzmq-{function.__name__}") if threads else None
+        self._pool = (
+            ThreadPoolExecutor(threads, f"fireflyzmq-{getattr(function, '__name__', 'handler')}") if threads else None
+        )
 
     def serve(self, session: Session, command: Command, body: bytes, request: int | None) -> bytes | None:
         """Serve one request. Bytes that answer plain bytes, the common case, take the shortest way."""
@@ -63,7 +72,7 @@ class Handler:
             if type(answer) is bytes:
                 try:
                     return self._encode(command, answer)
-                except ValueError:
+                except Exception:
                     pass  # which `reply` sees to
             self._answer(session, command, request, answer)
         else:
@@ -155,11 +164,14 @@ class _Task(_Work):
     ) -> None:
         super().__init__(handler, session, command, request)
         self._awaitable = awaitable
+        self._task: asyncio.Task[Any] | None = None
 
     def start(self) -> None:
         loop = self.handler._connection.loop
         self._task = loop.create_task(self._run(), context=contextvars.Context())
         self._task.add_done_callback(self._finish)
+        if self.session.closed:  # by the task, which may have begun already
+            self._task.cancel()
 
     async def _run(self) -> Any:
         seconds = self.handler._clients.limits.request_seconds
@@ -180,7 +192,8 @@ class _Task(_Work):
             self.handler._ended(self, task.result() if error is None else None, error)
 
     def cancel(self) -> None:
-        self._task.cancel()
+        if self._task is not None:
+            self._task.cancel()
 
     def drop(self) -> None:
         if inspect.iscoroutine(self._awaitable):

@@ -9,12 +9,14 @@ Lines end with a line feed, before which a carriage return may stand; empty ones
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from fireflyzmq.errors import Failure
 from fireflyzmq.netport.codec import Buffer, Command, Frame, as_bytes, told
 
 _MOST_DIGITS: Final = 10
+_BLANK: Final = re.compile(rb"[\r\n]*")
 
 
 class LineCodec:
@@ -82,6 +84,11 @@ class LineDecoder:
         frames: list[Frame] = []
         while len(frames) < most:
             data, at = buffer.data, buffer.at
+            if not self._seen:
+                blank = _BLANK.match(data, at)
+                at = blank.end() if blank is not None else at
+                buffer.move(at)
+                data, at = buffer.data, buffer.at
             end = data.find(b"\n", at + self._seen)  # what was looked through once is not again
             length = (len(data) if end < 0 else end) - at
             if length > self._limit:
@@ -93,9 +100,7 @@ class LineDecoder:
                 return frames
             self._seen = 0
             buffer.move(end + 1)
-            line = bytes(data[at:end]).rstrip(b"\r")
-            if line:
-                frames.append(self._frame(line))
+            frames.append(self._frame(bytes(data[at:end]).rstrip(b"\r")))
         return frames
 
     def _frame(self, line: bytes) -> Frame:

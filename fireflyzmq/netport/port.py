@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import functools
-import inspect
 import logging
 import ssl
 import weakref
@@ -19,13 +18,14 @@ from typing import Any, Final, TypeVar
 from fireflyzmq.calls import Destination
 from fireflyzmq.endpoint import Endpoint
 from fireflyzmq.mirror import Target
-from fireflyzmq.netport.attachments import Attachment, Attachments, go_on
 from fireflyzmq.netport.clients import Clients
 from fireflyzmq.netport.codec import Codec, Command
 from fireflyzmq.netport.commands import checked, command_from
+from fireflyzmq.netport.exports import Exports
 from fireflyzmq.netport.firefly import FireflyCodec
 from fireflyzmq.netport.forwarding import Forward, ToAttached, ToService
-from fireflyzmq.netport.handlers import Handler
+from fireflyzmq.netport.handlers import Handler, check_handler
+from fireflyzmq.netport.hooks import Hooks
 from fireflyzmq.netport.limits import NetLimits
 from fireflyzmq.netport.session import Session
 from fireflyzmq.netport.tcp import TcpListener, bind
@@ -33,19 +33,12 @@ from fireflyzmq.service import Service
 from fireflyzmq.serving import MAX_REQUESTS
 from fireflyzmq.timers import run_logged
 from fireflyzmq.wire.binding import Binding
-from fireflyzmq.wire.commands import BY_ADDRESS
 from fireflyzmq.wire.names import check_name
 
 logger = logging.getLogger(__name__)
 
 NETPORTS: Final = "netports"
 """The group that netports are in, unless they say else."""
-
-SESSION_CLOSED: Final = "session.closed"
-"""The subject of the report that says that a session has ended."""
-
-_TELL_SECONDS: Final = 30.0
-"""How long a service may be away that is to be told of a session's end."""
 
 _GOODBYE_SECONDS: Final = 5.0
 """How long a netport that stops waits for its connections to be closed."""
@@ -88,21 +81,21 @@ class NetPort(Service):
         check_name(group, "group name")
         super().__init__(name, **{"unique": True, **options})
         self._group = group
-        self._goodbye = goodbye
         self._handlers: list[Handler] = []
         self._draining: asyncio.Task[None] | None = None
         connection = self._connection
         self._clients = clients = Clients(
             name, connection, codec or FireflyCodec(), limits or NetLimits(), ordered, onePerUser
         )
-        self._attachments = Attachments(connection, self._attachment_lost)
-        clients.opened = self._opened
-        clients.closed = self._closed
-        clients.attach = self._attachments.attach
+        hooks = Hooks(self, clients)
+        clients.opened = hooks.opened
+        clients.closed = hooks.closed
+        clients.attach = hooks.attachments.attach
         clients.displaced = self._displaced
         clients.start_call = connection.session.calls.start
         self._listeners: list[Any] = []
         try:
+            self._goodbye = clients.encode(*goodbye) if goodbye is not None else None
             self._listeners.append(tcp := TcpListener(clients, bind(host, port), ssl))
             self.port = tcp.port
             self.websocketPort: int | None = None
@@ -112,13 +105,15 @@ class NetPort(Service):
                 listener = WebSocketListener(clients, bind(host, websocket), ssl, websocketPath, origins)
                 self._listeners.append(listener)
                 self.websocketPort = listener.port
+            self.joinGroup(group)
+            self.exportMethod(self.push)
+            self.exportMethod(self.stats)
+            Exports(self, clients)
+            for command, function in _handled:
+                self.exportCommand(function, command)
         except BaseException:
             self.close()
             raise
-        self.joinGroup(group)
-        self._export()
-        for command, function in _handled:
-            self.exportCommand(function, command)
         _netports.add(self)
         connection.call_from_anywhere(self._start)
 
@@ -227,97 +222,19 @@ class NetPort(Service):
     def doConnectionMade(self, session: Session) -> Any:
         """Override to hear of a client that has come, before anything it sends; it may be pushed to at once.
 
-        With an `async def` its frames wait until that has ended. When the hook raises, the session is closed.
+        With an `async def` its frames wait until that has ended, for `request_seconds` at most. When the hook raises,
+        or takes longer, the session is closed ("refused").
         """
 
     def doConnectionLost(self, session: Session, reason: str) -> Any:
         """Override to hear, once, that a session has ended: "goodbye", "lost", "protocol", "silent", "idle", "slow",
-        "replaced", "stopped", "closed", or the reason that was given when it was closed.
+        "replaced", "refused", "stopped", "closed", or the reason that was given when it was closed.
         """
 
     def doAttachedLost(self, session: Session, key: str, binding: Binding, reason: str) -> Any:
         """Override to name another service (its binding) for a session whose attached one is gone; may be an
         `async def`. What the session forwards there meanwhile waits. With None such frames fail from then on.
         """
-
-    def _opened(self, session: Session) -> None:
-        try:
-            result = self.doConnectionMade(session)
-        except Exception:
-            logger.exception("doConnectionMade of %r raised for %r", self, session)
-            session.end("refused")
-            return
-        if inspect.isawaitable(result):
-            session.hold()
-            self._run(self._admit(session, result))
-
-    async def _admit(self, session: Session, result: Awaitable[Any]) -> None:
-        try:
-            await result
-        except Exception:
-            logger.exception("doConnectionMade of %r raised for %r", self, session)
-            session.end("refused")
-        session.release()
-
-    def _closed(self, session: Session) -> None:
-        """A session has ended: tell the hook, and the services that want to know."""
-        watchers = dict.fromkeys((*session.watchers, *self._attachments.attached_to(session)))
-        self._attachments.drop(session)
-        if watchers and not self._local.closed:
-            content = {"session": session.id, "user": session.user, "reason": session.reason}
-            for binding in watchers:
-                self._tell(binding, SESSION_CLOSED, content)
-        run_logged(
-            lambda: self.doConnectionLost(session, session.reason),
-            f"doConnectionLost of {self!r}",
-            self._connection.loop,
-        )
-
-    def _tell(self, binding: Binding, subject: str, content: Any) -> None:
-        """Send a report to one service, as `sendReport` does; should there be no connection now, when there is one."""
-        target = self._connection.watch(BY_ADDRESS, binding.address)
-        destination = Destination(self._local, target, wait=_TELL_SECONDS, oneway=True)
-        self._connection.call(destination, "system.report", (subject, content), {})
-
-    def _attachment_lost(self, session: Session, key: str, binding: Binding, reason: str) -> None:
-        attachment = session.attachments[key]
-        try:
-            result = self.doAttachedLost(session, key, binding, reason)
-        except Exception:
-            logger.exception("doAttachedLost of %r raised for %r", self, session)
-            result = None
-        if inspect.isawaitable(result):
-            self._run(self._attach_again(session, key, attachment, binding, result))
-        else:
-            self._settle_attachment(session, key, attachment, binding, result)
-
-    async def _attach_again(
-        self, session: Session, key: str, attachment: Attachment, lost: Binding, result: Awaitable[Any]
-    ) -> None:
-        binding = None
-        try:
-            async with asyncio.timeout(self._clients.limits.request_seconds):
-                binding = await result
-        except Exception:
-            logger.exception("doAttachedLost of %r raised for %r", self, session)
-        self._settle_attachment(session, key, attachment, lost, binding)
-
-    def _settle_attachment(
-        self, session: Session, key: str, attachment: Attachment, lost: Binding, binding: Any
-    ) -> None:
-        if session.attachments.get(key) is not attachment:  # attached anew meanwhile, or ended
-            return
-        if isinstance(binding, Binding) and binding.address != lost.address:
-            self._attachments.attach(session, key, binding)
-        else:
-            if binding is not None:
-                logger.error("doAttachedLost of %r gave %r, not another binding", self, binding)
-            go_on(attachment)
-
-    def _run(self, coroutine: Any) -> None:
-        task = self._connection.loop.create_task(coroutine, context=contextvars.Context())
-        _tasks.add(task)
-        task.add_done_callback(_tasks.discard)
 
     # The sessions.
 
@@ -354,67 +271,9 @@ class NetPort(Service):
         """What the netport has done, and how many of what it has."""
         return self._connection.run_in_loop(self._clients.statistics)
 
-    def _export(self) -> None:
-        """What other services call."""
-        self.exportMethod(self.push)
-        self.exportMethod(self.stats)
-        self.exportMethod(self._remote_sessions, "sessions")
-        self.exportMethod(self._remote_close, "close")
-        self.exportMethod(self._remote_bind, "bind")
-        self.exportMethod(self._remote_join, "join")
-        self.exportMethod(self._remote_leave, "leave")
-        self.exportMethod(self._remote_attach, "attach")
-        self.exportMethod(self._remote_watch, "watch")
-        self.exportMethod(self._remote_displace, "displace")
-
-    def _remote_sessions(self, user: str | None = None, channel: str | None = None) -> list[dict[str, Any]]:
-        """The sessions, or those of a user, or in a channel."""
-        return [
-            session.describe()
-            for session in (self.sessions() if user is None else self.sessionsOf(user))
-            if channel is None or channel in session.channels
-        ]
-
-    def _remote_close(self, session: str, reason: str = "closed") -> bool:
-        """End a session; False when it is not there."""
-        found = self.session(session)
-        return found is not None and found.end(str(reason)[:_LONGEST_REASON])
-
-    def _remote_bind(self, session: str, user: str) -> bool:
-        """Say whose session it is; False when it is not there."""
-        found = self.session(session)
-        return found is not None and found.bind(user)
-
-    def _remote_join(self, session: str, channel: str) -> bool:
-        """Let a session get what is pushed to a channel; False when it is not there."""
-        found = self.session(session)
-        return found is not None and found.join(channel)
-
-    def _remote_leave(self, session: str, channel: str) -> bool:
-        """Let a session get no more of a channel; False when it is not in it."""
-        found = self.session(session)
-        return found is not None and found.leave(channel)
-
-    def _remote_attach(self, session: str, key: str, binding: Binding | None = None) -> bool:
-        """Let what a session forwards under a key go to one service, the caller itself if it names none."""
-        found = self.session(session)
-        return found is not None and found.attach(key, binding or self.currentRequest().sender)
-
-    def _remote_watch(self, session: str) -> bool:
-        """Tell the caller, by a report, when a session ends; False when it is not there (any more)."""
-        found = self.session(session)
-        if found is not None:
-            sender = self.currentRequest().sender
-            found.watchers[sender] = self.serviceEndPoint(sender)  # so that it is known where to tell it
-        return found is not None
-
     def _displaced(self, user: str, bound_at: float, id: str) -> None:
         """A user has come here: the netports of the group close that user's earlier sessions."""
         self.groupEndPoint(self._group, oneway=True).displace(user, bound_at, id)
-
-    def _remote_displace(self, user: str, bound_at: float, id: str) -> None:
-        """A user has come to a netport."""
-        self._clients.displace(user, bound_at, id)
 
     # The end.
 
@@ -432,7 +291,7 @@ class NetPort(Service):
         clients.stop()
         await clients.all_done()
         if self._goodbye is not None:
-            clients.push(*self._goodbye, everyone=True)
+            clients.push_frame(self._goodbye, list(clients.by_id.values()))
         clients.close()
         await clients.all_gone(_GOODBYE_SECONDS)
         await super().drain()
@@ -449,8 +308,6 @@ class NetPort(Service):
         super()._ended()
 
 
-_LONGEST_REASON: Final = 200
-_tasks: set[asyncio.Task[Any]] = set()
 _handled: list[tuple[Command, Callable[..., Any]]] = []
 _netports: weakref.WeakSet[NetPort] = weakref.WeakSet()
 
@@ -464,6 +321,7 @@ def netserviceHandle(function: Any = None, command: Command | None = None) -> An
     if not callable(function):
         return functools.partial(netserviceHandle, command=command if function is None else function)
     number = command_from(getattr(function, "__name__", "")) if command is None else checked(command)
+    check_handler(function)
     _handled.append((number, function))
     for netport in list(_netports):
         netport.exportCommand(function, number)

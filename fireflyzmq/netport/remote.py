@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import collections
 import functools
+import weakref
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
+from fireflyzmq.endpoint import Endpoint
 from fireflyzmq.errors import Failure, ServiceUnavailable, ServiceWithdrawn
 from fireflyzmq.netport.codec import Command
-from fireflyzmq.netport.port import NETPORTS, SESSION_CLOSED
+from fireflyzmq.netport.hooks import SESSION_CLOSED
+from fireflyzmq.netport.port import NETPORTS
 from fireflyzmq.presence import Presence, Status
 from fireflyzmq.reports import Report
 from fireflyzmq.response import ResponseId
@@ -42,8 +45,7 @@ class Sessions:
         self._service = service
         self._everywhere = service.groupEndPoint(group)
         self._everywhere_oneway = service.groupEndPoint(group, oneway=True)
-        self._callbacks: dict[str, dict[str, Callback]] = {}
-        self._presences: dict[str, Presence] = {}
+        self._watch = _watches.setdefault(service, _Watch(service))
 
     # What they get.
 
@@ -61,40 +63,42 @@ class Sessions:
 
         Nothing comes back. Each netport gets it once. Sessions that are not there are left out.
         """
+        ids = (sessions,) if isinstance(sessions, str) else tuple(sessions)
         if user is not None or channel is not None or everyone:
-            self._everywhere_oneway.push(command, body, user=user, channel=channel, everyone=everyone)
+            self._everywhere_oneway.push(command, body, ids, user=user, channel=channel, everyone=everyone)
+            return
         there: dict[str, list[str]] = collections.defaultdict(list)
-        for session in (sessions,) if isinstance(sessions, str) else sessions:
+        for session in ids:
             there[netport_of(session)].append(session)
-        for name, ids in there.items():
+        for name, its in there.items():
             target = self._service._connection.watch(BY_NAME, name)
             if target.ready or target.unconfirmed or not target.known:  # otherwise it is gone, and they with it
-                self._service.serviceEndPoint(name, oneway=True).push(command, body, ids)
+                self._service.serviceEndPoint(name, oneway=True).push(command, body, its)
 
     # What is done with them. Each is False when the session is not there (any more).
 
     def close(self, session: str, reason: str = "closed") -> ResponseId:
         """End a session."""
-        return self._at(session).close(session, reason)  # type: ignore[no-any-return]
+        return _at(self._service, session).close(session, reason)
 
     def bind(self, session: str, user: str) -> ResponseId:
         """Say whose session it is."""
-        return self._at(session).bind(session, user)  # type: ignore[no-any-return]
+        return _at(self._service, session).bind(session, user)
 
     def join(self, session: str, channel: str) -> ResponseId:
         """Let a session get what is pushed to a channel."""
-        return self._at(session).join(session, channel)  # type: ignore[no-any-return]
+        return _at(self._service, session).join(session, channel)
 
     def leave(self, session: str, channel: str) -> ResponseId:
         """Let a session get no more of a channel."""
-        return self._at(session).leave(session, channel)  # type: ignore[no-any-return]
+        return _at(self._service, session).leave(session, channel)
 
     def attach(self, session: str, key: str, service: Binding | Service | None = None) -> ResponseId:
         """Let what a session forwards to `attached=key` go to one service, by default this one."""
-        return self._at(session).attach(session, key, service or self._service)  # type: ignore[no-any-return]
-
-    def _at(self, session: str) -> Any:
-        return self._service.serviceEndPoint(netport_of(session))
+        service = service or self._service
+        if not isinstance(service, (Binding, Service)):
+            raise TypeError(f"a session is attached to a binding or a service, not to {type(service).__name__}")
+        return _at(self._service, session).attach(session, key, service)
 
     # Who they are.
 
@@ -112,8 +116,25 @@ class Sessions:
         """Call `callback(session, reason)` once, when a session ends.
 
         The reason is the netport's; "lost" when the netport itself is gone, "absent" when the session was not there. A
-        second callback for a session replaces the first.
+        second callback of a service for one session replaces the first.
         """
+        self._watch.add(callback, session)
+
+    def ignore(self, session: str) -> None:
+        """Call back no more for a session."""
+        self._watch.remove(session, tell=True)
+
+
+class _Watch:
+    """The sessions whose end one service wants to hear of, by netport."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = weakref.proxy(service)
+        self._callbacks: dict[str, dict[str, Callback]] = {}
+        self._presences: dict[str, Presence] = {}
+
+    def add(self, callback: Callback, session: str) -> None:
+        """Begin to watch a session."""
         name = netport_of(session)
         callbacks = self._callbacks.get(name)
         if callbacks is None:
@@ -124,30 +145,31 @@ class Sessions:
                 connection.session.observe, BY_NAME, name, self._netport_changed
             )
         callbacks[session] = callback
-        self._watch(session)
+        self._ask(session)
 
-    def _watch(self, session: str) -> None:
+    def _ask(self, session: str) -> None:
         """Ask the netport to tell of a session's end, until it has answered or is known to be gone."""
-        if session not in self._callbacks.get(netport_of(session), ()):
+        if session not in self._callbacks.get(netport_of(session), ()) or self._service._local.closed:
             return
         with detached():  # it outlives the request in which somebody asks for it
             self._service.monitorResponse(
                 lambda there: None if there else self._tell(session, "absent"),
-                self._at(session).watch(session),
+                _at(self._service, session).watch(session),
                 failure=functools.partial(self._not_watched, session),
             )
 
     def _not_watched(self, session: str, failure: Failure) -> None:
         if isinstance(failure, (ServiceUnavailable, ServiceWithdrawn)):
             self._tell(session, "lost")
-        elif not self._service._connection.closed:
-            self._service._connection.loop.call_later(_AGAIN_SECONDS, self._watch, session)
+        elif not self._service._local.closed:
+            self._service._connection.loop.call_later(_AGAIN_SECONDS, self._ask, session)
 
-    def ignore(self, session: str) -> None:
-        """Call back no more for a session."""
+    def remove(self, session: str, tell: bool = False) -> None:
+        """Watch a session no more, and perhaps tell its netport so."""
         name = netport_of(session)
         callbacks = self._callbacks.get(name, {})
-        callbacks.pop(session, None)
+        if callbacks.pop(session, None) is not None and tell:
+            self._service.serviceEndPoint(name, oneway=True).unwatch(session)
         if not callbacks and self._callbacks.pop(name, None) is not None:
             self._service.ignoreReports(name, SESSION_CLOSED)
             connection = self._service._connection
@@ -164,6 +186,14 @@ class Sessions:
     def _tell(self, session: str, reason: str) -> None:
         callback = self._callbacks.get(netport_of(session), {}).get(session)
         if callback is not None:
-            self.ignore(session)
+            self.remove(session)
             what = f"the callback for {session} of {self._service!r}"
             run_logged(lambda: callback(session, reason), what, self._service._connection.loop)
+
+
+_watches: weakref.WeakKeyDictionary[Service, _Watch] = weakref.WeakKeyDictionary()
+
+
+def _at(service: Service, session: str) -> Endpoint:
+    """The netport that a session is at."""
+    return service.serviceEndPoint(netport_of(session))

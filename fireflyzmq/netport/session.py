@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from fireflyzmq.errors import ApplicationFailure, Failure, ResponseEncoding
-from fireflyzmq.netport.codec import NETPORT, Command, as_bytes
+from fireflyzmq.netport.codec import NETPORT, Command, Frame, as_bytes
 from fireflyzmq.netport.limits import Meter
 
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ _FRAMES_A_TURN: Final = 256
 _WRITTEN_AT_ONCE: Final = 64 * 1024
 """Bytes of answers that are collected for one write."""
 
-_HELD, _FULL, _BLOCKED, _THROTTLED, _NEXT_TURN, _STOPPING = 1, 2, 4, 8, 16, 32
+_HELD, _FULL, _BLOCKED, _THROTTLED, _NEXT_TURN, _STOPPING, _ENDED = 1, 2, 4, 8, 16, 32, 64
 """Why no more frames are taken: its connect hook runs, it has as many requests at work as it may, it does not read
-what it gets, it has sent too much, it has had its turn, or the netport stops.
+what it gets, it has sent too much, it has had its turn, the netport stops, or it has ended.
 """
 
 
@@ -52,9 +52,8 @@ class Session:
     """One client. `id` is unique among all netports, `address` says where it comes from ("127.0.0.1:4711").
 
     `user` is who it was bound to (""), `attributes` are for whatever its handlers want to remember, `channels` those
-    that it is in. While `ordered` is set its requests are served one after the other; what has come together with the
-    request that sets it may still run beside it. Its methods may be called in any thread; once it is `closed` they do
-    nothing, and say False.
+    that it is in. While `ordered` is set its requests are served one after the other. Its methods may be called in any
+    thread; once it is `closed` they do nothing, and say False.
     """
 
     __slots__ = (
@@ -66,7 +65,9 @@ class Session:
         "_most",
         "_out",
         "_paused",
+        "_put_off",
         "_transport",
+        "_unflushed",
         "_unmetered",
         "_waits",
         "_working",
@@ -117,6 +118,8 @@ class Session:
         self._most = clients.limits.requests
         self._meter = Meter(clients.limits, self.opened_at)
         self._out: list[bytes] = []
+        self._put_off: list[Frame] = []
+        self._unflushed = 0
         self._waits = self._unmetered = 0
         self._working = self._paused = self._finishing = False
 
@@ -174,48 +177,22 @@ class Session:
         """Take what the client has sent; when it has to wait, read no more until it goes on."""
         if self.closed:
             return
-        self.heard_at = self._clients.clock()
         self.bytes_received += len(data)
+        self._unmetered += len(data)
         self._decoder.feed(data)
-        if self._waits:
-            self._unmetered += len(data)
-            if not self._paused:
-                self._paused = True
-                self._transport.pause()
-        else:
-            self._take(len(data))
+        if not self._waits:
+            self._take()
+        elif not self._paused:
+            self._paused = True
+            self._transport.pause()
 
-    def _take(self, size: int = 0) -> None:
-        """Take frames and serve them, until there are no more or something else has to come first.
-
-        `size` is how many bytes have just come, 0 when it goes on after a wait.
-        """
+    def _take(self) -> None:
+        """Take frames and serve them, until there are no more or something else has to come first."""
         if self._working:  # further up, which goes on
             return
-        clients = self._clients
-        commands, say, left, all_taken = clients.commands, self._out.append, _FRAMES_A_TURN, False
-        collected = 0
         self._working = True
         try:
-            while not (self._waits or self.closed or all_taken):
-                room = min((1 if self.ordered else self._most) - len(self.jobs), left)
-                if room <= 0:
-                    self._have_wait(left)
-                    break
-                frames = self._decoder.take(room)
-                left -= len(frames)
-                all_taken = len(frames) < room
-                self.frames_received += len(frames)
-                for command, body, request in frames:
-                    answer = commands[command].serve(self, command, body, request)
-                    if answer is not None:
-                        say(answer)
-                        collected += len(answer)
-                        if collected > _WRITTEN_AT_ONCE:  # so that one who does not read is noticed
-                            collected = 0
-                            self.flush()
-                    if self.closed:  # what it has sent behind this is nobody's any more
-                        break  # type: ignore[unreachable]
+            taken, all_taken = self._serve_frames()
         finally:
             self._working = False
             if self._out:
@@ -224,19 +201,56 @@ class Session:
             return
         if all_taken:
             if self._decoder.problem is not None:
-                clients.complain("%r is closed: %s", self, self._decoder.problem)
+                self.complain("is closed: %s", self._decoder.problem)
                 self.end("protocol")
             elif self._finishing and not self.jobs:
                 self.end("goodbye")
-        now = self.heard_at if size else clients.clock()
-        size, self._unmetered = size + self._unmetered, 0
-        pause = self._meter.spend(_FRAMES_A_TURN - left, size, now)
-        if pause > 0:
-            self._waits |= _THROTTLED
-            clients.call_later(pause, self._go_on, _THROTTLED)
+        self._account(taken)
         if self._paused and not (self._waits or self.closed):
             self._paused = False
             self._transport.resume()
+
+    def _serve_frames(self) -> tuple[int, bool]:
+        """Serve as many frames as may be; returns how many, and whether that was all there is."""
+        commands, say, left, collected = self._clients.commands, self._out.append, _FRAMES_A_TURN, 0
+        while not self._waits:
+            room = min((1 if self.ordered else self._most) - len(self.jobs), left)
+            if room <= 0:
+                self._have_wait(left)
+                break
+            if self._put_off:
+                frames, self._put_off, exhausted = self._put_off[:room], self._put_off[room:], False
+            else:
+                frames = self._decoder.take(room)
+                exhausted = len(frames) < room
+            position = 0
+            for position, (command, body, request) in enumerate(frames, 1):
+                answer = commands[command].serve(self, command, body, request)
+                if answer is not None:
+                    say(answer)
+                    collected += len(answer)
+                    if collected > _WRITTEN_AT_ONCE:  # so that one who does not read is noticed
+                        collected = 0
+                        self.flush()
+                if self._waits:  # what it has sent behind this waits, too
+                    self._put_off = frames[position:] + self._put_off  # type: ignore[unreachable]
+                    break
+            left -= position
+            if exhausted and not self._put_off:
+                return _FRAMES_A_TURN - left, True
+        return _FRAMES_A_TURN - left, False
+
+    def _account(self, frames: int) -> None:
+        """Hold the client to its rates, and remember when it was heard."""
+        self.frames_received += frames
+        now = self._clients.clock()
+        if frames:
+            self.heard_at = now
+        size, self._unmetered = self._unmetered, 0
+        pause = self._meter.spend(frames, size, now)
+        if pause > 0:
+            self._waits |= _THROTTLED
+            self._clients.call_later(pause, self._go_on, _THROTTLED)
 
     def _have_wait(self, left: int) -> None:
         if left > 0:
@@ -275,6 +289,8 @@ class Session:
     def begin(self, job: Job) -> None:
         """A request does not end at once."""
         self.jobs.add(job)
+        if self.ordered:
+            self._waits |= _FULL
 
     def done(self, job: Job) -> None:
         """A request has ended."""
@@ -320,12 +336,14 @@ class Session:
 
     def send(self, frame: bytes) -> None:
         """Write a frame, together with whatever else this turn has for the client."""
-        if self._working:
-            self._out.append(frame)
-        elif not self.closed:
-            self._out.append(frame)
-            if len(self._out) == 1:
-                self._clients.flush_later(self)
+        if self.closed:
+            return
+        self._out.append(frame)
+        self._unflushed += len(frame)
+        if self._unflushed > _WRITTEN_AT_ONCE:
+            self.flush()
+        elif len(self._out) == 1 and not self._working:
+            self._clients.flush_later(self)
 
     def send_push(self, frame: bytes) -> None:
         """Write a frame that was not asked for; a client for which too much waits already is cut.
@@ -342,6 +360,7 @@ class Session:
     def flush(self) -> None:
         """Write what there is."""
         out = self._out
+        self._unflushed = 0
         if not out or self.closed:
             return
         data = out[0] if len(out) == 1 else b"".join(out)
@@ -384,8 +403,10 @@ class Session:
             self.flush()
         if self.closed:  # perhaps by what it was to get
             return False
-        self._end(reason)
-        (self._transport.abort if cut else self._transport.close)()
+        try:
+            self._end(reason)
+        finally:
+            (self._transport.abort if cut else self._transport.close)()
         return True
 
     def lost(self, reason: str) -> None:
@@ -395,12 +416,15 @@ class Session:
 
     def _end(self, reason: str) -> None:
         self.closed = True
+        self._waits |= _ENDED
         self.reason = reason
         self._out.clear()
         jobs, self.jobs = self.jobs, set()
-        self._clients.ended(self)
-        for job in jobs:
-            job.cancel()
+        try:
+            for job in jobs:
+                job.cancel()
+        finally:
+            self._clients.ended(self)
 
 
 Recipients = Session | str | Iterable[Session | str]

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 BACKLOG: Final = 4096
 """Connections that may wait to be accepted."""
 
-_LINGER_SECONDS: Final = 5.0
+LINGER_SECONDS: Final = 5.0
 """How long what is still to be written may take when a session has ended."""
 
-_BUFFERED: Final = 64 * 1024
+BUFFERED: Final = 64 * 1024
 """Bytes that wait to be written, from which on a client counts as one that does not read."""
 
 
@@ -49,30 +49,34 @@ class TcpListener:
     def __init__(self, clients: Clients, listener: socket.socket, context: ssl.SSLContext | None) -> None:
         self._clients = clients
         self._socket = listener
-        self._stopped = False
+        self._started = self._stopped = False
         self._context = context
         self._server: asyncio.Server | None = None
         self.port: int = listener.getsockname()[1]
 
     async def start(self) -> None:
         """Accept from now on."""
+        if self._stopped:
+            return
+        self._started = True
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
             lambda: TcpClient(self._clients, self._context is not None),
             sock=self._socket,
             ssl=self._context,
             ssl_handshake_timeout=handshake_seconds(self._clients, self._context),
+            ssl_shutdown_timeout=LINGER_SECONDS if self._context is not None else None,
             backlog=BACKLOG,
         )
         if self._stopped:
-            self._server.close()
+            self._server.close()  # type: ignore[unreachable]
 
     def stop(self) -> None:
         """Accept no more."""
         self._stopped = True
         if self._server is not None:
             self._server.close()
-        else:
+        elif not self._started:  # otherwise asyncio has the socket, and `start` closes it
             self._socket.close()
 
     async def close(self) -> None:
@@ -102,7 +106,7 @@ class TcpClient(asyncio.Protocol):
         if self._clients.admit(self._host) is not None:
             transport.abort()
             return
-        transport.set_write_buffer_limits(high=min(_BUFFERED, self._clients.limits.write_bytes))
+        transport.set_write_buffer_limits(high=min(BUFFERED, self._clients.limits.write_bytes))
         self._session = self._clients.open(address, self)
 
     def data_received(self, data: bytes) -> None:
@@ -149,7 +153,7 @@ class TcpClient(asyncio.Protocol):
     def close(self) -> None:
         """Close when all is written, or it has taken too long."""
         if self._transport.get_write_buffer_size():
-            self._clients.call_later(_LINGER_SECONDS, self._transport.abort)
+            self._clients.call_later(LINGER_SECONDS, self._transport.abort)
         self._transport.close()
 
     def abort(self) -> None:

@@ -17,16 +17,15 @@ from typing import TYPE_CHECKING, Final, cast
 
 from aiohttp import WebSocketError, WSMsgType, web
 
-from fireflyzmq.netport.tcp import BACKLOG, address_of, handshake_seconds
+from fireflyzmq.netport.tcp import BACKLOG, BUFFERED, LINGER_SECONDS, address_of, handshake_seconds
 
 if TYPE_CHECKING:
     from fireflyzmq.netport.clients import Clients
     from fireflyzmq.netport.session import Session
 
 _PING_SECONDS: Final = 30.0
-_LINGER_SECONDS: Final = 5.0
-_BUFFERED: Final = 64 * 1024
-"""Bytes that wait to be sent, from which on a client counts as one that does not read."""
+_MESSAGE_BYTES: Final = 256 * 1024
+"""Bytes of one message, at most: it may hold many frames. It may always hold the largest one."""
 
 _MESSAGE_ROOM: Final = 64
 """Bytes that a message may have beside a frame's body."""
@@ -47,28 +46,33 @@ class WebSocketListener:
         origins: Collection[str] | None,
     ) -> None:
         self._clients = clients
-        self._socket: socket.socket | None = listener
+        self._socket = listener
+        self._started = self._stopped = False
         self._context = context
         self._origins = origins
         self.port: int = listener.getsockname()[1]
         application = web.Application()
         application.router.add_get(path, self._serve)
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=_LINGER_SECONDS)
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=LINGER_SECONDS)
         self._server: asyncio.Server | None = None
         self._doors: dict[object, _Door] = {}
 
     async def start(self) -> None:
         """Accept from now on."""
         await self._runner.setup()
-        if self._socket is not None:
-            loop = asyncio.get_running_loop()
-            self._server = await loop.create_server(
-                self._admit,
-                sock=self._socket,
-                ssl=self._context,
-                backlog=BACKLOG,
-                ssl_handshake_timeout=handshake_seconds(self._clients, self._context),
-            )
+        if self._stopped:
+            return
+        self._started = True
+        self._server = await asyncio.get_running_loop().create_server(
+            self._admit,
+            sock=self._socket,
+            ssl=self._context,
+            backlog=BACKLOG,
+            ssl_handshake_timeout=handshake_seconds(self._clients, self._context),
+            ssl_shutdown_timeout=LINGER_SECONDS if self._context is not None else None,
+        )
+        if self._stopped:
+            self._server.close()  # type: ignore[unreachable]
 
     def _admit(self) -> _Door:
         assert self._runner.server is not None
@@ -76,11 +80,11 @@ class WebSocketListener:
 
     def stop(self) -> None:
         """Accept no more; the WebSockets that there are go on."""
-        listener, self._socket = self._socket, None
+        self._stopped = True
         if self._server is not None:
             self._server.close()
-        elif listener is not None:
-            listener.close()
+        elif not self._started:  # otherwise asyncio has the socket, and `start` closes it
+            self._socket.close()
 
     async def close(self) -> None:
         """End what is left."""
@@ -98,7 +102,7 @@ class WebSocketListener:
         response = web.WebSocketResponse(
             heartbeat=_PING_SECONDS,
             compress=False,
-            max_msg_size=self._clients.limits.frame_bytes + _MESSAGE_ROOM,
+            max_msg_size=max(_MESSAGE_BYTES, self._clients.limits.frame_bytes + _MESSAGE_ROOM),
         )
         await response.prepare(request)
         door.opened = True
@@ -180,6 +184,7 @@ class _WebSocketClient:
         self._text = False
         self._blocked = False
         self._closing = False
+        self._loop = asyncio.get_running_loop()
         self._session: Session = clients.open(address, self)
 
     async def converse(self) -> None:
@@ -210,8 +215,8 @@ class _WebSocketClient:
         self._unwritten.append(data)
         self._waiting += len(data)
         if self._writer is None or self._writer.done():
-            self._writer = asyncio.get_running_loop().create_task(self._send())
-        elif self._waiting > _BUFFERED and not self._blocked:
+            self._writer = self._loop.create_task(self._send())
+        elif self._waiting > BUFFERED and not self._blocked:
             self._blocked = True
             self._session.blocked()
 
@@ -250,9 +255,9 @@ class _WebSocketClient:
         """Close when all is sent, or it has taken too long."""
         self._closing = True
         self._may_read.set()
-        self._clients.call_later(_LINGER_SECONDS, self.abort)
+        self._clients.call_later(LINGER_SECONDS, self.abort)
         if self._writer is None or self._writer.done():
-            self._writer = asyncio.get_running_loop().create_task(self._send())
+            self._writer = self._loop.create_task(self._send())
 
     def abort(self) -> None:
         """Close at once."""

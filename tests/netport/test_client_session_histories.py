@@ -167,9 +167,9 @@ class SessionHistory(RuleBasedStateMachine):
     @rule(count=st.integers(1, 3))
     def push(self, count: int) -> None:
         for _ in range(count):
-            was_open = self.open
+            was_open = not self.session.closed
             assert self.session.push(9, b"pushed") is was_open
-            if self.open:
+            if not self.session.closed:
                 self.expected.append(b"pushed")
 
     @rule()

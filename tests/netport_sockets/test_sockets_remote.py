@@ -279,4 +279,4 @@ async def test_a_thousand_monitored_sessions_are_all_told(site: Site) -> None:
         player.reset()
     await until(lambda: len(told) >= 1000)
     assert sorted(told) == sorted(session.id for session in sessions)
-    assert clients._callbacks == {}
+    assert clients._watch._callbacks == {}
