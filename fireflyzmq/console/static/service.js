@@ -66,6 +66,9 @@ export class ServicePanel {
 
   async _watch(name) {
     clearTimeout(this.timer);
+    this.timer = setTimeout(() => this._watch(name), PERIOD);
+    if (document.hidden || !this.gone.hidden) return;
+    clearTimeout(this.timer);
     try {
       const answer = await get("service", {name, describe: this.described === name ? "0" : "1"});
       if (name !== this.name) return;

@@ -134,7 +134,7 @@ export class ServicesView {
     const names = this.table.visible().map((row) => row.name);
     const sorted = this.table.columns.find((column) => column.key === this.table.sort.key);
     const all = sorted.number && sorted.key !== "instances";
-    if (names.length && !document.hidden && !this.asking) {
+    if (names.length && !document.hidden && !this.asking && this.state.answer?.connected) {
       this.asking = true;
       try {
         const heard = await post("statistics", JSON.stringify({names, all}), AbortSignal.timeout(10000));
