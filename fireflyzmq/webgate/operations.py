@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-import weakref
 from collections.abc import Awaitable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -193,22 +192,13 @@ def serveMetrics(
 class _Operations(HttpDaemon):
     """A daemon that is the last to end when its connection is drained."""
 
-    def __init__(self, port: int, host: str, exchange: Exchange | None) -> None:
-        super().__init__(port, host, exchange=exchange)
-        _last.add(self._service)
-
     def stop(self) -> Awaitable[None]:
-        """Wait for the other services that drain, then stop."""
+        """Wait for the services that drain, which daemons' own do not, then stop."""
         return self._loop.create_task(self._stop_last(), context=contextvars.Context())
 
     async def _stop_last(self) -> None:
         services = self._service._connection.session.services
-        own = {each._local for each in _last}
-        while any(not service.accepting and service not in own for service in list(services.values())):
+        while any(not service.accepting for service in list(services.values())):
             await asyncio.sleep(_LOOK_SECONDS)
         if not self._service._local.closed:
             await super().stop()
-
-
-_last: weakref.WeakSet[Service] = weakref.WeakSet()
-"""The services of daemons that end last: they do not wait for each other."""
