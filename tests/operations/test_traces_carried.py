@@ -192,9 +192,10 @@ async def test_what_a_method_raises_is_recorded_in_its_span(place: Place, spans:
 
 @on_place
 async def test_calls_without_a_trace_have_no_spans(place: Place, spans: InMemorySpanExporter) -> None:
-    await place.service("math", add=lambda x, y: x + y)
+    service = await place.service("math", add=lambda x, y: x + y)
+    service.exportMethod(lambda x, y: x * y, "multiply", threads=1)
     endpoint: Any = (await place.peer()).serviceEndPoint("math")
-    assert await endpoint.add(1, 2) == 3
+    assert [await endpoint.add(1, 2), await endpoint.multiply(1, 2)] == [3, 2]
     assert spans.get_finished_spans() == ()
 
 
