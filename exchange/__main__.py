@@ -123,7 +123,8 @@ class ConsoleProcess:
     """
 
     def __init__(self, listen: str, address: str, log_level: str) -> None:
-        command = [sys.executable, "-m", "fireflyzmq", "console", "--end-with-input"]
+        safe_path = ["-P"] if sys.flags.safe_path else []
+        command = [sys.executable, *safe_path, "-m", "fireflyzmq", "console", "--end-with-input"]
         options = ["--listen", listen, "--exchange", reachable(address), "--log-level", log_level]
         self._process = subprocess.Popen([*command, *options], stdin=subprocess.PIPE)
 

@@ -424,11 +424,17 @@ def test_a_token_is_taken_from_the_address_and_kept_for_the_tab(
 def test_without_a_token_it_asks_for_one(page: Any, exchange: ExchangeProcess, start_market: StartMarket) -> None:
     start_market()
     with ConsoleProcess(exchange.address, "--token", "s3cret") as console:
-        page.goto(f"{console.url}#services")
-        for secret in ("wrong", "s3cret"):
-            page.fill("#secret", secret)
-            page.press("#secret", "Enter")
-        row(page, "market").wait_for()
+        page.goto(console.url)
+        page.fill("#secret", "wrong")
+        page.press("#secret", "Enter")
+        page.wait_for_selector("#secret:focus:invalid")
+        page.click("nav >> text=Failures")
+        page.fill("#secret", "s3cret")
+        page.press("#secret", "Enter")
+        connected(page)
+        with Client(exchange.address) as client, contextlib.suppress(Exception):
+            client.serviceEndPoint("market", wait=10).fail("after it")
+        page.wait_for_selector(".log li:has-text('after it')")
         assert [problem for problem in page.problems if not LOST.match(problem)] == []
 
 
@@ -441,6 +447,16 @@ def test_it_is_light_or_dark_as_the_system_is(browser: Any, console: ConsoleProc
     assert (sum(shade) / 3 > 128) == (scheme == "light")
     assert min(page.evaluate(CONTRAST)) >= 4.5
     context.close()
+
+
+def test_a_narrow_screen_is_enough(page: Any, console: ConsoleProcess, start_market: StartMarket) -> None:
+    start_market()
+    page.set_viewport_size({"width": 400, "height": 700})
+    for view in ("overview", "services", "services/market", "reports"):
+        page.goto(f"{console.url}#{view}")
+        connected(page)
+        widths = "[...document.querySelectorAll('body, main, main > *, .cards, aside')].map(e => e.scrollWidth)"
+        assert max(page.evaluate(widths)) <= 400, view
 
 
 def test_a_hidden_page_asks_for_nothing(page: Any, console: ConsoleProcess) -> None:

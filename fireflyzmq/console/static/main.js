@@ -20,6 +20,7 @@ const views = [OverviewView, ServicesView, GroupsView, PeersView, NetportsView, 
 const links = new Map();
 let current = null;
 let lost = false;
+let signIn = null;
 
 /** Where the address points: a view, and what of it. */
 function wanted() {
@@ -41,7 +42,7 @@ function show() {
     current = view;
     state.needs = view.needs;
     state.query = {};
-    fill(place, view.element);
+    fill(place, signIn ?? view.element);
     document.title = `${view.title} · fireflyzmq`;
     for (const [each, link] of links) {
       if (each === view) link.setAttribute("aria-current", "page");
@@ -101,12 +102,16 @@ state.refused = () =>
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       keep(user.value ? basic(user.value, secret.value) : `Bearer ${secret.value.trim()}`);
+      signIn = null;
       fill(place, current.element);
       status("warn", "Connecting");
+      current.leave?.();
+      current.enter?.();
       resolve();
     });
+    signIn = form;
     fill(place, form);
-    (user.value ? secret : user).focus();
+    secret.focus();
   });
 
 document.addEventListener("keydown", (event) => {
