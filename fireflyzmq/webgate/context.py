@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fireflyzmq.webgate.limits import WebLimits
     from fireflyzmq.webgate.selection import Exhibition
 
-_WAIT: Final = re.compile(r"wait\s*=\s*\"?([0-9.]+)\"?", re.IGNORECASE)
+_WAIT: Final = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?([0-9.]+)\"?", re.IGNORECASE)
 _ZLIB_OR_GZIP: Final = 32 + zlib.MAX_WBITS
 
 

@@ -262,7 +262,8 @@ class HttpDaemon:
         tracer = self._service._connection.session.calls.tracer
         if tracer is None or not getattr(attached, "traced", False):
             return await attached.respond(request)
-        headers = {name: http.headers[name] for name in (TRACEPARENT, TRACESTATE) if name in http.headers}
+        given = {name: http.headers.get(name, "") for name in (TRACEPARENT, TRACESTATE)}
+        headers = {name: value for name, value in given.items() if value and value.isascii()}
         attributes = {"http.request.method": http.method, "url.path": http.path}
         with tracer.receive(f"{http.method} {path or '/'}", headers, attributes):
             return await attached.respond(request)
