@@ -14,6 +14,7 @@ import pytest
 
 from fireflyzmq import HttpDaemon, WebLimits
 from tests.http_gateway.web import Raw, Web, complaints, on_web, request
+from tests.netport_sockets.site import until
 
 Loops = Callable[[], asyncio.AbstractEventLoop]
 
@@ -204,15 +205,18 @@ async def test_what_is_no_http_is_told_so_and_closed(web: Web, data: bytes) -> N
     assert await lives(web, daemon)
 
 
+@pytest.mark.parametrize("at_once", [True, False])
 @on_web
-async def test_a_chunk_of_a_wrong_size_is_told(web: Web, new_loop: Loops) -> None:
-    daemon = web.gateway()
+async def test_a_chunk_of_a_wrong_size_is_told(web: Web, at_once: bool, new_loop: Loops) -> None:
+    daemon = web.gateway(limits=WebLimits(body_seconds=0.3))
     await web.service("math", add=add)
     head = request("POST", "/services/math/add", b"", "Transfer-Encoding: chunked")
     async with await Raw.connect(daemon) as raw:
-        await raw.say(head)
-        await raw.say(b"zz\r\n[1,2]\r\n0\r\n\r\n")
-        assert (await raw.response()).status == 400
+        await raw.say(head if not at_once else head + b"zz\r\n[1,2]\r\n0\r\n\r\n")
+        if not at_once:
+            await until(lambda: daemon._counts.at_work == 1)
+            await raw.say(b"zz\r\n[1,2]\r\n0\r\n\r\n")
+        assert (await raw.response()).status == (400 if at_once else 408)
         await raw.ended()
     assert await lives(web, daemon)
 
@@ -254,7 +258,7 @@ async def test_compressed_bodies_are_read(web: Web, coding: str, compress: Calla
 async def test_a_compressed_body_counts_as_what_it_becomes(web: Web) -> None:
     daemon = web.gateway(limits=WebLimits(body_bytes=10_000))
     await web.service("math", add=add)
-    bomb = zlib.compress(b" " * 100_000_000)
+    bomb = zlib.compress(b" " * 5_000_000)
     answer = await web.post(daemon, "/services/math/add", bomb, headers={"Content-Encoding": "deflate"})
     assert answer.status == 413
     assert await lives(web, daemon)

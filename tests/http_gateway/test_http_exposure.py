@@ -424,9 +424,14 @@ async def test_a_call_under_way_is_answered_though_its_gateway_is_detached(web: 
     service = await web.service("math", wait=release.wait)
     asking = asyncio.create_task(web.post(daemon, "/services/math/wait"))
     await until(lambda: service._local.running == 1)
+    detached = daemon._attached[""]._exhibition  # type: ignore[attr-defined]
     daemon.attach("/", None)
     release.set()
     assert (await asking).json() is True
+    service.leaveGroup(GROUP)
+    shown = daemon._attached["/jsonrpc"]._exhibition  # type: ignore[attr-defined]
+    await until(lambda: not shown.instances("math"))
+    assert detached.instances("math")  # nobody tells it any more
     assert (await web.post(daemon, "/services/math/wait")).status == 404
 
 

@@ -117,8 +117,10 @@ async def test_a_pattern_says_which(web: Web, way: str) -> None:
 async def test_kept_reports_come_first(web: Web, way: str) -> None:
     daemon = web.gateway()
     news = await publisher(web)
+    news.exportMethod(lambda: None, "nothing")
     news.publishReport("gold", "kept", lifeTime=-1)
     news.publishReport("silver", "gone")
+    assert (await web.post(daemon, "/services/news/nothing")).status == 200  # so the exchange has them
     async with stream(web, daemon, way, "/reports/news") as reports:
         assert await reports.contents(1) == ["kept"]
         await until(lambda: news.listeners == 1)
