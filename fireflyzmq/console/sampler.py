@@ -72,6 +72,7 @@ class Sampler:
         self._asked: dict[str, float] = {}
         self._asking: dict[str, asyncio.Task[None]] = {}
         self._own: dict[str, int] = {}
+        self._counted_at, self._counted = float("-inf"), 0
         self._gate = asyncio.Semaphore(AT_ONCE)
         self._ticking: asyncio.Task[None] | None = None
 
@@ -115,10 +116,10 @@ class Sampler:
         return asyncio.get_running_loop().time()
 
     def _go_on(self) -> None:
+        fresh = [address for address in self._wanted if address not in self._asked]
+        self._start_wanted(fresh)  # what is shown for the first time need not wait for the next tick
         if self._ticking is None or self._ticking.done():
             self._ticking = asyncio.get_running_loop().create_task(self._tick())
-        else:  # what is shown for the first time need not wait for the next tick
-            self._start([address for address in self._wanted if address not in self._asked][:WANTED_A_TICK])
 
     async def _tick(self) -> None:
         loop = asyncio.get_running_loop()
@@ -128,7 +129,7 @@ class Sampler:
             sweeping = self._sweeping_until > now
             if not self._wanted and not sweeping:
                 return
-            self._start(self._due(self._wanted, WANTED_A_TICK, now))
+            self._start_wanted(self._due(self._wanted, WANTED_A_TICK, now))
             if sweeping:
                 self._start(self._due(self._all, SWEPT_A_TICK, now))
             await asyncio.sleep(TICK_SECONDS)
@@ -143,6 +144,15 @@ class Sampler:
                 due.append(address)
         due.sort(key=lambda address: self._asked.get(address, float("-inf")))
         return due[:most]
+
+    def _start_wanted(self, addresses: list[str]) -> None:
+        """Ask as many of those that are shown as may be asked in a second, with those that were already."""
+        now = self._now()
+        if now > self._counted_at + 0.9 * TICK_SECONDS:
+            self._counted_at, self._counted = now, 0
+        addresses = addresses[: WANTED_A_TICK - self._counted]
+        self._counted += len(addresses)
+        self._start(addresses)
 
     def _start(self, addresses: Iterable[str]) -> None:
         loop = asyncio.get_running_loop()

@@ -259,7 +259,7 @@ def test_it_is_used_from_the_keyboard(page: Any, console: ConsoleProcess, start_
 def test_the_focus_stays_with_its_row_while_others_come_and_go(
     page: Any, console: ConsoleProcess, start_market: StartMarket
 ) -> None:
-    start_market("middle")
+    middle = start_market("middle")
     open_services(page, console)
     row(page, "middle").focus()
     other = start_market("early")
@@ -268,6 +268,10 @@ def test_the_focus_stays_with_its_row_while_others_come_and_go(
     other.kill()
     row(page, "early").wait_for(state="detached")
     assert focused(page) == "middle"
+    neighbours = [row.get_attribute("data-key") for row in page.locator("tbody tr[data-key]").all()]
+    middle.kill()
+    row(page, "middle").wait_for(state="detached")
+    assert focused(page) in neighbours  # the next one
 
 
 def test_everything_has_a_name_and_tables_say_how_they_are_sorted(
