@@ -26,6 +26,8 @@ BENCHMARKS: Final = {
     "churn": "churn:measure_churn",
     "netport": "netport:measure_netport",
     "clients": "netport_clients:measure_clients",
+    "http": "web:measure_http",
+    "metrics": "metrics:measure_metrics",
     "codec": "pure_codec:measure_codec",
     "routing": "pure_routing:measure_routing",
     "session": "pure_session:measure_session",
@@ -40,7 +42,15 @@ BENCHMARKS: Final = {
 }
 """Module and function of each, loaded when it runs: a changed core fails its own benchmark alone."""
 
-_ROUNDS: Final = ("rounds", "crowd_rounds", "report_rounds", "churn_rounds", "net_rounds")
+_ROUNDS: Final = (
+    "rounds",
+    "crowd_rounds",
+    "report_rounds",
+    "churn_rounds",
+    "net_rounds",
+    "http_rounds",
+    "metrics_rounds",
+)
 
 _MARKER: Final = "<!-- results: written by `python -m benchmarks --readme` -->\n"
 

@@ -93,6 +93,10 @@ class Plan:
     net_senders: int = 1000
     net_steady_seconds: float = 5.0
     net_pushes: int = 7
+    http_rounds: int = 7
+    http_seconds: float = 1.0
+    metrics_rounds: int = 9
+    metrics_seconds: float = 2.0
 
 
 QUICK: Final = Plan(
@@ -122,5 +126,9 @@ QUICK: Final = Plan(
     net_senders=50,
     net_steady_seconds=1.0,
     net_pushes=3,
+    http_rounds=2,
+    http_seconds=0.5,
+    metrics_rounds=2,
+    metrics_seconds=1.0,
 )
 FULL: Final = Plan()

@@ -11,6 +11,7 @@ from benchmarks.net_report import clients_tables, netport_tables
 from benchmarks.plan import AUDIENCES, IN_FLIGHT, ONE_AT_A_TIME
 from benchmarks.systems import BARE, NATS
 from benchmarks.tables import Results, Table, cpu, ratios
+from benchmarks.web_report import http_tables, metrics_tables
 
 GOALS: Final = (
     ("100 in flight", NATS, "≥", 3.0),
@@ -51,6 +52,10 @@ def tables(results: Results) -> Iterator[Table]:
         yield from netport_tables(results["netport"])
     if "clients" in results:
         yield from clients_tables(results["clients"])
+    if "http" in results:
+        yield from http_tables(results["http"])
+    if "metrics" in results:
+        yield from metrics_tables(results["metrics"])
     pure = {name: value for part in ("codec", "routing", "session") for name, value in results.get(part, {}).items()}
     if pure:
         yield Table("The pure cores, one process", ["", "per second", "µs each"], _pure_rows(pure))

@@ -36,8 +36,10 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        request = getattr(record, "request", None) or current_request.get()
-        if isinstance(request, Request):
+        request = getattr(record, "request", None)
+        if not isinstance(request, Request):  # others have requests of their own
+            request = current_request.get()
+        if request is not None:
             fields |= {"call": request.id, "service": request.service.name, "method": request.method}
             fields |= {"trace": request.trace} if request.trace is not None else {}
         if record.exc_info and record.exc_info[0] is not None:

@@ -1,11 +1,17 @@
-"""A fireflyzmq caller that measures: `firefly_caller ADDRESS CONNECTIONS`."""
+"""A fireflyzmq caller that measures: `firefly_caller ADDRESS CONNECTIONS [OPTION ...]`.
+
+With the option `metrics` it serves them, and says at which port; with `freeze` garbage collections leave out what was
+loaded.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import fireflyzmq as netsvc
@@ -49,7 +55,7 @@ def callbacks(peer: netsvc.Service, endpoint: Any) -> Mode:
     return measure
 
 
-async def main(address: str, connections: int) -> None:
+async def main(address: str, connections: int, options: Sequence[str]) -> None:
     """Connect, find the service, and answer questions."""
     async with contextlib.AsyncExitStack() as stack:
         peers = [await stack.enter_async_context(netsvc.connect(address)) for _ in range(connections)]
@@ -69,8 +75,11 @@ async def main(address: str, connections: int) -> None:
             "callbacks": callbacks(peer, endpoint),
             "crowd": crowd([call_of(each) for each in endpoints]),
         }
-        await answer_questions(modes)
+        ready = [str(netsvc.serveMetrics(exchange=peers[0]._exchange).port())] if "metrics" in options else None
+        if "freeze" in options:
+            gc.freeze()
+        await answer_questions(modes, ready)
 
 
 if __name__ == "__main__":
-    run(main(sys.argv[1], int(sys.argv[2])))
+    run(main(sys.argv[1], int(sys.argv[2]), sys.argv[3:]))

@@ -1,8 +1,14 @@
-"""A fireflyzmq service with one plain method, in a process with a Dispatcher: `firefly_service ADDRESS`."""
+"""A fireflyzmq service with one plain method, in a process with a Dispatcher: `firefly_service ADDRESS [OPTION ...]`.
+
+With the option `metrics` it serves them, and says at which port; with `freeze` garbage collections leave out what was
+loaded.
+"""
 
 from __future__ import annotations
 
+import gc
 import sys
+from collections.abc import Sequence
 
 import fireflyzmq as netsvc
 from benchmarks.programs.measure import say
@@ -20,21 +26,26 @@ class Math(netsvc.Service):
         return x * y
 
 
-async def announce(service: netsvc.Service) -> None:
+async def announce(service: netsvc.Service, what: str) -> None:
     """Tell the harness that the exchange knows the service."""
     await service.ready()
-    say({"ready": ["multiply"]})
+    say({"ready": [what]})
 
 
-def main(address: str) -> None:
+def main(address: str, options: Sequence[str]) -> None:
     """Serve until killed."""
     dispatcher = netsvc.Dispatcher()
     exchange = netsvc.Exchange(netsvc.EXCHANGE_CLIENT)
     exchange.connect(address)
-    announcing = dispatcher.loop.create_task(announce(Math()))
+    what = str(netsvc.serveMetrics().port()) if "metrics" in options else "multiply"
+    if "freeze" in options:
+        gc.freeze()
+    service = Math()
+    service.joinGroup("web-services")
+    announcing = dispatcher.loop.create_task(announce(service, what))
     dispatcher.run()
     announcing.cancel()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], sys.argv[2:])
