@@ -56,9 +56,9 @@ def missing(reason: str) -> None:
     pytest.skip(f"browser tests: {reason}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Debian's chromium, driven by Playwright."""
+    """Debian's chromium, driven by Playwright, whose event loop runs in this thread for as long: no other may."""
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
