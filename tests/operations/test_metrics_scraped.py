@@ -27,7 +27,10 @@ from fireflyzmq import (
     WebLimits,
     serveMetrics,
 )
+from fireflyzmq.calls import new_number
 from fireflyzmq.errors import Overloaded
+from fireflyzmq.wire.codec import new_pack
+from fireflyzmq.wire.commands import REQUEST
 from tests.operations.scraping import Place, Samples, fetch, on_place, scrape, until
 
 
@@ -148,20 +151,24 @@ async def test_requests_that_come_too_late_and_items_that_make_no_sense_are_coun
     async def wait() -> None:
         await asyncio.sleep(30)
 
-    await place.service("slow", wait=wait)
+    service = await place.service("slow", wait=wait)
     caller = await place.peer()
     before = await scrape(port)
     endpoint: Any = caller.serviceEndPoint("slow", timeout=0.05)
     with pytest.raises(Failure):
         await endpoint.wait()
+    await until(lambda: service._local.running == 0)  # its own deadline has come, or the caller's word
     session = caller._connection.session
     channel = next(iter(caller._local.channels))
     session.channels.append(channel, b"\x91\xcc\xfa")
+    expired = (await scrape(port)).value("requests_expired_total")
+    too_late = caller._connection.loop.time() - 1 + channel.offset_out
+    session.channels.append(channel, new_pack()([REQUEST, new_number(), "wait", [], too_late]))
     async with asyncio.timeout(10):
         while (moved := Difference(before, await scrape(port)))("bad_items_total") < 1:
             await asyncio.sleep(0.01)
     assert moved("calls_failed_total", kind="RequestTimeout") == 1
-    assert moved("requests_expired_total") == 1
+    assert (await scrape(port)).value("requests_expired_total") == expired + 1
 
 
 @on_place
