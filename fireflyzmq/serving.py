@@ -272,7 +272,10 @@ class Serving:
             return
         method = service.methods.get(name)
         if method is None:
-            method = self._stray_method(request, service, name)
+            if name.startswith(RESERVED):
+                self._serve_reserved(request, name, args, kwargs)
+                return
+            method = service.methods.offered(name, request.sender.name) or self._catch_all(service, name)
         if method is None:
             self._answer_failure(request, MethodUnavailable(f"{service.name!r} exports no method {name!r}"))
         elif method.limit is not None and method.running >= method.limit:
@@ -285,24 +288,32 @@ class Serving:
             request.exported = method
             self._run(request, method.function, args, kwargs)
 
-    def _stray_method(self, request: Request, service: LocalService, name: str) -> Method | None:
-        """What answers to a name that is not exported to all: the reserved methods, what is offered to the sender or
-        under a command's number, or the owner's catch-all.
-        """
-        if name.startswith(RESERVED):
-            reserved: dict[str, Callable[..., Any]] = {
-                "system.describe": service.describe,
-                "system.statistics": service.statistics,
-                "system.failures": functools.partial(service.recent_failures, self._clock()),
-                "system.report": functools.partial(self._receive_report, request),
-            }
-            function = reserved.get(name)
-        else:
-            offered = service.methods.offered(name, request.sender.name)
-            if offered is not None:
-                return offered
-            function = service.owner.stray_method(name)
+    def _catch_all(self, service: LocalService, name: str) -> Method | None:
+        """What the service's owner answers with to a name that is not exported."""
+        function = service.owner.stray_method(name)
         return None if function is None else Method(name, function)
+
+    def _serve_reserved(self, request: Request, name: str, args: list[Any], kwargs: dict[str, Any]) -> None:
+        """Answer one of the methods that every service has. What asks about a service is no work of the service's."""
+        service = request.service
+        reserved: dict[str, Callable[..., Any]] = {
+            "system.describe": service.describe,
+            "system.statistics": service.statistics,
+            "system.failures": functools.partial(service.recent_failures, self._clock()),
+            "system.report": functools.partial(self._receive_report, request),
+        }
+        function = reserved.get(name)
+        try:
+            if function is None:
+                raise MethodUnavailable(f"{service.name!r} exports no method {name!r}")
+            problem = Method(name, function).problem(args, kwargs) if _all_texts(kwargs) else "keywords must be texts"
+            if problem is not None:
+                raise InvalidArguments(problem)
+            item = self._pack([RESPONSE, request.number, function(*args, **kwargs)])
+        except Exception as error:
+            self._answer_error(request, error)
+        else:
+            self._answer(request, item)
 
     def _receive_report(self, request: Request, subject: str, content: Any) -> None:
         """A report for this service alone. What its subscriptions do not take goes to its owner."""
@@ -322,7 +333,7 @@ class Serving:
     def _serve(self, request: Request, method: Method, args: list[Any], kwargs: dict[str, Any]) -> None:
         """Run a method the general way: through the service's middleware, in a pool where it asks for one."""
         request.exported = method
-        middleware = None if method.name.startswith(RESERVED) else request.service.middleware
+        middleware = request.service.middleware
         if middleware is None:
             function, arguments, keywords = method.function, args, kwargs
         else:
