@@ -27,7 +27,7 @@ class NetLimits:
     | `idle_seconds` without a frame, while none is at work | closed ("idle") |
     | `frames_per_second`, `bytes_per_second`, a second's worth at once | it is read from more slowly |
     | `requests` at work at once | it is read from again when one of them is done |
-    | `write_bytes` that wait because it does not read | cut ("slow") |
+    | `write_bytes` that wait when it is pushed to, as it does not read | cut ("slow") |
     | `request_seconds` that a coroutine may take | the request fails (RequestTimeout), the client stays |
 
     0 seconds, frames or bytes per second stand for no limit.
