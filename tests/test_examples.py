@@ -90,6 +90,15 @@ def test_exchange_service_and_client_in_netsvcs_style_multiply_and_stop_cleanly(
                 stop(process, signum)
 
 
+def test_a_program_of_the_standard_library_calls_math_through_the_gateway(
+    exchange: ExchangeProcess, math: PythonProcess
+) -> None:
+    with example(exchange, "math/gateway.py", "0") as gateway:
+        port = gateway.wait_for_line("gateway listens at port ").split()[-1]
+        assert output_of(example(exchange, "math/webclient.py", port)) == printed_in("math", "42")
+        stop(gateway, signal.SIGINT)
+
+
 def test_the_math_client_goes_on_asking_until_somebody_offers_math(exchange: ExchangeProcess) -> None:
     with example(exchange, "math/client.py") as client:
         client.wait_for_line("nobody offers math yet")
