@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from fireflyzmq._version import VERSION
+from fireflyzmq.console.answers import failures, text
 from fireflyzmq.console.asking import ask
 from fireflyzmq.console.guard import Guard
 from fireflyzmq.console.observer import Directory, Observer
@@ -205,9 +206,11 @@ class Console:
             instance["kinds"] = sample.failures
             if sample.failed and not sample.problem:
                 try:
-                    instance["failures"] = await self._ask(address, "system.failures")
+                    instance["failures"] = failures(await self._ask(address, "system.failures"))
                 except Failure as failure:
-                    instance["statistics"]["problem"] = failure.kind
+                    instance["statistics"]["problem"] = text(failure.kind)
+                except ValueError:
+                    instance["statistics"]["problem"] = "no failures"
         return instance
 
     async def _description(self, addresses: list[str]) -> dict[str, Any]:
@@ -271,7 +274,7 @@ class Console:
                     await response.write(b": still here\n\n")
                 news.clear()
                 while waiting:
-                    await response.write(b"event: failure\ndata: " + _body(waiting.popleft()) + b"\n\n")
+                    await response.write(b"event: failure\ndata: " + json_values.dumps(waiting.popleft()) + b"\n\n")
         except ConnectionError:
             pass
         finally:
@@ -365,14 +368,6 @@ def _shown(value: Any) -> str:
         text = pprint.pformat(value, width=100, sort_dicts=False)
     left = len(text) - _LONGEST_TEXT
     return text if left <= 0 else f"{text[:_LONGEST_TEXT]}\n... and {left} characters more"
-
-
-def _body(value: Any) -> bytes:
-    """A value as JSON; what JSON cannot say in it is said as text."""
-    try:
-        return json_values.dumps(value)
-    except ValueError:
-        return json.dumps(value, default=str, skipkeys=True).encode("ascii", "replace")
 
 
 def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:

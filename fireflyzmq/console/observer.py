@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Callable
 from typing import Any, Final
 
+from fireflyzmq.console.answers import MOST_SESSIONS, netport_sessions, netport_stats, text
 from fireflyzmq.console.asking import Shared, ask, ask_by_name
 from fireflyzmq.errors import Failure
 from fireflyzmq.netport.port import NETPORTS
@@ -18,9 +19,6 @@ from fireflyzmq.wire.names import EXCHANGE_NAME
 
 _FRESH_SECONDS: Final = 0.9
 """How old an answer may be: pages ask each second."""
-
-_MOST_SESSIONS: Final = 1000
-"""Sessions of a netport that are listed; of more only those of one user."""
 
 _DEEPEST: Final = 8
 
@@ -141,12 +139,14 @@ class Observer:
     async def _ask_netport(self, entry: dict[str, Any], user: str) -> dict[str, Any]:
         netport = {"name": entry["name"], "address": entry["address"], "process": entry["process"]}
         try:
-            stats = await ask(self._caller, entry["address"], "stats")
+            stats = netport_stats(await ask(self._caller, entry["address"], "stats"))
             sessions = None
             if user:
-                sessions = await ask(self._caller, entry["address"], "sessions", user=user)
-            elif stats["sessions"] <= _MOST_SESSIONS:
-                sessions = await ask(self._caller, entry["address"], "sessions")
-        except (Failure, KeyError, TypeError) as problem:  # it may be anything that says it is a netport
-            return {**netport, "problem": str(problem)}
+                sessions = netport_sessions(await ask(self._caller, entry["address"], "sessions", user=user))
+            elif stats["sessions"] <= MOST_SESSIONS:
+                sessions = netport_sessions(await ask(self._caller, entry["address"], "sessions"))
+        except Failure as failure:
+            return {**netport, "problem": text(str(failure))}
+        except ValueError:  # it may be anything that says it is a netport
+            return {**netport, "problem": "no netport"}
         return {**netport, "stats": stats, "sessions": sessions}

@@ -12,6 +12,7 @@ import functools
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final
 
+from fireflyzmq.console.answers import count, counts, text
 from fireflyzmq.errors import Failure
 from fireflyzmq.statistics import BOUNDS, Durations
 
@@ -171,8 +172,8 @@ class Sampler:
                 self.count_own(address)
                 sample = self._made(address, await self._ask(address))
         except Failure as failure:
-            sample = self._silent(address, failure.kind)
-        except (AttributeError, TypeError, ValueError):  # it answers, but not what services do
+            sample = self._silent(address, text(failure.kind))
+        except (AttributeError, TypeError, ValueError, OverflowError):  # it answers, but not what services do
             sample = self._silent(address, "no statistics")
         if address in self._all:
             self.samples[address] = sample
@@ -185,8 +186,8 @@ class Sampler:
         return dataclasses.replace(former, problem=problem, calls_per_second=None, failures_per_second=None)
 
     def _made(self, address: str, statistics: dict[str, Any]) -> Sample:
-        served, failed, refused, running = (int(statistics.get(name) or 0) for name in _COUNTERS)
-        durations = [int(count) for count in statistics.get("durations") or ()]
+        served, failed, refused, running = (count(statistics.get(name)) for name in _COUNTERS)
+        durations = [count(each) for each in statistics.get("durations") or ()]
         if len(durations) != len(BOUNDS) + 1:
             durations = [0] * (len(BOUNDS) + 1)
         sample = Sample(
@@ -196,7 +197,7 @@ class Sampler:
             refused,
             running,
             durations=durations,
-            failures=dict(statistics.get("failures") or {}),
+            failures=counts(statistics.get("failures")),
             own=self._own.get(address, 0),
         )
         former = self.samples.get(address)

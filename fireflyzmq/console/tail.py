@@ -12,6 +12,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
+from fireflyzmq.console.answers import failures
 from fireflyzmq.console.sampler import Sample
 from fireflyzmq.errors import Failure
 
@@ -19,15 +20,11 @@ _REMEMBERED: Final = 200
 _WAITING: Final = 500
 """Failures that wait for a page that reads slowly; then the oldest are dropped."""
 
-_FIELDS: Final = ("number", "method", "kind", "code", "description", "sender", "trace")
-
 
 class FailureTail:
     """Asks with `ask(address)`, which gives what `system.failures` does; `name_of(address)` is the service's."""
 
-    def __init__(
-        self, ask: Callable[[str], Awaitable[list[dict[str, Any]]]], name_of: Callable[[str], str | None]
-    ) -> None:
+    def __init__(self, ask: Callable[[str], Awaitable[Any]], name_of: Callable[[str], str | None]) -> None:
         self._ask = ask
         self._name_of = name_of
         self._seen: dict[str, int] = {}
@@ -70,17 +67,17 @@ class FailureTail:
 
     async def _fetch(self, address: str) -> None:
         try:
-            for failure in await self._ask(address):
+            for failure in failures(await self._ask(address)):
                 self._take(address, failure)
         except Failure:  # it is asked again when its counter is next heard of
             return
-        except (AttributeError, KeyError, TypeError):  # it answers, but not what services do
+        except ValueError:  # it answers, but not what services do
             self._seen[address] = sys.maxsize
 
     def _take(self, address: str, failure: dict[str, Any]) -> None:
         if failure["number"] > self._seen.get(address, 0):
             self._seen[address] = failure["number"]
-            told = {name: failure.get(name) for name in _FIELDS}
+            told = {name: value for name, value in failure.items() if name != "age"}
             at = time.time() - failure["age"]
             self._tell({"service": self._name_of(address), "address": address, "at": at, **told})
 

@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 import fireflyzmq as netsvc
+from fireflyzmq.netport.port import NETPORTS
 
 HOSTILE = "<b/onclick=alert(1)/&lt;'\""
 """A legal name, of a service that is on its own."""
@@ -19,7 +20,16 @@ class Market(netsvc.Service):
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
-        for method in (self.place, self.echo, self.whoami, self.fail, self.announce, self.wait, self.strange):
+        for method in (
+            self.place,
+            self.echo,
+            self.whoami,
+            self.fail,
+            self.announce,
+            self.wait,
+            self.strange,
+            self.pretend,
+        ):
             self.exportMethod(method)
         self.joinGroup("shop")
         self.waiting = 0
@@ -56,6 +66,15 @@ class Market(netsvc.Service):
     def strange(self) -> dict[Any, Any]:
         """Give what JSON cannot say."""
         return {1: self.waiting}
+
+    def pretend(self, what: str) -> None:
+        """Say what makes no sense, as a netport or of failures."""
+        if what == "failures":
+            type(self._local).recent_failures = lambda service, now: [{1: 2}]  # type: ignore[method-assign]
+            return
+        self.exportMethod(lambda: {"sessions": 0, **({1: 2, "refused": 3} if what == "stats" else {})}, "stats")
+        self.exportMethod(lambda: [{1: 2, "age": float("inf")}], "sessions")
+        self.joinGroup(NETPORTS)
 
 
 async def main(name: str, workers: int) -> None:
