@@ -105,7 +105,10 @@ def fits(value: int, bits: int) -> bool:
 # What texts mean. The standard library's own reading takes much that is no value, as "1_0" for an int.
 
 _integer = re.compile(r"\s*[+-]?[0-9]{1,20}\s*")
-_double = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*")
+_double = re.compile(r"\s*[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?\s*")
+_LONGEST: Final = 2000
+"""Characters of a number, a time or the like. The exact decimal value of a double has 1077 at most."""
+
 _WHITE_SPACE: Final = str.maketrans("", "", " \t\r\n")
 
 
@@ -141,10 +144,14 @@ def _datetime(text: str) -> datetime.datetime:
     return datetime.datetime.fromisoformat(text.strip())
 
 
-def _reading(tag: str, read: Callable[[str], Any]) -> Callable[[xmlrpc.client.Unmarshaller, str], None]:
-    """A way of the standard library's to end an element, by a function from its text."""
+def _reading(
+    tag: str, read: Callable[[str], Any], longest: int | None = _LONGEST
+) -> Callable[[xmlrpc.client.Unmarshaller, str], None]:
+    """A way of the standard library's to end an element, by a function from its text; None takes any length."""
 
     def end(values: xmlrpc.client.Unmarshaller, text: str) -> None:
+        if longest is not None and len(text) > longest:
+            raise _bad(f"a {tag} is longer than {longest} characters")
         try:
             values.append(read(text))
         except (ValueError, KeyError, OverflowError) as error:
@@ -171,7 +178,7 @@ class _Values(xmlrpc.client.Unmarshaller):
         "double": _reading("double", _float),
         "nil": _reading("nil", _nil),
         "boolean": _reading("boolean", _boolean),
-        "base64": _reading("base64", _bytes),
+        "base64": _reading("base64", _bytes, longest=None),
         "dateTime.iso8601": _reading("dateTime.iso8601", _datetime),
         "struct": _end_struct,
     }

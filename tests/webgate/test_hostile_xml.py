@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 import time
 import xmlrpc.client
 from collections.abc import Callable
@@ -99,6 +100,24 @@ def test_there_may_be_so_many_elements_and_no_more() -> None:
     for values in ("<value/>" * MAX_ELEMENTS, "<value/>" * (5 * MAX_ELEMENTS)):
         body = request(f"<value><array><data>{values}</data></array></value>")
         assert refused(body) == (NO_CALL, f"no XML-RPC: more than {MAX_ELEMENTS} elements")
+
+
+@pytest.mark.parametrize("tag", ["int", "double", "boolean", "nil", "dateTime.iso8601"])
+@pytest.mark.parametrize("text", ["1" * 100_000 + "x", " " * 100_000 + "x", "1." + "1" * 100_000 + "e", "1e" * 50_000])
+def test_a_long_text_that_is_no_value_is_refused_soon(tag: str, text: str) -> None:
+    began = time.process_time()
+    assert refused(request(f"<value><{tag}>{text}</{tag}></value>"))[0] == NO_CALL
+    assert time.process_time() - began < 1
+
+
+def test_the_longest_doubles_that_are_exact_are_taken() -> None:
+    smallest = format(decimal.Decimal(5e-324), "f")
+    assert ask_for(request(f"<value><double>{smallest}</double></value>"))[0] == 5e-324
+
+
+@pytest.mark.parametrize("text", ["1", "1.", "1.5", ".5", "+1.5e3", " -1.e-3 "])
+def test_doubles_are_read_as_they_are_written(text: str) -> None:
+    assert ask_for(request(f"<value><double>{text}</double></value>"))[0] == float(text)
 
 
 def test_unknown_elements_without_end_are_refused_at_the_first() -> None:
