@@ -49,8 +49,8 @@ class PlainGateway:
 
     async def respond(self, request: WebRequest) -> web.StreamResponse:
         """Answer a request; a failure becomes the status that says the same."""
-        await self._exhibition.settled()
         try:
+            await self._exhibition.settled()
             return await self._route(request)
         except Failure as failure:
             return _failed(failure)

@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 from typing import TYPE_CHECKING, Final
 
+from fireflyzmq.errors import ExchangeLost
 from fireflyzmq.presence import Status
 from fireflyzmq.wire.commands import BY_GROUP, BY_NAME, BY_REGISTRY
 from fireflyzmq.wire.names import EXCHANGE_NAME, check_name
@@ -75,9 +76,16 @@ class Exhibition:
         return list(self._instances.get(name, {}).values())
 
     async def settled(self) -> None:
-        """Wait, a moment at most, until it is known who is there."""
+        """Wait, a moment at most, until it is known who is there; ExchangeLost when the exchange does not say.
+
+        Without a connection it does not wait: who was there before counts, ExchangeLost when that was nobody.
+        """
         if self._target.known:
             return
+        if self._connection.state != "connected":
+            if self._instances:
+                return
+            raise ExchangeLost(f"not connected to the exchange: {self._connection.reason}")
         known = self._connection.loop.create_future()
 
         def changed(_: object) -> None:
@@ -89,6 +97,8 @@ class Exhibition:
             await asyncio.wait([known], timeout=_FIRST_ANSWER_SECONDS)
         finally:
             self._target.listeners.remove(changed)
+        if not self._target.known:
+            raise ExchangeLost("the exchange has not said who is there")
 
     def close(self) -> None:
         """Follow no more."""
