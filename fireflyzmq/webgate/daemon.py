@@ -26,6 +26,7 @@ from fireflyzmq.netport.tcp import BACKLOG, bind
 from fireflyzmq.service import Service
 from fireflyzmq.timers import run_logged
 from fireflyzmq.tracing import TRACEPARENT, TRACESTATE
+from fireflyzmq.webgate.connections import HttpClients
 from fireflyzmq.webgate.context import WebRequest
 from fireflyzmq.webgate.counts import NOBODY, HttpCounts
 from fireflyzmq.webgate.credentials import Credentials, Users, credentials_of
@@ -43,6 +44,7 @@ _KNOWN_SECONDS: Final = 60.0
 _CHECKS_AT_ONCE: Final = 2
 _MOST_KNOWN: Final = 10_000
 _LINGER_SECONDS: Final = 10.0
+_HANDSHAKE_SECONDS: Final = 5.0
 _LONGEST_LOGGED: Final = 200
 
 Authorise = Callable[[Credentials], "str | Awaitable[str | None] | None"]
@@ -107,6 +109,7 @@ class HttpDaemon:
         application.on_response_prepare.append(self._add_headers)
         application.on_shutdown.append(end_streams)
         application[STREAMS] = set()
+        self._clients = HttpClients(self._loop, self.limits)
         self._runner = web.AppRunner(
             application,
             access_log=None,
@@ -115,11 +118,10 @@ class HttpDaemon:
             handler_cancellation=True,
             max_line_size=self.limits.header_bytes,
             max_field_size=self.limits.header_bytes,
-            keepalive_timeout=2 * self.limits.idle_seconds,  # `_sweep` comes first
+            keepalive_timeout=2 * self.limits.idle_seconds,  # HttpClients sweeps before that
             shutdown_timeout=_LINGER_SECONDS,
         )
         self._listener: asyncio.Server | None = None
-        self._idle: dict[object, float] = {}
         self._sweeping: asyncio.Task[None] | None = None
 
     def port(self) -> int:
@@ -151,30 +153,17 @@ class HttpDaemon:
 
     async def _start(self) -> None:
         await self._runner.setup()
-        self._listener = await self._loop.create_server(self._admit, sock=self._socket, ssl=self._ssl, backlog=BACKLOG)
-        self._sweeping = self._loop.create_task(self._sweep())
-
-    def _admit(self) -> asyncio.Protocol:
-        """What speaks with a client that has just connected: HTTP, or nobody when there are too many."""
-        server = self._runner.server
-        if server is None or len(server.connections) >= self.limits.connections:
-            return _Refusal()
-        return server()
-
-    async def _sweep(self) -> None:
-        """Close connections that have asked for nothing for a while: those that never ask, too."""
-        while True:
-            await asyncio.sleep(self.limits.idle_seconds / 4)
-            server = self._runner.server
-            now = self._loop.time()
-            connections = set(server.connections) if server is not None else set()
-            self._idle = {each: since for each, since in self._idle.items() if each in connections}
-            for connection in connections:
-                if now - self._idle.setdefault(connection, now) > self.limits.idle_seconds:
-                    transport = connection.transport
-                    connection.force_close()
-                    if transport is not None:  # what is not read is not waited for
-                        transport.abort()
+        self._clients.open(self._runner.server)
+        encrypted = self._ssl is not None
+        self._listener = await self._loop.create_server(
+            self._clients.admit,
+            sock=self._socket,
+            ssl=self._ssl,
+            ssl_handshake_timeout=min(_HANDSHAKE_SECONDS, self.limits.idle_seconds) if encrypted else None,
+            ssl_shutdown_timeout=_LINGER_SECONDS if encrypted else None,
+            backlog=BACKLOG,
+        )
+        self._sweeping = self._loop.create_task(self._clients.sweep())
 
     def stop(self) -> Awaitable[None]:
         """Take no more requests, finish those at work, close. Returns what may be awaited."""
@@ -208,7 +197,7 @@ class HttpDaemon:
 
     async def _answer(self, http: web.Request) -> web.StreamResponse:
         """Answer a request; whatever becomes of it, it is answered."""
-        self._idle[http.protocol] = math.inf
+        self._clients.begin_request(http.protocol)
         self._counts.at_work += 1
         began = self._loop.time()
         response: web.StreamResponse | None = None
@@ -221,8 +210,8 @@ class HttpDaemon:
             response = web.Response(status=500, text="internal error\n")
         finally:
             self._counts.at_work -= 1
-            self._idle[http.protocol] = now = self._loop.time()
-            self._count(http.path, response, now - began)
+            self._clients.end_request(http.protocol)
+            self._count(http.path, response, self._loop.time() - began)
         return response
 
     async def _add_headers(self, http: web.Request, response: web.StreamResponse) -> None:
@@ -326,13 +315,6 @@ class _Caller(Service):
     def _ended(self) -> None:
         self._daemon._ended()
         super()._ended()
-
-
-class _Refusal(asyncio.Protocol):
-    """A connection too many, which is closed at once."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        cast(asyncio.Transport, transport).abort()
 
 
 class _HttpLog(logging.LoggerAdapter[logging.Logger]):
