@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fireflyzmq.calls import Destination
 from fireflyzmq.errors import Failure, MethodUnavailable, Overloaded, ServiceUnavailable
 from fireflyzmq.tracing import TRACEPARENT, child_of
+from fireflyzmq.webgate.descriptions import parse_description
 from fireflyzmq.wire.commands import BY_ADDRESS
 from fireflyzmq.wire.names import method_problem
 
@@ -43,9 +44,8 @@ class WebCall:
         return await self._call(method, tuple(args), dict(kwargs))
 
     async def describe(self) -> dict[str, Any]:
-        """What the service answers to `system.describe`."""
-        described: dict[str, Any] = await self._call(_DESCRIBE, (), {})
-        return described
+        """What the service tells clients of itself, as `parse_description` has it."""
+        return parse_description(self.name, await self._call(_DESCRIBE, (), {}))
 
     async def _call(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         connection = self._caller._connection

@@ -67,14 +67,13 @@ def schema_of(annotation: str) -> dict[str, Any]:
 
 
 def document(title: str, base: str, services: Iterable[dict[str, Any]], reports: bool) -> dict[str, Any]:
-    """The document for services as `system.describe` tells of them, at a base path."""
+    """The document for services as `parse_description` has them, at a base path."""
     paths: dict[str, Any] = {
         "/services": {"get": _get("listServices", "The services", {"type": "array", "items": {"type": "object"}})}
     }
     for service in services:
         for method in service["methods"]:
-            if method.get("root") is None:
-                paths[f"/services/{service['name']}/{method['name']}"] = {"post": _operation(service["name"], method)}
+            paths[f"/services/{service['name']}/{method['name']}"] = {"post": _operation(service["name"], method)}
         if reports:
             paths[f"/reports/{service['name']}"] = {"get": _stream(service["name"])}
     return {
@@ -96,8 +95,7 @@ def _get(name: str, summary: str, schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _operation(service: str, method: dict[str, Any]) -> dict[str, Any]:
-    doc = method["doc"] or ""
-    parameters = method.get("parameters")
+    doc, parameters = method["doc"], method["parameters"]
     operation: dict[str, Any] = {
         "operationId": f"{service}.{method['name']}",
         "tags": [service],
@@ -106,7 +104,7 @@ def _operation(service: str, method: dict[str, Any]) -> dict[str, Any]:
         "responses": {
             "200": {
                 "description": "What the method returned",
-                "content": {"application/json": {"schema": schema_of(method.get("returns") or "")}},
+                "content": {"application/json": {"schema": schema_of(method["returns"])}},
             },
             **_failures(),
         },

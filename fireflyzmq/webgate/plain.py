@@ -81,8 +81,8 @@ class PlainGateway:
     async def _describe(self, request: WebRequest, name: str) -> web.StreamResponse:
         self._check(name)
         described = await request.call_to(self._exhibition, name).describe()
-        methods = [_public(method) for method in described["methods"] if method.get("root") is None]
-        return _json({"name": name, "groups": sorted(described["groups"]), "methods": methods})
+        methods = [{key: method[key] for key in ("name", "signature", "doc")} for method in described["methods"]]
+        return _json({**described, "methods": methods})
 
     async def _call(self, request: WebRequest, name: str, method: str) -> web.StreamResponse:
         self._check(name)
@@ -125,10 +125,6 @@ def _arguments(body: bytes) -> tuple[list[Any], dict[str, Any]]:
     if isinstance(value, dict):
         return [], value
     raise InvalidArguments("the body is an array of arguments, an object of named ones, or empty")
-
-
-def _public(method: dict[str, Any]) -> dict[str, Any]:
-    return {key: method[key] for key in ("name", "signature", "doc")}
 
 
 def _json(value: Any) -> web.Response:

@@ -12,6 +12,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from fireflyzmq import Failure, PlainGateway
+from fireflyzmq.serving import LocalService
 from fireflyzmq.webgate.openapi import schema_of
 from tests.http_gateway.web import GROUP, Web, on_web
 
@@ -166,6 +167,76 @@ async def test_a_service_that_does_not_answer_is_left_out_and_holds_nothing_up(
     paths = (await web.get(daemon, "/openapi.json")).json()["paths"]
     assert "/services/shop/named" in paths
     assert not [path for path in paths if "silent" in path]
+
+
+def method_told(**fields: Any) -> dict[str, Any]:
+    return {"methods": [{"name": "odd", "signature": "()", "parameters": [], "returns": "", "doc": "", **fields}]}
+
+
+def parameter_told(**fields: Any) -> dict[str, Any]:
+    parameter = {"name": "first", "kind": "named", "required": True, "annotation": "int"}
+    return method_told(parameters=[{**parameter, **fields}])
+
+
+@pytest.mark.parametrize(
+    ("description", "methods"),
+    [
+        ([1], []),
+        (None, []),
+        ("text", []),
+        ({"name": "evil"}, []),
+        ({"groups": 5, "methods": {"a": 1}}, []),
+        ({"groups": [1, "g"], "methods": [1, None, [], {}, {"name": 5}]}, []),
+        (method_told(name="/../evil"), []),
+        (method_told(name="_hidden"), []),
+        (method_told(root="other"), []),
+        (method_told(), ["odd"]),
+        ({"methods": [{"name": "odd"}, {"name": "odd"}]}, ["odd"]),
+        (method_told(doc=5, signature=[], returns={}), ["odd"]),
+        (method_told(parameters={"a": 1}), ["odd"]),
+        (method_told(parameters=[1]), ["odd"]),
+        (parameter_told(), ["odd"]),
+        (parameter_told(name=5), ["odd"]),
+        (parameter_told(kind="other"), ["odd"]),
+        (parameter_told(kind=[]), ["odd"]),
+        (parameter_told(required="yes"), ["odd"]),
+        (parameter_told(annotation=None), ["odd"]),
+        (
+            {
+                "methods": [
+                    {**method_told()["methods"][0], "parameters": parameter_told()["methods"][0]["parameters"] * 2}
+                ]
+            },
+            ["odd"],
+        ),
+    ],
+)
+@on_web
+async def test_what_makes_no_sense_in_what_a_service_says_of_itself_is_left_out(
+    web: Web, monkeypatch: pytest.MonkeyPatch, description: Any, methods: list[str]
+) -> None:
+    daemon = web.gateway()
+    await web.service("shop", named=named)
+    await web.service("odd")
+    honest = LocalService.describe
+    monkeypatch.setattr(
+        LocalService, "describe", lambda service: description if service.name == "odd" else honest(service)
+    )
+    answer = await web.get(daemon, "/openapi.json")
+    assert answer.status == 200
+    Draft202012Validator(OPENAPI).validate(answer.json())
+    paths = answer.json()["paths"]
+    assert {path for path in paths if path.count("/") == 3} == {
+        "/services/shop/named",
+        *(f"/services/odd/{method}" for method in methods),
+    }
+    for method in methods:
+        body = paths[f"/services/odd/{method}"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+        Draft202012Validator.check_schema(body)
+    told = (await web.get(daemon, "/services/odd")).json()
+    assert told["name"] == "odd"
+    assert [each["name"] for each in told["methods"]] == methods
+    assert {type(value) for each in told["methods"] for value in each.values()} <= {str}
 
 
 @pytest.mark.parametrize(
