@@ -294,7 +294,6 @@ class Console:
     # Others.
 
     def _ask(self, address: str, method: str) -> Awaitable[Any]:
-        self._sampler.count_own(address)
         return ask(self._caller, address, method)
 
     def _name_of(self, address: str) -> str | None:

@@ -35,7 +35,7 @@ _COUNTERS: Final = ("served", "failed", "refused", "running")
 class Sample:
     """What an instance said last: its counters, durations, and rates since it was asked before (None at first).
 
-    `own` counts the console's own questions, which are requests that it has served, too.
+    `own` counts calls of the console's own, which are requests that it has served, too.
     """
 
     at: float
@@ -169,7 +169,6 @@ class Sampler:
     async def _sample(self, address: str) -> None:
         try:
             async with self._gate:
-                self.count_own(address)
                 sample = self._made(address, await self._ask(address))
         except Failure as failure:
             sample = self._silent(address, text(failure.kind))

@@ -145,7 +145,8 @@ def test_rates_are_those_since_the_last_question_without_the_consoles_own() -> N
         sampler = Sampler(services.ask)
         sampler.exist(["a"])
         for second in range(4):
-            services.answer = {**ANSWER, "served": 10 * second + second + 1, "failed": 2 * second}
+            services.answer = {**ANSWER, "served": 11 * second + 1, "failed": 2 * second}
+            sampler.count_own("a")
             sampler.want(["a"])
             await asyncio.sleep(1)
         sample = sampler.samples["a"]
