@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from typing import Any, Final
+from urllib.parse import quote
 
 from fireflyzmq._version import VERSION
 from fireflyzmq.webgate.failures import STATUS
@@ -72,10 +73,11 @@ def document(title: str, base: str, services: Iterable[dict[str, Any]], reports:
         "/services": {"get": _get("listServices", "The services", {"type": "array", "items": {"type": "object"}})}
     }
     for service in services:
+        name = quote(service["name"], safe="")  # braces and slashes mean something in a path of OpenAPI
         for method in service["methods"]:
-            paths[f"/services/{service['name']}/{method['name']}"] = {"post": _operation(service["name"], method)}
+            paths[f"/services/{name}/{quote(method['name'])}"] = {"post": _operation(service["name"], method)}
         if reports:
-            paths[f"/reports/{service['name']}"] = {"get": _stream(service["name"])}
+            paths[f"/reports/{name}"] = {"get": _stream(service["name"])}
     return {
         "openapi": "3.1.0",
         "info": {"title": title, "version": VERSION},

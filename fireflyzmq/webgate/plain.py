@@ -10,8 +10,10 @@ GET  /openapi.json                  all of that, described
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import quote, unquote
 
 from aiohttp import web
 
@@ -56,7 +58,7 @@ class PlainGateway:
             return _failed(failure)
 
     async def _route(self, request: WebRequest) -> web.StreamResponse:
-        parts = request.path.split("/")
+        parts = _parts(request)
         handlers: dict[tuple[str, int], tuple[str, Callable[..., Awaitable[web.StreamResponse]]]] = {
             ("services", 1): ("GET", self._list),
             ("services", 2): ("GET", self._describe),
@@ -99,7 +101,7 @@ class PlainGateway:
                 return None
 
         described = await asyncio.gather(*(describe(name) for name in self._exhibition.names()))
-        base = request.http.path.removesuffix("/openapi.json") or "/"
+        base = quote(request.http.path.removesuffix("openapi.json").rstrip("/")) or "/"
         return _json(document(self._title, base, [each for each in described if each is not None], self._reports))
 
     async def _stream(self, request: WebRequest, publisher: str) -> web.StreamResponse:
@@ -110,6 +112,17 @@ class PlainGateway:
         """HTTPNotFound for a service that is not exposed, whether there is one or not."""
         if not self._exhibition.instances(name):
             raise web.HTTPNotFound(text="no such service\n")
+
+
+def _parts(request: WebRequest) -> list[str]:
+    """What stands between the slashes behind the gateway's own path; one that is written %2F is part of a name."""
+    own = request.http.path.removesuffix(request.path).rstrip("/")
+    raw = request.http.rel_url.raw_path.split("/")
+    for at in range(1, len(raw) + 1):
+        if unquote("/".join(raw[:at])) == own:
+            behind = itertools.dropwhile(lambda part: not part, raw[at:])
+            return [unquote(part) for part in behind] or [""]
+    return [""]
 
 
 def _arguments(body: bytes) -> tuple[list[Any], dict[str, Any]]:

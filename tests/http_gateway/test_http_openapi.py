@@ -19,6 +19,8 @@ from tests.http_gateway.web import GROUP, Web, on_web
 OPENAPI = json.loads((pathlib.Path(__file__).parent / "openapi-3.1.schema.json").read_text("utf-8"))
 """What documents of OpenAPI 3.1 are like: https://spec.openapis.org/oas/3.1/schema/2022-10-07."""
 
+SHOP = "/services/shop.odd-n%C3%A4med"
+
 
 def named(first: int, second: str = "") -> dict[str, int]:
     """Take two arguments.
@@ -114,7 +116,7 @@ async def test_it_is_a_document_of_openapi_3_1(web: Web) -> None:
 @on_web
 async def test_what_it_says_of_arguments_is_what_is_taken(web: Web, method: str, body: Any, status: int) -> None:
     daemon, told = await document(web)
-    path = f"/services/shop.odd-nämed/{method}"
+    path = f"{SHOP}/{method}"
     operation = told["paths"][path]["post"]
     schema = operation["requestBody"]["content"]["application/json"]["schema"]
     assert valid(schema, body) == (status != 400)
@@ -131,7 +133,7 @@ async def test_what_it_says_of_arguments_is_what_is_taken(web: Web, method: str,
 async def test_it_says_whether_a_body_is_needed(web: Web) -> None:
     daemon, told = await document(web)
     for method, needed in (("named", True), ("fail", False), ("keywords", True)):
-        path = f"/services/shop.odd-nämed/{method}"
+        path = f"{SHOP}/{method}"
         assert told["paths"][path]["post"]["requestBody"]["required"] is needed
         assert ((await web.post(daemon, path)).status == 400) is needed
 
@@ -139,7 +141,7 @@ async def test_it_says_whether_a_body_is_needed(web: Web) -> None:
 @on_web
 async def test_it_has_the_words_of_the_methods(web: Web) -> None:
     _, told = await document(web)
-    operation = told["paths"]["/services/shop.odd-nämed/named"]["post"]
+    operation = told["paths"][f"{SHOP}/named"]["post"]
     assert operation["summary"] == "Take two arguments."
     assert "At length." in operation["description"]
     assert "`named(first: 'int', second: 'str' = '')" in operation["description"]
