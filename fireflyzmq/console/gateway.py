@@ -45,6 +45,7 @@ from fireflyzmq.webgate.streams import STREAMS, stream_reports
 from fireflyzmq.wire.names import name_problem
 
 _STATIC: Final = pathlib.Path(__file__).parent / "static"
+_STREAMS: Final = ("reports", "failures")
 _MOST_NAMES: Final = 200
 _MOST_INSTANCES: Final = 50
 _LONGEST_TEXT: Final = 200_000
@@ -101,7 +102,7 @@ class Console:
             method, handler = self._handlers.get(name, ("", None))
             if handler is None:
                 raise web.HTTPNotFound(text="nothing is here\n")
-            _allow(request.http, method)
+            _allow(request.http, method, stream=name in _STREAMS)
             _check_origin(request.http)
             user = await self._guard.user_of(request.http.headers.get("Authorization"))
             if user is None:
@@ -333,8 +334,9 @@ class _Chosen:
         return [binding for binding in self.directory.instances(name) if self.address in (None, binding.address)]
 
 
-def _allow(http: web.Request, method: str) -> None:
-    allowed = [method, "HEAD"] if method == "GET" else [method]
+def _allow(http: web.Request, method: str, stream: bool = False) -> None:
+    """Refuse other methods. A stream has no end to be answered without its body, so it takes no HEAD."""
+    allowed = [method, "HEAD"] if method == "GET" and not stream else [method]
     if http.method not in allowed:
         raise web.HTTPMethodNotAllowed(http.method, allowed, text=f"only {' and '.join(allowed)}\n")
 
