@@ -122,11 +122,12 @@ class ConsoleProcess:
     the child ends with it.
     """
 
-    def __init__(self, listen: str, address: str, log_level: str) -> None:
+    def __init__(self, listen: str, address: str, log_level: str, log_format: str) -> None:
         safe_path = ["-P"] if sys.flags.safe_path else []
         command = [sys.executable, *safe_path, "-m", "fireflyzmq", "console", "--end-with-input"]
-        options = ["--listen", listen, "--exchange", reachable(address), "--log-level", log_level]
-        self._process = subprocess.Popen([*command, *options], stdin=subprocess.PIPE)
+        command += ["--listen", listen, "--exchange", reachable(address)]
+        command += ["--log-level", log_level, "--log-format", log_format]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE)
 
     def close(self) -> None:
         """End it, and wait until it has ended."""
@@ -184,7 +185,9 @@ def main(arguments: list[str] | None = None) -> int:
     for address in server.addresses:
         print(f"exchange listens at {address}", flush=True)
     logger.info("fireflyzmq exchange %s, process %d", VERSION, os.getpid())
-    console = None if options.http is None else ConsoleProcess(options.http, server.addresses[0], options.log_level)
+    console = None
+    if options.http is not None:
+        console = ConsoleProcess(options.http, server.addresses[0], options.log_level, options.log_format)
     serve(server, stop, options.busy_poll_microseconds / 1e6)
     logger.info("stopped by %s", signal.Signals(stop.signal or 0).name)
     if console is not None:

@@ -246,6 +246,12 @@ def test_a_call_that_nobody_waits_for_is_cancelled(web: Web, start_market: Start
 # Streams.
 
 
+@pytest.mark.parametrize("path", ["/api/failures", "/api/reports?publisher=a"])
+def test_a_stream_is_no_answer_to_head(web: Web, path: str) -> None:
+    status, headers, _ = web.ask("HEAD", path)
+    assert (status, headers.get("allow")) == (405, "GET")
+
+
 def test_reports_come_as_events(web: Web, start_market: StartMarket) -> None:
     start_market()
     with web.events("/api/reports?publisher=market&pattern=gold.*") as events:
@@ -436,6 +442,12 @@ def test_an_exchange_has_a_console_beside_it() -> None:
         web = Web(exchange.wait_for_line("console at ").split()[-1])
         state = until(lambda: (found := web.get("/api/state"))["connected"] and found)
         assert state["stats"]["addresses"] == exchange.addresses
+
+
+def test_the_console_logs_as_the_exchange_does() -> None:
+    with ExchangeProcess(options=["--http", "127.0.0.1:0", "--log-format", "json"]) as exchange:
+        line = json.loads(exchange.wait_for_line("connected to the exchange"))
+        assert (line["level"], line["logger"]) == ("INFO", "fireflyzmq.connection")
 
 
 def test_the_console_ends_with_the_exchange_and_at_once_though_a_page_listens() -> None:
