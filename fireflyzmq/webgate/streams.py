@@ -21,15 +21,18 @@ if TYPE_CHECKING:
 _BEAT_SECONDS: Final = 15.0
 """How often a client hears that the stream is still there, so that nothing between takes it for dead."""
 
+_END_SECONDS: Final = 1.0
+"""How long a client has to read what has been sent to it when its stream ends."""
+
 STREAMS: Final[web.AppKey[set[_Stream]]] = web.AppKey("STREAMS", set)
 """Where an application has its open streams; they are closed when it shuts down."""
 
 
 async def end_streams(application: web.Application) -> None:
-    """Let all streams end."""
+    """Let all streams end, within a second or so: a client that does not read by then is cut off."""
     streams: set[_Stream] = application[STREAMS]
     for stream in list(streams):
-        stream.close()
+        stream.end()
 
 
 async def stream_reports(request: WebRequest, exhibition: Exhibition, publisher: str) -> web.StreamResponse:
@@ -58,6 +61,8 @@ class _Stream:
 
     def __init__(self, request: WebRequest, exhibition: Exhibition, publisher: str, pattern: str) -> None:
         self._exhibition = exhibition
+        self._http = request.http
+        self._cut: asyncio.TimerHandle | None = None
         self._open = request.http.app[STREAMS]
         self._events = request.caller.monitorReports(None, publisher, pattern, limit=request.limits.stream_bytes)
         self._open.add(self)
@@ -73,10 +78,23 @@ class _Stream:
                     return _content(report, lost)
         return None
 
+    def end(self) -> None:
+        """Be told no more; who writes to a client that does not read would not see that, so cut it off in a moment."""
+        self._events.close()
+        if self._cut is None:
+            self._cut = asyncio.get_running_loop().call_later(_END_SECONDS, self._abort)
+
+    def _abort(self) -> None:
+        transport = self._http.transport
+        if transport is not None:
+            transport.abort()
+
     def close(self) -> None:
-        """Be told no more."""
+        """Be told no more: the request has ended."""
         self._open.discard(self)
         self._events.close()
+        if self._cut is not None:
+            self._cut.cancel()
 
 
 def _content(report: Report, lost: int | None) -> bytes:

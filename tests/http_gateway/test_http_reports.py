@@ -8,6 +8,7 @@ import gc
 import json
 import logging
 import resource
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -257,6 +258,51 @@ async def test_a_client_that_does_not_read_costs_bounded_memory_and_hears_how_mu
         assert lost > 1000
         assert len(numbers) + lost == count
         assert numbers == sorted(numbers)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@on_web
+async def test_a_client_that_does_not_read_does_not_hold_up_the_end(web: Web, way: str) -> None:
+    daemon = web.gateway()
+    news = await publisher(web)
+    upgrade = ["Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13"]
+    upgrade.append("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")
+    async with await Raw.connect(daemon) as raw, stream(web, daemon, way, "/reports/news") as beside:
+        await raw.say(request("GET", "/reports/news", b"", *(upgrade if way == "websocket" else ())))
+        await raw.head()
+        await until(lambda: news.listeners == 2)
+        raw.writer.transport.pause_reading()
+        for number in range(1000):
+            news.publishReport("number", [number, "x" * 20_000])
+            if number % 20 == 19:
+                report = await beside.next()
+                while report["content"][0] < number:
+                    report = await beside.next()
+        began = time.monotonic()
+        await daemon.stop()
+        assert time.monotonic() - began < 4
+
+
+@pytest.mark.parametrize("way", WAYS)
+@on_web
+async def test_a_client_that_reads_sees_its_stream_end_and_is_not_cut_off(web: Web, way: str) -> None:
+    daemon = web.gateway()
+    news = await publisher(web)
+    if way == "websocket":
+        async with web.session.ws_connect(f"http://127.0.0.1:{daemon.port()}/reports/news") as socket:
+            await until(lambda: news.listeners == 1)
+            stopping = asyncio.ensure_future(daemon.stop())
+            assert (await socket.receive()).type is aiohttp.WSMsgType.CLOSE
+            assert socket.close_code == aiohttp.WSCloseCode.GOING_AWAY
+        await stopping
+        return
+    async with await Raw.connect(daemon) as raw:
+        await raw.say(request("GET", "/reports/news"))
+        await raw.head()
+        await until(lambda: news.listeners == 1)
+        stopping = asyncio.ensure_future(daemon.stop())
+        assert await raw.ended() == b"0\r\n\r\n"
+        await stopping
 
 
 @pytest.mark.parametrize("way", WAYS)
