@@ -23,6 +23,8 @@ except ImportError:  # no Unix
     ioctl = None  # type: ignore[assignment]
 
 _LOOK_SECONDS: Final = 0.02
+_HANDSHAKE_SECONDS: Final = 5.0
+_LATE_SECONDS: Final = 0.5
 
 
 @dataclasses.dataclass(slots=True)
@@ -42,7 +44,8 @@ class HttpClients:
         self._limits = limits
         self._server: web.Server | None = None
         self._clients: dict[asyncio.BaseProtocol, _Client] = {}
-        self._arriving: weakref.WeakSet[_Arrival] = weakref.WeakSet()
+        self._arriving: weakref.WeakKeyDictionary[_Arrival, float] = weakref.WeakKeyDictionary()
+        self.handshake_seconds = min(_HANDSHAKE_SECONDS, limits.idle_seconds)
 
     def open(self, server: web.Server | None) -> None:
         """Let a server speak with those who come, or (None) nobody."""
@@ -50,15 +53,27 @@ class HttpClients:
 
     def admit(self) -> asyncio.Protocol:
         """What a client that has just connected speaks with: HTTP, or nobody when there are too many."""
-        if self._server is None or len(self._arriving) + len(self._server.connections) >= self._limits.connections:
+        if self._server is None or self._count() >= self._limits.connections:
             return _Refusal()
         arrival = _Arrival(self)
-        self._arriving.add(arrival)
+        self._arriving[arrival] = self._loop.time()
         return arrival
+
+    def _count(self) -> int:
+        """How many connections there are.
+
+        Nobody tells of a handshake that has failed: it is over when its time is, or when the garbage is collected.
+        """
+        assert self._server is not None
+        if self._arriving:
+            over = self._loop.time() - self.handshake_seconds - _LATE_SECONDS
+            for arrival in [each for each, since in self._arriving.items() if since < over]:
+                del self._arriving[arrival]
+        return len(self._arriving) + len(self._server.connections)
 
     def arrive(self, arrival: _Arrival, transport: asyncio.Transport) -> None:
         """A client can be spoken with."""
-        self._arriving.discard(arrival)
+        self._arriving.pop(arrival, None)
         if self._server is None:
             transport.abort()
             return

@@ -44,7 +44,6 @@ _KNOWN_SECONDS: Final = 60.0
 _CHECKS_AT_ONCE: Final = 2
 _MOST_KNOWN: Final = 10_000
 _LINGER_SECONDS: Final = 10.0
-_HANDSHAKE_SECONDS: Final = 5.0
 _LONGEST_LOGGED: Final = 200
 
 Authorise = Callable[[Credentials], "str | Awaitable[str | None] | None"]
@@ -159,7 +158,7 @@ class HttpDaemon:
             self._clients.admit,
             sock=self._socket,
             ssl=self._ssl,
-            ssl_handshake_timeout=min(_HANDSHAKE_SECONDS, self.limits.idle_seconds) if encrypted else None,
+            ssl_handshake_timeout=self._clients.handshake_seconds if encrypted else None,
             ssl_shutdown_timeout=_LINGER_SECONDS if encrypted else None,
             backlog=BACKLOG,
         )
