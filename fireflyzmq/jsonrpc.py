@@ -57,7 +57,7 @@ async def _answer(service: Exposed, request: Request | Invalid) -> bytes:
     outcome = await attempt(_call(service, request), dumps)
     if request.notification:
         if isinstance(outcome, Failure):
-            logger.info("a notification of %s failed: %s", request.method, outcome)
+            logger.info("a notification of %.200r failed: %.500r", request.method, outcome)
         return b""
     if isinstance(outcome, Failure):
         return messages.encode_failure(outcome, request.id)

@@ -160,7 +160,20 @@ def test_notifications_are_calls() -> None:
 def test_a_notification_that_failed_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         assert say('{"jsonrpc": "2.0", "method": "foobar"}') is None
-    assert "a notification of foobar failed" in caplog.text
+    assert "a notification of 'foobar' failed" in caplog.text
+
+
+@pytest.mark.parametrize("method", ["foo\nCRITICAL forged", "echo", "x" * 100_000])
+def test_a_notification_writes_one_short_line_whatever_it_says(method: str, caplog: pytest.LogCaptureFixture) -> None:
+    def fail(text: str) -> None:
+        raise Failure(7, text)
+
+    request = {"jsonrpc": "2.0", "method": method, "params": ["a\r\nCRITICAL forged \x1b[31m" + "x" * 100_000]}
+    with caplog.at_level(logging.INFO):
+        assert say(json.dumps(request), Functions(echo=fail)) is None
+    (record,) = caplog.records
+    assert record.getMessage().isprintable()
+    assert len(record.getMessage()) < 1000
 
 
 @pytest.mark.parametrize("of", ["", "a", "\N{SNOWMAN}", 0, -1, 1.5, 2**70, None])
