@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
-import contextvars
+import concurrent.futures
 import hashlib
 import hmac
 import inspect
@@ -15,7 +15,7 @@ import logging
 import math
 import secrets
 import ssl
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Generator
 from typing import Any, Final, Protocol, cast
 
 from aiohttp import web
@@ -24,7 +24,6 @@ from aiohttp.http import HttpProcessingError
 from fireflyzmq.exchange import Exchange
 from fireflyzmq.netport.tcp import BACKLOG, bind
 from fireflyzmq.service import Service
-from fireflyzmq.timers import run_logged
 from fireflyzmq.tracing import TRACEPARENT, TRACESTATE
 from fireflyzmq.webgate.connections import HttpClients
 from fireflyzmq.webgate.context import WebRequest
@@ -44,6 +43,7 @@ _KNOWN_SECONDS: Final = 60.0
 _CHECKS_AT_ONCE: Final = 2
 _MOST_KNOWN: Final = 10_000
 _LINGER_SECONDS: Final = 10.0
+_CANCEL_SECONDS: Final = 0.5
 _LONGEST_LOGGED: Final = 200
 
 Authorise = Callable[[Credentials], "str | Awaitable[str | None] | None"]
@@ -101,7 +101,11 @@ class HttpDaemon:
         self._attached: dict[str, Attached] = {}
         self._public: set[str] = set()
         self._counts = HttpCounts()
-        self._stopped: asyncio.Task[None] | None = None
+        self._stopping = False
+        self._starting: asyncio.Task[None] | None = None
+        self._ending: asyncio.Task[None] | None = None
+        self._stopped: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self._stopped.set_running_or_notify_cancel()  # who awaits it cannot cancel it
         self._checking = asyncio.Semaphore(_CHECKS_AT_ONCE)
         application = web.Application(client_max_size=self.limits.body_bytes)
         application.router.add_route("*", "/{path:.*}", self._answer)
@@ -118,7 +122,7 @@ class HttpDaemon:
             max_line_size=self.limits.header_bytes,
             max_field_size=self.limits.header_bytes,
             keepalive_timeout=2 * self.limits.idle_seconds,  # HttpClients sweeps before that
-            shutdown_timeout=_LINGER_SECONDS,
+            shutdown_timeout=_CANCEL_SECONDS,  # HttpClients has waited before that
         )
         self._listener: asyncio.Server | None = None
         self._sweeping: asyncio.Task[None] | None = None
@@ -130,25 +134,46 @@ class HttpDaemon:
     def attach(self, path: str, gateway: Gateway | Attached | None, *, public: bool = False) -> None:
         """Let a gateway answer what is asked for under a path, or (None) nobody. The longest path counts.
 
-        What is `public` everybody may ask for without credentials, and however many requests are at work.
+        What is `public` everybody may ask for without credentials, and however many requests are at work. ValueError
+        for what is no path, and for a gateway that is attached already; RuntimeError when the daemon has been stopped.
         """
         if not path.startswith("/"):
             raise ValueError(f"a path begins with '/', not {path!r}")
+        self._check_usable()
         path = path.rstrip("/")
-        former = self._attached.pop(path, None)
-        if former is not None:
-            former.close()
-        self._public.discard(path)
-        if public:
-            self._public.add(path)
+        if gateway is not None and any(each is gateway for each in self._attached.values()):
+            raise ValueError(f"{gateway!r} is attached already; each path has a gateway of its own")
+        attached: Attached | None = None
         if gateway is not None:
             attached = cast(Attached, gateway) if hasattr(gateway, "open") else _RpcPath(gateway)
-            attached.open(self._service)
+            attached.open(self._service)  # when that fails, all is as it was
+        former = self._attached.pop(path, None)
+        if attached is not None:
             self._attached[path] = attached
+        (self._public.add if public else self._public.discard)(path)
+        if former is not None:
+            former.close()
 
     def start(self) -> None:
-        """Serve from now on, or as soon as the loop runs."""
-        self._service._connection.call_from_anywhere(run_logged, self._start, repr(self), self._loop)
+        """Serve from now on, or as soon as the loop runs; again changes nothing. Any thread may call it.
+
+        RuntimeError when it has been stopped.
+        """
+        self._check_usable()
+        self._service._connection.call_from_anywhere(self._begin)
+
+    def _check_usable(self) -> None:
+        if self._stopping:
+            raise RuntimeError(f"{self!r} has been stopped")
+
+    def _begin(self) -> None:
+        if self._starting is None and not self._stopping:
+            self._starting = self._loop.create_task(self._start())
+            self._starting.add_done_callback(self._started)
+
+    def _started(self, starting: asyncio.Task[None]) -> None:
+        if not starting.cancelled() and starting.exception() is not None:
+            logger.error("%r does not start", self, exc_info=starting.exception())
 
     async def _start(self) -> None:
         await self._runner.setup()
@@ -165,32 +190,60 @@ class HttpDaemon:
         self._sweeping = self._loop.create_task(self._clients.sweep())
 
     def stop(self) -> Awaitable[None]:
-        """Take no more requests, finish those at work, close. Returns what may be awaited."""
-        if self._stopped is None:
-            self._stopped = self._loop.create_task(self._stop(), context=contextvars.Context())
-        return asyncio.shield(self._stopped)
+        """Take no more requests, finish those at work, close. Any thread may call it; it goes on when nobody waits.
+
+        Requests at work, and clients that still read, have 10 seconds together; then they are cut. Returns what may be
+        awaited, in any loop.
+        """
+        if not self._stopping:
+            self._stopping = True
+            self._service._connection.call_from_anywhere(self._end)
+        return _Awaitable(self._stopped)
+
+    def _end(self) -> None:
+        if self._ending is None:
+            self._ending = self._loop.create_task(self._stop())
 
     async def _stop(self) -> None:
-        await self._shut()
-        self._service.close()
+        try:
+            await self._shut()
+        finally:
+            self._service.close()
+            self._over()
 
     async def _shut(self) -> None:
+        if self._starting is not None:
+            await asyncio.wait([self._starting])
         if self._listener is not None:
             self._listener.close()
+        if self._runner.server is not None:
+            await asyncio.sleep(0)  # what has come already is at work then
+            self._runner.server.pre_shutdown()
+            await self._runner.shutdown()
+            await self._clients.finish(_LINGER_SECONDS)
         await self._runner.cleanup()
         self._socket.close()
 
     def _ended(self) -> None:
-        """The service in whose name calls are made is closed: so is all the rest."""
+        """The service in whose name calls are made is closed: so is all the rest, at once when the loop has stopped."""
+        self._stopping = True
         if self._sweeping is not None:
             self._sweeping.cancel()
         for attached in self._attached.values():
             attached.close()
-        if self._stopped is None:
-            if self._loop.is_closed():
-                self._socket.close()
-            else:
-                run_logged(self._shut, repr(self), self._loop)
+        if self._loop.is_running():
+            self._end()
+            return
+        if not self._loop.is_closed():
+            if self._listener is not None:
+                self._listener.close()
+            self._clients.abort()
+        self._socket.close()
+        self._over()
+
+    def _over(self) -> None:
+        if not self._stopped.done():
+            self._stopped.set_result(None)
 
     # One request.
 
@@ -314,6 +367,16 @@ class _Caller(Service):
     def _ended(self) -> None:
         self._daemon._ended()
         super()._ended()
+
+
+class _Awaitable:
+    """What may be awaited in any loop, or not at all."""
+
+    def __init__(self, future: concurrent.futures.Future[None]) -> None:
+        self._future = future
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return asyncio.wrap_future(self._future).__await__()
 
 
 class _HttpLog(logging.LoggerAdapter[logging.Logger]):

@@ -8,9 +8,8 @@ GET /readyz    200, or 503 with the reasons: not connected, a service not regist
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import logging
-from collections.abc import Awaitable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
@@ -133,6 +132,8 @@ def problems_of(loop: asyncio.AbstractEventLoop) -> list[str]:
 def _problems_of(connection: Connection) -> list[str]:
     services = list(connection.session.services.values())
     draining = [f"service {each.name or 'nameless'!r} is draining" for each in services if not each.accepting]
+    if not connection.session.calls.attached:  # it wants no exchange, its services call each other
+        return draining
     if connection.state != "connected":
         return [*draining, f"not connected to the exchange: {connection.reason}"]
     waiting = [each for each in services if each.accepting and not each.registered]
@@ -194,13 +195,9 @@ def serveMetrics(
 class _Operations(HttpDaemon):
     """A daemon that is the last to end when its connection is drained."""
 
-    def stop(self) -> Awaitable[None]:
+    async def _stop(self) -> None:
         """Wait for the services that drain, which daemons' own do not, then stop."""
-        return self._loop.create_task(self._stop_last(), context=contextvars.Context())
-
-    async def _stop_last(self) -> None:
         services = self._service._connection.session.services
         while any(not service.accepting for service in list(services.values())):
             await asyncio.sleep(_LOOK_SECONDS)
-        if not self._service._local.closed:
-            await super().stop()
+        await super()._stop()
