@@ -49,6 +49,7 @@ LOOP_SECONDS = 30.0
 """How long another thread waits for the loop to do something for it."""
 
 Result = TypeVar("Result")
+Object = TypeVar("Object")
 
 _NOBLOCK = int(zmq.NOBLOCK)
 _NOBLOCK_MORE = int(zmq.NOBLOCK) | int(zmq.SNDMORE)
@@ -452,19 +453,31 @@ class Connection:
                 timer.cancel()
         self.runner.close()
         self.on_close()
+        for told in closed_hooks:
+            told(self)
 
 
 _all_connections: weakref.WeakSet[Connection] = weakref.WeakSet()
 
+closed_hooks: list[Callable[[Connection], None]] = []
+"""Told of each connection that has closed, in the thread that closed it."""
+
+
+def copied(objects: weakref.WeakSet[Object]) -> list[Object]:
+    """What is in a set to which other threads may add meanwhile."""
+    while True:
+        with contextlib.suppress(RuntimeError):  # it has changed during the iteration
+            return list(objects)
+
 
 def connections() -> list[Connection]:
     """The connections of this process that are not closed."""
-    return [connection for connection in _all_connections if not connection.closed and not connection.forked]
+    return [connection for connection in copied(_all_connections) if not connection.closed and not connection.forked]
 
 
 def connections_of(loop: asyncio.AbstractEventLoop) -> list[Connection]:
     """The connections of an event loop."""
-    return [connection for connection in _all_connections if connection.loop is loop]
+    return [connection for connection in copied(_all_connections) if connection.loop is loop]
 
 
 def _mark_forked() -> None:

@@ -1,12 +1,14 @@
 """Metrics: what the connections, services, netports and gateways of this process have counted, for Prometheus.
 
-It reads when it is asked, and adds nothing to what a call costs. What has closed stays counted. It knows no HTTP.
+It reads when it is asked, and adds nothing to what a call costs. What has closed stays counted, a connection that was
+there between two scrapes, too. It knows no HTTP.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
+import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
@@ -15,7 +17,7 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from fireflyzmq.connection import Connection, connections
+from fireflyzmq.connection import Connection, closed_hooks, connections, copied
 from fireflyzmq.netport.port import NetPort, _netports
 from fireflyzmq.statistics import BOUNDS, OTHER, Durations
 from fireflyzmq.webgate.counts import HttpCounts, all_http_counts
@@ -170,8 +172,11 @@ class MetricsCollector(Collector):
         self._netports = Names(names)
         self._last: dict[weakref.ref[Any], tuple[Callable[[Any], Reading], Reading]] = {}
         self._past = Reading()
+        self._counted: weakref.WeakSet[Any] = weakref.WeakSet()  # what is in the past, and may still be there
+        self._lock = threading.RLock()  # of what is known; never held while a loop is waited for
         self._lag = Durations()
         self._samplers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LagSampler] = weakref.WeakKeyDictionary()
+        _collectors.add(self)
 
     @classmethod
     def of(cls, registry: CollectorRegistry = REGISTRY) -> MetricsCollector:
@@ -187,28 +192,50 @@ class MetricsCollector(Collector):
         return ()
 
     def collect(self) -> Iterator[Metric]:
-        """Read everything now. In the thread of the loop, or in another one."""
+        """Read everything now. In the thread of the loop, or in another one; in several at once."""
+        known = list(self._last.items())  # before the sources are listed: what is not among them then has gone
         sources: list[tuple[Any, Callable[[Any], Reading]]] = [
             *((connection, self._read_connection) for connection in connections()),
-            *((netport, self._read_netport) for netport in list(_netports)),
-            *((counts, _read_http) for counts in list(all_http_counts)),
+            *((netport, self._read_netport) for netport in copied(_netports)),
+            *((counts, _read_http) for counts in copied(all_http_counts)),
+        ]
+        readings = [(source, read, read(source)) for source, read in sources]
+        listed = {weakref.ref(source) for source, _ in sources}
+        gone = [  # what it has counted since, too, as long as it is there
+            (reference, _last_reading(reference(), read, reading))
+            for reference, (read, reading) in known
+            if reference not in listed
         ]
         total = Reading()
-        present: dict[weakref.ref[Any], tuple[Callable[[Any], Reading], Reading]] = {}
-        for source, read in sources:
-            reading = read(source)
-            present[weakref.ref(source)] = read, reading
-            total.merge(reading)
-            for (name, labels), value in reading.gauges.items():
-                total.show(name, value, *labels)
-        for reference, (read, reading) in self._last.items():
-            if reference not in present:  # it has closed: what it has counted since, too, as long as that is there
-                self._past.merge(_last_reading(reference(), read, reading))
-        self._last = present
-        total.merge(self._past)
-        total.time("loop_lag_seconds", self._lag)
+        with self._lock:
+            for reference, reading in gone:
+                self._bury(reference, reading)
+            for source, read, reading in readings:
+                if source not in self._counted:
+                    self._last[weakref.ref(source)] = read, reading
+                    total.merge(reading)
+                    for (name, labels), value in reading.gauges.items():
+                        total.show(name, value, *labels)
+            total.merge(self._past)
+            total.time("loop_lag_seconds", self._lag)
         self._sample_lag()
         return total.families()
+
+    def _bury(self, reference: weakref.ref[Any], reading: Reading) -> None:
+        """Let what something has counted that was known, and is gone, belong to the past, once."""
+        if self._last.pop(reference, None) is not None:
+            self._past.merge(reading)
+            source = reference()
+            if source is not None:
+                self._counted.add(source)
+
+    def connection_closed(self, connection: Connection) -> None:
+        """Keep what a connection has counted, whether it was ever read or not."""
+        reading = self._read_connection(connection)
+        with self._lock:
+            if connection not in self._counted:
+                self._last.setdefault(weakref.ref(connection), (self._read_connection, reading))
+                self._bury(weakref.ref(connection), reading)
 
     def _read_connection(self, connection: Connection) -> Reading:
         reading, session = Reading(), connection.session
@@ -320,6 +347,15 @@ class LagSampler:
 
 
 _registered: weakref.WeakKeyDictionary[CollectorRegistry, MetricsCollector] = weakref.WeakKeyDictionary()
+_collectors: weakref.WeakSet[MetricsCollector] = weakref.WeakSet()
+
+
+def _closed(connection: Connection) -> None:
+    for collector in copied(_collectors):
+        collector.connection_closed(connection)
+
+
+closed_hooks.append(_closed)
 
 
 # The exchange.
