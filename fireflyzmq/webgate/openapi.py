@@ -6,7 +6,7 @@ Source: OpenAPI Specification 3.1.0, https://spec.openapis.org/oas/v3.1.0.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -29,6 +29,12 @@ _SIMPLE: Final[dict[str, dict[str, Any]]] = {
     "uuid.UUID": {"type": "string", "format": "uuid"},
     "UUID": {"type": "string", "format": "uuid"},
 }
+_GIVEN: Final = {
+    **_SIMPLE,
+    **{name: {"type": "string"} for name, schema in _SIMPLE.items() if schema["type"] == "string"},
+}
+"""Types of arguments. Methods get the texts that clients send: nothing turns them into bytes, times or UUIDs."""
+
 _LIST: Final = re.compile(r"(?:list|tuple|set|frozenset|Sequence)\[([^\[\],]+)(?:, \.\.\.)?\]")
 _DICT: Final = re.compile(r"(?:dict|Mapping)\[str, ([^\[\]]+)\]")
 
@@ -50,27 +56,50 @@ _FAILURE: Final = {
     },
 }
 
+_TEXT: Final = {"type": "string"}
 
-def schema_of(annotation: str) -> dict[str, Any]:
-    """The JSON Schema of a type as a signature writes it; {} (anything) for what has none."""
+
+def _object(**properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "required": list(properties), "properties": properties}
+
+
+_SERVICE: Final = {"name": "service", "in": "path", "required": True, "schema": _TEXT}
+_LISTED: Final = _object(name=_TEXT, instances={"type": "integer"})
+_DESCRIBED: Final = _object(
+    name=_TEXT,
+    groups={"type": "array", "items": _TEXT},
+    methods={"type": "array", "items": _object(name=_TEXT, signature=_TEXT, doc=_TEXT)},
+)
+
+
+def schema_of(annotation: str, simple: Mapping[str, dict[str, Any]] = _SIMPLE) -> dict[str, Any]:
+    """The JSON Schema of a result's type as a signature writes it; {} (anything) for what has none."""
     annotation = annotation.strip().strip("'\"").removeprefix("typing.")
-    if annotation in _SIMPLE:
-        return dict(_SIMPLE[annotation])
+    if annotation in simple:
+        return dict(simple[annotation])
     if " | " in annotation and "[" not in annotation:
-        return {"anyOf": [schema_of(each) for each in annotation.split(" | ")]}
+        return {"anyOf": [schema_of(each, simple) for each in annotation.split(" | ")]}
     several = _LIST.fullmatch(annotation)
     if several is not None:
-        return {"type": "array", "items": schema_of(several[1])}
+        return {"type": "array", "items": schema_of(several[1], simple)}
     mapping = _DICT.fullmatch(annotation)
     if mapping is not None:
-        return {"type": "object", "additionalProperties": schema_of(mapping[1])}
+        return {"type": "object", "additionalProperties": schema_of(mapping[1], simple)}
     return {}
+
+
+def argument_schema_of(annotation: str) -> dict[str, Any]:
+    """The JSON Schema of an argument's type, as `schema_of` has that of a result's."""
+    return schema_of(annotation, _GIVEN)
 
 
 def document(title: str, base: str, services: Iterable[dict[str, Any]], reports: bool) -> dict[str, Any]:
     """The document for services as `parse_description` has them, at a base path."""
     paths: dict[str, Any] = {
-        "/services": {"get": _get("listServices", "The services", {"type": "array", "items": {"type": "object"}})}
+        "/services": {"get": _get("listServices", "The services", {"type": "array", "items": _LISTED})},
+        "/services/{service}": {
+            "get": {**_get("describeService", "A service and its methods", _DESCRIBED), "parameters": [_SERVICE]}
+        },
     }
     for service in services:
         name = quote(service["name"], safe="")  # braces and slashes mean something in a path of OpenAPI
@@ -133,7 +162,7 @@ def _named(parameters: list[dict[str, Any]]) -> dict[str, Any]:
     named = [each for each in parameters if each["kind"] in ("named", "keyword")]
     schema: dict[str, Any] = {
         "type": "object",
-        "properties": {each["name"]: schema_of(each["annotation"]) for each in named},
+        "properties": {each["name"]: argument_schema_of(each["annotation"]) for each in named},
         "additionalProperties": any(each["kind"] == "keywords" for each in parameters),
     }
     required = [each["name"] for each in named if each["required"]]
@@ -144,9 +173,10 @@ def _ordered(parameters: list[dict[str, Any]]) -> dict[str, Any]:
     ordered = [each for each in parameters if each["kind"] in ("positional", "named")]
     schema: dict[str, Any] = {"type": "array", "minItems": len([each for each in ordered if each["required"]])}
     if ordered:
-        schema["prefixItems"] = [schema_of(each["annotation"]) for each in ordered]
+        schema["prefixItems"] = [argument_schema_of(each["annotation"]) for each in ordered]
     more = [each for each in parameters if each["kind"] == "arguments"]
-    return {**schema, "items": schema_of(more[0]["annotation"])} if more else {**schema, "maxItems": len(ordered)}
+    rest = {"items": argument_schema_of(more[0]["annotation"])} if more else {"maxItems": len(ordered)}
+    return {**schema, **rest}
 
 
 def _stream(service: str) -> dict[str, Any]:
@@ -165,5 +195,5 @@ def _stream(service: str) -> dict[str, Any]:
 
 def _failures() -> dict[str, Any]:
     content = {"application/json": {"schema": {"$ref": "#/components/schemas/Failure"}}, "text/plain": {}}
-    statuses = sorted({*STATUS.values(), 401, 405, 408, 422, 429})
+    statuses = sorted({*STATUS.values(), 401, 405, 408, 415, 421, 422, 429})
     return {str(status): {"description": "It failed", "content": content} for status in statuses}

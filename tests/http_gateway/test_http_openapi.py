@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 
 from fireflyzmq import Failure, PlainGateway
 from fireflyzmq.serving import LocalService
-from fireflyzmq.webgate.openapi import schema_of
+from fireflyzmq.webgate.openapi import argument_schema_of, schema_of
 from tests.http_gateway.web import GROUP, Web, on_web
 
 OPENAPI = json.loads((pathlib.Path(__file__).parent / "openapi-3.1.schema.json").read_text("utf-8"))
@@ -78,7 +78,7 @@ async def test_it_is_a_document_of_openapi_3_1(web: Web) -> None:
     Draft202012Validator(OPENAPI).validate(told)
     operations = [operation for path in told["paths"].values() for operation in path.values()]
     names = [operation["operationId"] for operation in operations]
-    assert len(set(names)) == len(names) == len(METHODS) + 2
+    assert len(set(names)) == len(names) == len(METHODS) + 3
     for operation in operations:
         for response in operation["responses"].values():
             for content in response["content"].values():
@@ -259,4 +259,37 @@ async def test_what_makes_no_sense_in_what_a_service_says_of_itself_is_left_out(
     ],
 )
 def test_a_type_has_a_schema_or_may_be_anything(annotation: str, schema: dict[str, Any]) -> None:
-    assert schema_of(annotation) == schema
+    assert schema_of(annotation) == argument_schema_of(annotation) == schema
+
+
+@pytest.mark.parametrize(
+    "annotation", ["bytes", "datetime.datetime", "datetime", "datetime.date", "uuid.UUID", "UUID"]
+)
+def test_an_argument_is_the_text_that_a_method_gets(annotation: str) -> None:
+    assert set(schema_of(annotation)) > {"type"}
+    assert argument_schema_of(annotation) == {"type": "string"}
+    assert argument_schema_of(f"list[{annotation}]") == {"type": "array", "items": {"type": "string"}}
+
+
+@on_web
+async def test_a_method_gets_its_arguments_as_the_document_says(web: Web) -> None:
+    def put(data: bytes, *more: uuid.UUID, when: datetime.date | None = None) -> list[str]:
+        return [type(each).__name__ for each in (data, *more, when)]
+
+    daemon = web.gateway()
+    await web.service("store", put=put)
+    told = (await web.get(daemon, "/openapi.json")).json()
+    content = told["paths"]["/services/store/put"]["post"]["requestBody"]["content"]
+    assert "contentEncoding" not in json.dumps(content) and "format" not in json.dumps(content)
+    assert (await web.post(daemon, "/services/store/put", ["aGk=", "x"])).json() == ["str", "str", "NoneType"]
+
+
+@on_web
+async def test_it_tells_of_the_resources_of_services_too(web: Web) -> None:
+    daemon, told = await document(web)
+    listed, described = told["paths"]["/services"]["get"], told["paths"]["/services/{service}"]["get"]
+    for operation, path in ((listed, "/services"), (described, SHOP)):
+        schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
+        assert valid(schema, (await web.get(daemon, path)).json())
+        assert not valid(schema, [{}])
+        assert {"415", "421"} <= set(operation["responses"])
