@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import subprocess
+import sys
 import threading
 import weakref
 from typing import Any
@@ -93,6 +95,16 @@ async def test_sources_may_come_and_go_during_a_scrape(place: Place, monkeypatch
     growing = Growing(connections())
     monkeypatch.setattr("fireflyzmq.connection._all_connections", growing)
     assert read(collector).value("connections", state="connected") >= 1
+
+
+def test_what_is_loaded_is_left_out_of_garbage_collections() -> None:
+    program = (
+        "import gc; from fireflyzmq import MetricsCollector; from prometheus_client import CollectorRegistry\n"
+        "before = gc.get_freeze_count(); MetricsCollector.of(CollectorRegistry()); frozen = gc.get_freeze_count()\n"
+        "MetricsCollector.of(CollectorRegistry()); print(before, frozen > 10_000, gc.get_freeze_count() == frozen)"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert result.stdout.split() == ["0", "True", "True"]
 
 
 def test_a_connection_is_not_kept_for_its_counts() -> None:
