@@ -111,7 +111,7 @@ def test_a_long_text_that_is_no_value_is_refused_soon(tag: str, text: str) -> No
 
 
 def test_the_longest_doubles_that_are_exact_are_taken() -> None:
-    smallest = format(decimal.Decimal(5e-324), "f")
+    smallest = format(decimal.Decimal.from_float(5e-324), "f")
     assert ask_for(request(f"<value><double>{smallest}</double></value>"))[0] == 5e-324
 
 
