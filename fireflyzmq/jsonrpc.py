@@ -9,13 +9,13 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from fireflyzmq.errors import Failure
+from fireflyzmq.errors import Failure, MethodUnavailable
 from fireflyzmq.webgate import jsonrpc_messages as messages
 from fireflyzmq.webgate.calling import BATCH_CALLS, attempt, together
 from fireflyzmq.webgate.gateway import Exposed, Reply
 from fireflyzmq.webgate.json_values import dumps
 from fireflyzmq.webgate.jsonrpc_messages import Invalid, Request
-from fireflyzmq.webgate.rpc_errors import INTERNAL_ERROR, INVALID_REQUEST, BadRequest, check_method
+from fireflyzmq.webgate.rpc_errors import INTERNAL_ERROR, INVALID_REQUEST, BadRequest
 
 logger = logging.getLogger(__name__)
 
@@ -65,5 +65,6 @@ async def _answer(service: Exposed, request: Request | Invalid) -> bytes:
 
 
 async def _call(service: Exposed, request: Request) -> Any:
-    check_method(service.name, request.method, "rpc.")
+    if request.method.startswith("rpc."):
+        raise MethodUnavailable(f"{service.name!r} exports no method {request.method[:200]!r}")
     return await service.call(request.method, request.args, request.kwargs)

@@ -20,7 +20,7 @@ from fireflyzmq.errors import Failure, InvalidArguments, MethodUnavailable
 from fireflyzmq.webgate import xmlrpc_messages as messages
 from fireflyzmq.webgate.calling import BATCH_CALLS, attempt, together
 from fireflyzmq.webgate.gateway import Exposed, Reply
-from fireflyzmq.webgate.rpc_errors import BadRequest, InternalError, check_method, failure_code
+from fireflyzmq.webgate.rpc_errors import BadRequest, InternalError, failure_code
 from fireflyzmq.webgate.signatures import UNDEFINED, signatures
 from fireflyzmq.webgate.xmlrpc_messages import Fault, Written
 
@@ -53,7 +53,7 @@ class RpcGateway:
         elif method in _INTROSPECTION:
             work = _introspect(service, method, args)
         else:
-            work = _call(service, method, args)
+            work = service.call(method, args, {})
         answer = await attempt(work, messages.encode_value)
         return _fault(answer) if isinstance(answer, Failure) else answer
 
@@ -78,11 +78,6 @@ class RpcGateway:
 
 def _fault(failure: Failure) -> Fault:
     return Fault(failure_code(failure), failure.description)
-
-
-async def _call(service: Exposed, method: str, args: list[Any]) -> Any:
-    check_method(service.name, method)
-    return await service.call(method, args, {})
 
 
 # Introspection, as xmlrpc-c.sourceforge.io/introspection.html has it.

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 _DESCRIBE = "system.describe"
 
 
+def check_method(service: str, method: str) -> None:
+    """Raise MethodUnavailable for what is not there for clients: reserved names, and those that none may have."""
+    if method.startswith("system.") or method_problem(method) is not None:
+        raise MethodUnavailable(f"{service!r} exports no method {method[:200]!r}")
+
+
 class WebCall:
     """A service of an exhibition, for one request: its user, address and trace travel with what it calls.
 
@@ -38,9 +44,8 @@ class WebCall:
         self._began = caller._connection.loop.time()
 
     async def call(self, method: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        """Call a method; raises the Failure that the call ended with. What is reserved is not there for clients."""
-        if method_problem(method) is not None or method.startswith(("_", "system.")) or "._" in method:
-            raise MethodUnavailable(f"{self.name!r} exports no method {method!r}")
+        """Call a method; raises the Failure that the call ended with."""
+        check_method(self.name, method)
         return await self._call(method, tuple(args), dict(kwargs))
 
     async def describe(self) -> dict[str, Any]:

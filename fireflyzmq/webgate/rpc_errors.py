@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from fireflyzmq.errors import ORIGIN, Failure, MethodUnavailable
-from fireflyzmq.wire.names import method_problem
+from fireflyzmq.errors import ORIGIN, Failure
 
 PARSE_ERROR: Final = -32700
 UNSUPPORTED_ENCODING: Final = -32701
@@ -38,12 +37,6 @@ class InternalError(Failure):
 
     def __init__(self) -> None:
         super().__init__(INTERNAL_ERROR, origin=ORIGIN)
-
-
-def check_method(service: str, method: str, *reserved: str) -> None:
-    """Raise MethodUnavailable for what no service exports: reserved beginnings, underscores there, no identifiers."""
-    if method.startswith(("system.", *reserved)) or method_problem(method) is not None:
-        raise MethodUnavailable(f"{service!r} exports no method {method[:200]!r}")
 
 
 def failure_code(failure: Failure) -> int:

@@ -178,6 +178,15 @@ async def test_paths_and_methods_that_are_not_there_are_told(web: Web, method: s
         assert (await raw.response()).body == b"3"
 
 
+@on_web
+async def test_a_long_method_name_is_cut_where_it_is_told(web: Web) -> None:
+    daemon = web.gateway()
+    await web.service("math", add=add)
+    answer = await web.post(daemon, f"/services/math/{'x' * 3000}")
+    assert (answer.status, answer.error()["kind"]) == (404, "MethodUnavailable")
+    assert len(answer.body) < 500
+
+
 @pytest.mark.parametrize(
     "data",
     [

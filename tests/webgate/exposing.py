@@ -9,6 +9,7 @@ from typing import Any
 
 from fireflyzmq.errors import ApplicationFailure, Failure, InvalidArguments, MethodUnavailable, RequestEncoding
 from fireflyzmq.methods import MethodTable
+from fireflyzmq.webgate.calls import check_method
 from fireflyzmq.webgate.gateway import Gateway, Reply
 from fireflyzmq.wire.codec import EncodingError, decode, encode
 
@@ -25,6 +26,7 @@ class Functions:
             self.methods.export(function, name.replace("__", "."))
 
     async def call(self, method: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        check_method(self.name, method)
         self.calls.append((method, list(args), dict(kwargs)))
         try:
             args, kwargs = decode(encode(list(args))), decode(encode(dict(kwargs)))
