@@ -120,6 +120,7 @@ def serve_console(options: argparse.Namespace) -> None:
     """Run a console until a signal comes. OSError or ValueError for options that cannot be."""
     import fireflyzmq as netsvc
     from fireflyzmq.console import Console
+    from fireflyzmq.console.operations import attach_console_operations
 
     host, port = _host_and_port(options.listen)
     local = _is_loopback(host)
@@ -134,7 +135,9 @@ def serve_console(options: argparse.Namespace) -> None:
     exchange = netsvc.Exchange()
     hosts = {host, f"[{host}]", "localhost", "127.0.0.1", "[::1]"} if local else None
     daemon = netsvc.HttpDaemon(port, host, ssl=context, hosts=hosts)
-    daemon.attach("/", Console(users=users, token=token))
+    console = Console(users=users, token=token)
+    daemon.attach("/", console)
+    attach_console_operations(daemon, console.guard)
     daemon.start()
     exchange.connect(options.exchange)
     if options.end_with_input:

@@ -62,7 +62,7 @@ class Console:
     """
 
     def __init__(self, *, users: Users | None = None, token: str | None = None) -> None:
-        self._guard = Guard(users, token)
+        self.guard = Guard(users, token)
         self._pages = Pages(_STATIC)
         self._caller: Service
         self._observer: Observer
@@ -104,7 +104,7 @@ class Console:
                 raise web.HTTPNotFound(text="nothing is here\n")
             _allow(request.http, method, stream=name in _STREAMS)
             _check_origin(request.http)
-            user = await self._guard.user_of(request.http.headers.get("Authorization"))
+            user = await self.guard.user_of(request.http.headers.get("Authorization"))
             if user is None:
                 return _json({"error": {"kind": "NotAuthorised", "description": "a token is needed"}}, 401)
             return await handler(dataclasses.replace(request, user=user or request.user))

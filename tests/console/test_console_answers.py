@@ -18,7 +18,7 @@ from looking import ConsoleProcess, StartMarket, Web, until
 from market import HOSTILE
 
 from fireflyzmq import Client
-from fireflyzmq.testing import ExchangeProcess
+from fireflyzmq.testing import ExchangeProcess, PythonProcess
 from fireflyzmq.webgate.credentials import password_line, token_line
 
 
@@ -442,6 +442,33 @@ def test_an_exchange_has_a_console_beside_it() -> None:
         web = Web(exchange.wait_for_line("console at ").split()[-1])
         state = until(lambda: (found := web.get("/api/state"))["connected"] and found)
         assert state["stats"]["addresses"] == exchange.addresses
+
+
+def test_the_exchange_is_watched_at_its_console() -> None:
+    with ExchangeProcess(options=["--http", "127.0.0.1:0"]) as exchange:
+        web = Web(exchange.wait_for_line("console at ").split()[-1])
+        until(lambda: web.ask("GET", "/readyz")[0] == 200)
+        assert web.ask("GET", "/livez")[::2] == (200, b"live\n")
+        status, _, body = web.ask("GET", "/metrics")
+        assert status == 200 and b"\nfireflyzmq_exchange_up 1.0\n" in body
+
+
+def test_who_may_not_use_the_console_may_not_watch_it(exchange: ExchangeProcess) -> None:
+    with ConsoleProcess(exchange.address, "--token", "s3cret") as console:
+        web = Web(console.url)
+        for path in ("/metrics", "/livez", "/readyz"):
+            assert web.ask("GET", path)[0] == web.ask("GET", path, Authorization="Bearer wrong")[0] == 401
+            until(lambda path=path: web.ask("GET", path, Authorization="Bearer s3cret")[0] == 200)
+
+
+def test_without_prometheus_there_is_a_console_with_its_health(exchange: ExchangeProcess) -> None:
+    program = "import sys; sys.modules['prometheus_client'] = None; from fireflyzmq.__main__ import main; main()"
+    with PythonProcess(
+        ["-c", program, "console", "--listen", "127.0.0.1:0", "--exchange", exchange.address]
+    ) as process:
+        web = Web(process.wait_for_line("console at ").split()[-1])
+        until(lambda: web.ask("GET", "/readyz")[0] == 200)
+        assert web.ask("GET", "/metrics")[0] == 404 and web.ask("GET", "/")[0] == 200
 
 
 def test_the_console_logs_as_the_exchange_does() -> None:
