@@ -266,7 +266,10 @@ class Serving:
         service = channel.local
         request = Request(channel, service, number, name, deadline, self._clock)
         if len(item) > 6:
-            request.properties = _checked_properties(item[5])
+            if type(item[5]) is not dict or not _all_texts(item[5]):
+                self._answer_failure(request, RequestDecoding("a request's properties are a dictionary under texts"))
+                return
+            request.properties = item[5]
         if service.running >= service.limit or not service.accepting:
             self._refuse(request)
             return
@@ -556,12 +559,6 @@ class Serving:
 
 
 _NO_KEYWORDS: dict[str, Any] = {}
-
-
-def _checked_properties(properties: Any) -> dict[str, Any]:
-    if type(properties) is not dict or not _all_texts(properties):
-        raise ProtocolError("a request's properties are a dictionary under texts")
-    return properties
 
 
 def _text(value: object) -> str:
