@@ -140,15 +140,13 @@ def _unread(transport: asyncio.Transport) -> tuple[int, int]:
 
     Under TLS only the second number tells, and of long waits anyway: the system takes much at a time, and seldom.
     """
-    if transport.is_closing():
-        return 0, 0
     waiting = transport.get_write_buffer_size()
     sock = transport.get_extra_info("socket")
     if ioctl is None or sock is None:
         return waiting, 0
     try:
         return waiting, int.from_bytes(ioctl(sock.fileno(), TIOCOUTQ, bytes(4)), "little")
-    except OSError:
+    except (OSError, ValueError):  # it has just been closed
         return waiting, 0
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import collections
 import dataclasses
 import hashlib
 import hmac
@@ -22,6 +23,8 @@ from fireflyzmq.wire.names import name_problem
 
 _SCRYPT: Final = {"n": 2**14, "r": 8, "p": 1, "dklen": 32}
 _TOKEN_BYTES: Final = 32
+_KNOWN_SECONDS: Final = 60.0
+_MOST_KNOWN: Final = 10_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,6 +99,34 @@ class Users:
         salt, key = self._passwords.get(credentials.login, self._nobody)  # as slow for users who do not exist
         right = hmac.compare_digest(hashlib.scrypt(credentials.secret.encode(), salt=salt, **_SCRYPT), key)
         return credentials.login if right else None
+
+
+class KnownCredentials:
+    """Credentials that were right a moment ago, which need not be checked again: passwords are slow to check.
+
+    They are kept for a minute, as keyed digests, the last 10,000 of them. Times in seconds.
+    """
+
+    def __init__(self) -> None:
+        self._key = secrets.token_bytes(16)
+        self._users: collections.OrderedDict[bytes, tuple[str, float]] = collections.OrderedDict()
+
+    def user_of(self, credentials: Credentials, now: float) -> str | None:
+        """The user whom they belonged to; None when they are to be checked."""
+        user, until = self._users.get(self._digest(credentials), (None, 0.0))
+        return user if now < until else None
+
+    def add(self, credentials: Credentials, user: str, now: float) -> None:
+        """They have been found to be right."""
+        digest = self._digest(credentials)
+        self._users[digest] = user, now + _KNOWN_SECONDS
+        self._users.move_to_end(digest)
+        if len(self._users) > _MOST_KNOWN:
+            self._users.popitem(last=False)
+
+    def _digest(self, credentials: Credentials) -> bytes:
+        shown = f"{credentials.scheme}\0{credentials.login}\0{credentials.secret}".encode("utf-8", "surrogateescape")
+        return hmac.digest(self._key, shown, hashlib.sha256)
 
 
 def password_line(user: str, password: str) -> str:

@@ -6,14 +6,10 @@ It sees to what they share: who may come, from where, how much, and how it ends.
 from __future__ import annotations
 
 import asyncio
-import collections
 import concurrent.futures
-import hashlib
-import hmac
 import inspect
 import logging
 import math
-import secrets
 import ssl
 from collections.abc import Awaitable, Callable, Collection, Generator
 from typing import Any, Final, Protocol, cast
@@ -21,6 +17,7 @@ from typing import Any, Final, Protocol, cast
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
+from fireflyzmq.errors import Failure
 from fireflyzmq.exchange import Exchange
 from fireflyzmq.netport.tcp import BACKLOG, bind
 from fireflyzmq.service import Service
@@ -28,7 +25,8 @@ from fireflyzmq.tracing import TRACEPARENT, TRACESTATE
 from fireflyzmq.webgate.connections import HttpClients
 from fireflyzmq.webgate.context import WebRequest
 from fireflyzmq.webgate.counts import NOBODY, HttpCounts
-from fireflyzmq.webgate.credentials import Credentials, Users, credentials_of
+from fireflyzmq.webgate.credentials import Credentials, KnownCredentials, Users, credentials_of
+from fireflyzmq.webgate.failures import headers_of, status_of
 from fireflyzmq.webgate.gateway import Gateway
 from fireflyzmq.webgate.limits import Rates, WebLimits
 from fireflyzmq.webgate.selection import Exhibition, Selection
@@ -37,13 +35,11 @@ from fireflyzmq.webgate.streams import STREAMS, end_streams
 
 logger = logging.getLogger(__name__)
 
-_KNOWN_SECONDS: Final = 60.0
-"""How long credentials that were right need not be checked again: passwords are slow to check, on purpose."""
-
 _CHECKS_AT_ONCE: Final = 2
-_MOST_KNOWN: Final = 10_000
+_MOST_WAITING: Final = 50
 _LINGER_SECONDS: Final = 10.0
 _CANCEL_SECONDS: Final = 0.5
+_FOR_EVER: Final = 1e8
 _LONGEST_LOGGED: Final = 200
 
 Authorise = Callable[[Credentials], "str | Awaitable[str | None] | None"]
@@ -69,7 +65,8 @@ class HttpDaemon:
     `authorise` says who may come: a `Users`, or a function of Credentials that gives the user or None, and may be an
     `async def`; without one everybody may. With `ssl` it is HTTPS. `hosts` are the names under which it may be asked
     for: on a loopback address those of the loopback unless it says else, so that no web page can reach it by a name of
-    its own (DNS rebinding). `origins` are the web sites whose pages may use it (CORS), none unless it says so: what
+    its own (DNS rebinding). On other addresses any name will do unless it says: without `authorise` either, that is
+    warned of. `origins` are the web sites whose pages may use it (CORS), none unless it says so: what
     other pages ask is refused.
     OSError when the port is taken.
     """
@@ -96,8 +93,8 @@ class HttpDaemon:
         self._authorise = authorise
         self._sites = Sites(host, hosts, origins)
         self._rates = Rates(self.limits.requests_per_second)
-        self._known: collections.OrderedDict[bytes, tuple[str, float]] = collections.OrderedDict()
-        self._key = secrets.token_bytes(16)
+        self._known = KnownCredentials()
+        self._waiting = 0
         self._attached: dict[str, Attached] = {}
         self._public: set[str] = set()
         self._counts = HttpCounts()
@@ -121,7 +118,7 @@ class HttpDaemon:
             handler_cancellation=True,
             max_line_size=self.limits.header_bytes,
             max_field_size=self.limits.header_bytes,
-            keepalive_timeout=2 * self.limits.idle_seconds,  # HttpClients sweeps before that
+            keepalive_timeout=_FOR_EVER,  # HttpClients sweeps; aiohttp does not look what is still read
             shutdown_timeout=_CANCEL_SECONDS,  # HttpClients has waited before that
         )
         self._listener: asyncio.Server | None = None
@@ -176,6 +173,8 @@ class HttpDaemon:
             logger.error("%r does not start", self, exc_info=starting.exception())
 
     async def _start(self) -> None:
+        if self._sites.any_host and self._authorise is None:
+            logger.warning("%r serves any host without credentials: name its `hosts`, or web pages can use it", self)
         await self._runner.setup()
         self._clients.open(self._runner.server)
         encrypted = self._ssl is not None
@@ -184,7 +183,7 @@ class HttpDaemon:
             sock=self._socket,
             ssl=self._ssl,
             ssl_handshake_timeout=self._clients.handshake_seconds if encrypted else None,
-            ssl_shutdown_timeout=_LINGER_SECONDS if encrypted else None,
+            ssl_shutdown_timeout=max(_LINGER_SECONDS, self.limits.idle_seconds) if encrypted else None,
             backlog=BACKLOG,
         )
         self._sweeping = self._loop.create_task(self._clients.sweep())
@@ -258,7 +257,7 @@ class HttpDaemon:
         except web.HTTPException as refusal:
             response = web.Response(status=refusal.status, text=refusal.text, headers=_plain(refusal))
         except Exception:
-            logger.exception("%s %s raised", http.method, http.path)
+            logger.exception("%r %r raised", http.method, http.path)
             response = web.Response(status=500, text="internal error\n")
         finally:
             self._counts.at_work -= 1
@@ -303,7 +302,7 @@ class HttpDaemon:
         tracer = self._service._connection.session.calls.tracer
         if tracer is None or not getattr(attached, "traced", False):
             return await attached.respond(request)
-        given = {name: http.headers.get(name, "") for name in (TRACEPARENT, TRACESTATE)}
+        given = {name: ",".join(http.headers.getall(name, ())) for name in (TRACEPARENT, TRACESTATE)}
         headers = {name: value for name, value in given.items() if value and value.isascii()}
         attributes = {"http.request.method": http.method, "url.path": http.path}
         with tracer.receive(f"{http.method} {path or '/'}", headers, attributes):
@@ -330,25 +329,37 @@ class HttpDaemon:
 
     async def _check(self, credentials: Credentials) -> str | None:
         """The user whom credentials belong to. Those that were right a moment ago are not checked again."""
-        shown = f"{credentials.scheme}\0{credentials.login}\0{credentials.secret}".encode()
-        key = hmac.digest(self._key, shown, hashlib.sha256)
         now = self._loop.time()
-        user, until = self._known.get(key, (None, 0.0))
-        if user is not None and now < until:
+        user = self._known.user_of(credentials, now)
+        if user is not None:
             return user
         assert self._authorise is not None
         if isinstance(self._authorise, Users):
-            async with self._checking:
-                user = await self._loop.run_in_executor(None, self._authorise, credentials)
+            user = await self._check_slowly(self._authorise, credentials)
         else:
             outcome = self._authorise(credentials)
             user = await outcome if inspect.isawaitable(outcome) else outcome
         if user is not None:
-            self._known[key] = user, now + _KNOWN_SECONDS
-            self._known.move_to_end(key)
-            if len(self._known) > _MOST_KNOWN:
-                self._known.popitem(last=False)
+            self._known.add(credentials, user, now)
         return user
+
+    async def _check_slowly(self, users: Users, credentials: Credentials) -> str | None:
+        """Check a password beside the loop; HTTPServiceUnavailable when too many wait, so that nobody waits for long.
+
+        Tokens are quick to check, and wait for nobody.
+        """
+        if credentials.scheme != "basic":
+            return users(credentials)
+        if self._waiting >= _MOST_WAITING:
+            raise web.HTTPServiceUnavailable(
+                text="too many passwords wait for a check\n", headers={"Retry-After": "1"}
+            )
+        self._waiting += 1
+        try:
+            async with self._checking:
+                return await self._loop.run_in_executor(None, users, credentials)
+        finally:
+            self._waiting -= 1
 
     def __repr__(self) -> str:
         return f"<HttpDaemon {self._host}:{self._port}>"
@@ -405,7 +416,11 @@ class _RpcPath:
         assert self._exhibition is not None
         if request.http.method != "POST":
             raise web.HTTPMethodNotAllowed(request.http.method, ["POST"], text="POST to <path>/<service>\n")
-        await self._exhibition.settled()
+        try:
+            await self._exhibition.settled()
+        except Failure as failure:
+            text = f"{failure.description}\n"
+            return web.Response(text=text, status=status_of(failure), headers=headers_of(failure))
         if not self._exhibition.instances(request.path):
             raise web.HTTPNotFound(text="no such service\n")
         call = request.call_to(self._exhibition, request.path)

@@ -25,6 +25,11 @@ class Sites:
         self._hosts = None if hosts is None else frozenset(name.lower() for name in hosts)
         self._origins = frozenset(origins)
 
+    @property
+    def any_host(self) -> bool:
+        """Whether requests for any host are served: then a web page can give itself the daemon's address."""
+        return self._hosts is None
+
     def serves(self, host: str) -> bool:
         """Whether requests with this Host header are for the daemon."""
         return self._hosts is None or _name_of(host) in self._hosts
@@ -38,9 +43,13 @@ class Sites:
 
     def headers(self, origin: str | None, preflight: bool) -> dict[str, str]:
         """What lets pages of the origins use an answer."""
-        if origin is None or origin not in self._origins:
+        if not self._origins:
             return {}
-        headers = {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}
+        headers = {"Vary": "Origin"}  # for what keeps answers, to pages of other origins too
+        if origin is None or origin not in self._origins:
+            return headers
+        headers["Access-Control-Allow-Origin"] = origin
+        headers["Access-Control-Expose-Headers"] = "Retry-After"
         if preflight:
             headers["Access-Control-Allow-Methods"] = _METHODS
             headers["Access-Control-Allow-Headers"] = _HEADERS
