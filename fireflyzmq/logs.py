@@ -18,7 +18,7 @@ TEXT, JSON = "text", "json"
 LOG_FORMATS: Final = (TEXT, JSON)
 
 _TEXT_FORM: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-_NOT_EXTRA: Final = {*vars(logging.makeLogRecord({})), "message", "asctime", "request"}
+_NOT_EXTRA: Final = {*vars(logging.makeLogRecord({})), "message", "asctime"}
 
 
 class JsonFormatter(logging.Formatter):
@@ -46,7 +46,11 @@ class JsonFormatter(logging.Formatter):
             fields["exception"] = self.formatException(record.exc_info)
         if record.stack_info:
             fields["stack"] = record.stack_info
-        extra = {name: value for name, value in vars(record).items() if name not in _NOT_EXTRA and name not in fields}
+        extra = {
+            name: value
+            for name, value in vars(record).items()
+            if name not in _NOT_EXTRA | {*fields} and not isinstance(value, Request)
+        }
         try:
             return json.dumps(fields | extra, default=str, allow_nan=False)
         except Exception:  # a number that JSON lacks, keys that it does not know, or whatever a `__str__` raises

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 TRACEPARENT: Final = "traceparent"
 TRACESTATE: Final = "tracestate"
 
+_KNOWN_FLAGS: Final = 1
+"""What version 00 knows; a version sends no flags that it does not know."""
+
 _FORM: Final = re.compile(
     r"(?!ff|00.{54})[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?"
 )
@@ -57,7 +60,9 @@ def new_traceparent(recorded: bool = False) -> str:
 def child_of(traceparent: object) -> str:
     """The same trace for a call made in it; a trace of its own when it is not one."""
     match = _FORM.fullmatch(traceparent) if isinstance(traceparent, str) else None
-    return f"00-{match[1]}-{secrets.token_hex(8)}-{match[3]}" if match is not None else new_traceparent()
+    if match is None:
+        return new_traceparent()
+    return f"00-{match[1]}-{secrets.token_hex(8)}-{int(match[3], 16) & _KNOWN_FLAGS:02x}"
 
 
 def carried(request: Request | None, tracer: Tracer | None) -> dict[str, Any]:

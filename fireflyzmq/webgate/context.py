@@ -61,7 +61,7 @@ class WebRequest:
         """What travels with the calls of this request: user, address, and the trace that it belongs to, or begins."""
         traceparent = self.http.headers.get(TRACEPARENT, "")
         properties = {TRACEPARENT: child_of(traceparent) if trace_of(traceparent) else new_traceparent()}
-        tracestate = self.http.headers.get(TRACESTATE, "")
+        tracestate = ",".join(self.http.headers.getall(TRACESTATE, ()))
         if trace_of(traceparent) and tracestate and tracestate.isascii():
             properties[TRACESTATE] = tracestate
         if self.user:

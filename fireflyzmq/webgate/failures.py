@@ -22,6 +22,7 @@ STATUS: Final = {
     "MessageTooLarge": 413,
     "RequestCancelled": 502,
     "ExchangeLost": 503,
+    "RegistrationRefused": 503,
 }
 """HTTP status by kind. What a service fails on purpose with is 422: it was understood, and refused."""
 
