@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import signal
 import socket
@@ -423,6 +424,35 @@ def test_a_token_is_taken_from_the_address_and_kept_for_the_tab(
         page.reload()
         row(page, "market").wait_for()
         assert page.problems == []
+
+
+def test_a_token_may_be_put_into_the_address_of_an_open_tab(page: Any, exchange: ExchangeProcess) -> None:
+    with ConsoleProcess(exchange.address, "--token", "100%") as console:
+        page.goto(console.url)
+        page.wait_for_selector("#secret")
+        page.goto(f"{console.url}#token=100%")  # not as addresses are written, but as people do
+        connected(page)
+        assert "token" not in page.url
+        page.evaluate("location.hash = '#token=100%25'")
+        page.wait_for_function("!location.hash.includes('token')")
+        page.reload()
+        connected(page)
+        assert [problem for problem in page.problems if not LOST.match(problem)] == []
+
+
+def test_reports_that_were_lost_are_shown_though_nobody_knows_how_many(page: Any, console: ConsoleProcess) -> None:
+    reports = [
+        {"publisher": "a", "subject": f"s{n}", "lost": lost, "content": n} for n, lost in enumerate((0, None, 2))
+    ]
+    body = "".join(f"event: report\ndata: {json.dumps(report)}\n\n" for report in reports)
+    page.route("**/api/reports?*", lambda route: route.fulfill(body=body, content_type="text/event-stream"))
+    page.goto(f"{console.url}#reports")
+    page.fill("#publisher", "a")
+    page.press("#publisher", "Enter")
+    page.wait_for_selector(".log li:has-text('s1') .kind:text-is('some lost')")
+    page.wait_for_selector(".log li:has-text('s2') .kind:text-is('2 lost')")
+    assert page.locator(".log li:has-text('s0') .kind").count() == 0
+    assert page.problems == []
 
 
 def test_without_a_token_it_asks_for_one(page: Any, exchange: ExchangeProcess, start_market: StartMarket) -> None:

@@ -13,12 +13,19 @@ export class Refusal extends Error {
   }
 }
 
-/** Take the token out of `#token=...`, so that it stands in no history. */
+/** Take the token out of `#token=...`, so that it stands in no history; whether there was one. */
 export function takeToken() {
   const found = /^#token=(.+)$/.exec(location.hash);
-  if (!found) return;
-  keep(`Bearer ${decodeURIComponent(found[1])}`);
+  if (!found) return false;
+  let token = found[1];
+  try {
+    token = decodeURIComponent(token);
+  } catch {
+    // It was written by hand, and is what it says.
+  }
+  keep(`Bearer ${token}`);
   history.replaceState(null, "", location.pathname);
+  return true;
 }
 
 export function keep(authorization) {

@@ -148,7 +148,10 @@ fill(
     return link;
   }),
 );
-addEventListener("hashchange", show);
+addEventListener("hashchange", () => {
+  if (takeToken()) location.reload();
+  else show();
+});
 document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault();
   place.focus();

@@ -5,6 +5,9 @@ import {h, say} from "./dom.js";
 import {clock, count} from "./format.js";
 import {Log} from "./log.js";
 
+/** How many were lost before a report; null when nobody knows. */
+const lostText = (lost) => (lost === null ? "some lost" : `${count(lost)} lost`);
+
 export class ReportsView {
   name = "reports";
   title = "Reports";
@@ -23,7 +26,7 @@ export class ReportsView {
       label: "Reports",
       line: (each) => [
         h("time", null, clock(each.at)),
-        each.lost ? h("span.kind", null, `${count(each.lost)} lost`) : null,
+        each.lost === 0 ? null : h("span.kind", null, lostText(each.lost)),
         h("span.name", null, each.subject),
         h("span.said", null, each.error ?? JSON.stringify(each.content)),
       ],
@@ -65,8 +68,8 @@ export class ReportsView {
     say(this.note, "Connecting");
     this.log.say(`${publisher} has published nothing since.`);
     const heard = (report) => {
-      this.lost += report.lost;
-      if (report.lost) say(this.note, `Following, ${count(this.lost)} lost`);
+      this.lost = this.lost === null || report.lost === null ? null : this.lost + report.lost;
+      if (report.lost !== 0) say(this.note, `Following, ${lostText(this.lost)}`);
       this.log.push({...report, at: Date.now() / 1000});
     };
     const told = (state, problem) => {
