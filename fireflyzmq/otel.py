@@ -53,13 +53,26 @@ class OpenTelemetryTracer:
         return run
 
     @contextlib.contextmanager
-    def receive(self, name: str, carrier: Mapping[str, str], attributes: Mapping[str, str]) -> Iterator[None]:
-        """Do something for a request from outside in a span of the trace that it belongs to, or begins."""
+    def receive(
+        self, name: str, carrier: Mapping[str, str], attributes: Mapping[str, str]
+    ) -> Iterator[Callable[[int], None]]:
+        """Do something for a request from outside in a span of the trace that it belongs to, or begins.
+
+        Gives what is to be told the response's status: 500 and more is the server's error, all else is none of its.
+        """
         import opentelemetry.trace as trace
 
         tracer = trace.get_tracer("fireflyzmq")
-        with tracer.start_as_current_span(name, _context_of(carrier), trace.SpanKind.SERVER, dict(attributes)):
-            yield
+        context, kind = _context_of(carrier), trace.SpanKind.SERVER
+        span = tracer.start_span(name, context, kind, dict(attributes))
+
+        def answered(status: int) -> None:
+            span.set_attribute("http.response.status_code", status)
+            if status >= 500:
+                span.set_status(trace.StatusCode.ERROR)
+
+        with trace.use_span(span, end_on_exit=True):
+            yield answered
 
     def outgoing(self) -> dict[str, str]:
         """The current span as a `traceparent`; {} for one that nobody began here."""

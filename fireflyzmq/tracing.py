@@ -39,8 +39,11 @@ class Tracer(Protocol):
 
     def receive(
         self, name: str, carrier: Mapping[str, str], attributes: Mapping[str, str]
-    ) -> AbstractContextManager[None]:
-        """Make a span current in which a request from outside is answered, whose headers name its trace."""
+    ) -> AbstractContextManager[Callable[[int], None]]:
+        """Make a span current in which a request from outside is answered, whose headers name its trace.
+
+        Gives what is to be told the response's status.
+        """
 
     def outgoing(self) -> dict[str, str]:
         """What carries the span that is current to a service, {} when none is."""

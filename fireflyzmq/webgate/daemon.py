@@ -224,7 +224,7 @@ class HttpDaemon:
         self._socket.close()
 
     def _ended(self) -> None:
-        """The service in whose name calls are made is closed: so is all the rest, at once when the loop has stopped."""
+        """The service in whose name calls are made is closed: so is the rest, at once when the loop has stopped."""
         self._stopping = True
         if self._sweeping is not None:
             self._sweeping.cancel()
@@ -305,8 +305,13 @@ class HttpDaemon:
         given = {name: ",".join(http.headers.getall(name, ())) for name in (TRACEPARENT, TRACESTATE)}
         headers = {name: value for name, value in given.items() if value and value.isascii()}
         attributes = {"http.request.method": http.method, "url.path": http.path}
-        with tracer.receive(f"{http.method} {path or '/'}", headers, attributes):
-            return await attached.respond(request)
+        with tracer.receive(f"{http.method} {path or '/'}", headers, attributes) as answered:
+            try:
+                response = await attached.respond(request)
+            except web.HTTPException as refusal:  # an answer like others
+                response = web.Response(status=refusal.status, text=refusal.text, headers=_plain(refusal))
+            answered(response.status)
+            return response
 
     def _attached_at(self, path: str) -> tuple[str, Attached | None]:
         """The longest path that something is attached to, and what."""
@@ -351,9 +356,7 @@ class HttpDaemon:
         if credentials.scheme != "basic":
             return users(credentials)
         if self._waiting >= _MOST_WAITING:
-            raise web.HTTPServiceUnavailable(
-                text="too many passwords wait for a check\n", headers={"Retry-After": "1"}
-            )
+            raise web.HTTPServiceUnavailable(text="too many passwords wait\n", headers={"Retry-After": "1"})
         self._waiting += 1
         try:
             async with self._checking:

@@ -1,4 +1,4 @@
-"""The life of a daemon: it starts once, stops from anywhere within a known time, and changes gateways at once or not."""
+"""The life of a daemon: it starts once, stops from anywhere in a known time, and changes gateways at once or not."""
 
 from __future__ import annotations
 

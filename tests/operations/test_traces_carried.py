@@ -190,6 +190,19 @@ async def test_what_a_method_raises_is_recorded_in_its_span(place: Place, spans:
 
 
 @on_place
+async def test_a_request_that_is_refused_is_no_error_of_the_server(place: Place, spans: InMemorySpanExporter) -> None:
+    daemon = HttpDaemon(exchange=place.exchange)
+    daemon.attach("/", PlainGateway("web"))
+    daemon.start()
+    url = f"http://127.0.0.1:{daemon.port()}/services/nobody"
+    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+        assert answer.status == 404
+    (span,) = spans.get_finished_spans()
+    assert (span.status.status_code.name, len(span.events)) == ("UNSET", 0)
+    assert span.attributes is not None and span.attributes["http.response.status_code"] == 404
+
+
+@on_place
 async def test_calls_without_a_trace_have_no_spans(place: Place, spans: InMemorySpanExporter) -> None:
     service = await place.service("math", add=lambda x, y: x + y)
     service.exportMethod(lambda x, y: x * y, "multiply", threads=1)
