@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
-import shutil
-import subprocess
 import time
 from typing import Any
 
@@ -462,16 +459,3 @@ async def test_only_the_path_itself_is_served_and_only_to_be_read(place: Place) 
             assert answer.status == 405
         async with session.head(f"http://127.0.0.1:{port}/metrics") as answer:
             assert answer.status == 200
-
-
-@on_place
-async def test_promtool_finds_nothing_wrong(place: Place) -> None:
-    promtool = os.environ.get("PROMTOOL") or shutil.which("promtool")
-    if promtool is None:
-        pytest.skip("there is no promtool")
-    port = serve(place, withExchange=True)
-    await place.service("math")
-    await fetch(port, "/livez")
-    _, text = await fetch(port, "/metrics")
-    checked = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, text=True, check=False)
-    assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
