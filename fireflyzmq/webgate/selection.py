@@ -23,6 +23,9 @@ _KINDS: Final = {SERVICE_GROUP: BY_GROUP, SERVICE_NAME: BY_NAME, SERVICE_REGISTR
 _FIRST_ANSWER_SECONDS: Final = 2.0
 """How long a request waits for the exchange's first word on who is there."""
 
+_FIRST_ATTEMPT: Final = "not connected yet"
+"""A connection's reason until its first attempt has succeeded or failed."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Selection:
@@ -78,11 +81,11 @@ class Exhibition:
     async def settled(self) -> None:
         """Wait, a moment at most, until it is known who is there; ExchangeLost when the exchange does not say.
 
-        Without a connection it does not wait: who was there before counts, ExchangeLost when that was nobody.
+        Once an attempt to connect has failed it does not wait: who was there before counts, ExchangeLost for nobody.
         """
         if self._target.known:
             return
-        if self._connection.state != "connected":
+        if self._connection.state != "connected" and self._connection.reason != _FIRST_ATTEMPT:
             if self._instances:
                 return
             raise ExchangeLost(f"not connected to the exchange: {self._connection.reason}")

@@ -263,15 +263,15 @@ async def test_while_the_exchange_is_away_it_is_503_and_afterwards_all_is_well(w
 
 
 @on_web
-async def test_without_an_exchange_a_request_waits_a_moment_and_is_answered(web: Web) -> None:
+async def test_without_an_exchange_a_request_is_answered_within_a_moment(web: Web) -> None:
     exchange = Exchange()
     daemon: HttpDaemon = web.daemon(exchange=exchange)
     daemon.attach("/", PlainGateway(GROUP))
     exchange.connect("tcp://127.0.0.1:1", longestBackoff=0.1)
     begun = time.monotonic()
     answer = await web.post(daemon, "/services/work/where")
-    assert answer.status in (404, 503)
-    assert 1 < time.monotonic() - begun < 10
+    assert answer.status == 503
+    assert time.monotonic() - begun < 10
     await daemon.stop()
     exchange.close()
 

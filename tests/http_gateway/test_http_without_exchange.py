@@ -39,6 +39,7 @@ async def test_who_cannot_ask_the_exchange_says_so_at_once(web: Web, path: str) 
     with exchange_at("127.0.0.1:1") as nowhere:
         daemon = web.daemon(exchange=nowhere)
         daemon.attach("/", PlainGateway(GROUP))
+        await until(lambda: daemon._service._connection.reason != "not connected yet")
         began = time.monotonic()
         assert told_to_come_again(await web.get(daemon, path))
         assert time.monotonic() - began < 1
@@ -83,6 +84,8 @@ async def test_without_an_exchange_it_is_known_at_once_who_is_there(web: Web) ->
 @on_web
 async def test_an_exhibition_fails_as_calls_do_without_a_connection(web: Web) -> None:
     with exchange_at("127.0.0.1:1") as nowhere:
-        exhibition = Exhibition(Service("", exchange=nowhere)._connection, Selection(GROUP))
+        connection = Service("", exchange=nowhere)._connection
+        await until(lambda: connection.reason != "not connected yet")
+        exhibition = Exhibition(connection, Selection(GROUP))
         with pytest.raises(ExchangeLost, match="not connected to the exchange"):
             await exhibition.settled()
