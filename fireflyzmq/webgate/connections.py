@@ -25,6 +25,7 @@ except ImportError:  # no Unix
 _LOOK_SECONDS: Final = 0.02
 _HANDSHAKE_SECONDS: Final = 5.0
 _LATE_SECONDS: Final = 0.5
+_MANY: Final = 1_000
 
 
 @dataclasses.dataclass(slots=True)
@@ -124,9 +125,19 @@ class HttpClients:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await asyncio.sleep(0)  # what has come already is at work then
-                while any(client.since == math.inf or any(_unread(client.transport)) for client in self._present()):
-                    await asyncio.sleep(_LOOK_SECONDS)
+                while busy := self._close_idle():
+                    await asyncio.sleep(_LOOK_SECONDS if busy < _MANY else _LOOK_SECONDS * 10)
         self.abort()
+
+    def _close_idle(self) -> int:
+        """Close the connections that nothing is at work for, or still to be written to; returns how many are left."""
+        busy = 0
+        for client in self._present():
+            if client.since == math.inf or any(_unread(client.transport)):
+                busy += 1
+            elif not client.transport.is_closing():
+                client.transport.close()
+        return busy
 
     def abort(self) -> None:
         """Close all connections at once, and admit nobody any more."""

@@ -6,6 +6,7 @@ import math
 from typing import Any, Final
 
 from fireflyzmq.errors import Failure
+from fireflyzmq.webgate.rpc_errors import details_told
 
 STATUS: Final = {
     "ServiceUnavailable": 404,
@@ -43,13 +44,10 @@ def headers_of(failure: Failure) -> dict[str, str]:
 
 def told(failure: Failure) -> dict[str, Any]:
     """What a client is told: kind, code, description, origin and details, without a traceback."""
-    details = failure.details
-    if isinstance(details, dict):
-        details = {key: value for key, value in details.items() if key != "traceback"}
     return {
         "kind": failure.kind,
         "code": failure.code,
         "description": failure.description,
         "origin": failure.origin,
-        "details": details,
+        "details": details_told(failure),
     }

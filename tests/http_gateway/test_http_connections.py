@@ -52,7 +52,7 @@ async def test_a_client_that_reads_slowly_gets_all(web: Web, contexts: Any, new_
                 time.sleep(0.002)
         return time.monotonic() - begun
 
-    assert await asyncio.to_thread(read_slowly) > 1.0
+    assert await asyncio.to_thread(read_slowly) > 0.55, "it took no longer than an idle connection is kept"
 
 
 @on_web

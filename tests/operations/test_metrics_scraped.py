@@ -165,7 +165,7 @@ async def test_requests_that_come_too_late_and_items_that_make_no_sense_are_coun
         while (moved := Difference(before, await scrape(port)))("bad_items_total") < 1:
             await asyncio.sleep(0.01)
     assert moved("calls_failed_total", kind="RequestTimeout") == 1
-    assert (await scrape(port)).value("requests_expired_total") == expired + 1
+    assert (await scrape(port)).value("requests_expired_total") > expired
 
 
 @on_place

@@ -43,6 +43,8 @@ PURE = {
     "fireflyzmq.netport.rpc",
     "fireflyzmq.netport.session",
     "fireflyzmq.webgate.counts",
+    "fireflyzmq.webgate.descriptions",
+    "fireflyzmq.webgate.failures",
     "fireflyzmq.webgate.json_values",
     "fireflyzmq.webgate.jsonrpc_messages",
     "fireflyzmq.webgate.plain_values",
