@@ -25,7 +25,7 @@ def main(address: str) -> None:
     dispatcher = netsvc.Dispatcher()
     exchange = netsvc.Exchange(netsvc.EXCHANGE_CLIENT)
     exchange.connect(address)
-    announcing = dispatcher.loop.create_task(announce(Game()))
+    announcing = dispatcher.loop.create_task(announce(Game(), "game"))
     dispatcher.run()
     announcing.cancel()
 
