@@ -23,7 +23,9 @@ _FRAMES_A_TURN: Final = 256
 """Frames of one client that are taken in one turn of the loop, so that the others have theirs."""
 
 _WRITTEN_AT_ONCE: Final = 64 * 1024
-"""Bytes of answers that are collected for one write."""
+"""Bytes of answers that are collected for one write, but for small ones of one turn."""
+
+_SMALL: Final = 256
 
 _HELD, _FULL, _BLOCKED, _THROTTLED, _NEXT_TURN, _STOPPING, _ENDED = 1, 2, 4, 8, 16, 32, 64
 """Why no more frames are taken: its connect hook runs, it has as many requests at work as it may, it does not read
@@ -223,19 +225,22 @@ class Session:
             else:
                 frames = self._decoder.take(room)
                 exhausted = len(frames) < room
-            position = 0
-            for position, (command, body, request) in enumerate(frames, 1):
+            left -= len(frames)
+            coming = iter(frames)
+            for command, body, request in coming:
                 answer = commands[command].serve(self, command, body, request)
                 if answer is not None:
                     say(answer)
-                    collected += len(answer)
-                    if collected > _WRITTEN_AT_ONCE:  # so that one who does not read is noticed
-                        collected = 0
-                        self.flush()
+                    if len(answer) > _SMALL:
+                        collected += len(answer)
+                        if collected > _WRITTEN_AT_ONCE:  # so that one who does not read is noticed
+                            collected = 0
+                            self.flush()
                 if self._waits:  # what it has sent behind this waits, too
-                    self._put_off = frames[position:] + self._put_off  # type: ignore[unreachable]
+                    behind = list(coming)  # type: ignore[unreachable]
+                    left += len(behind)
+                    self._put_off = behind + self._put_off
                     break
-            left -= position
             if exhausted and not self._put_off:
                 return _FRAMES_A_TURN - left, True
         return _FRAMES_A_TURN - left, False
