@@ -185,9 +185,8 @@ class MetricsCollector(Collector):
         """The collector that is registered in a registry; a new one where there was none.
 
         The first one freezes what there is (`gc.freeze`), after a garbage collection, so that later collections need
-        not look at all that aiohttp and Prometheus's client consist of: that costs 6 % of calls, and now less than
-        half of it. So make it when a program begins: what is there is freed by its last reference, and not out of a
-        cycle.
+        not look at all that aiohttp and Prometheus's client consist of. So make it when a program begins: what is
+        there is freed by its last reference, and not out of a cycle.
         """
         collector = _registered.get(registry)
         if collector is None:

@@ -5,6 +5,7 @@ What all clients send to one service in a turn of the loop travels as one messag
 
 from __future__ import annotations
 
+import abc
 import contextvars
 import functools
 from collections.abc import Callable
@@ -33,7 +34,7 @@ MakeDestination = Callable[["Target", "str | None"], Destination]
 """Makes the destination for a target, of calls that go where one key says (None: as the balance says)."""
 
 
-class Forward:
+class Forward(abc.ABC):
     """One rule. Subclasses say where a session's frames go; here is how they go there, and what comes back.
 
     Without a `method` the command says which: a word its own name, a number the method whose name ends in it. With
@@ -81,9 +82,9 @@ class Forward:
         else:
             self._answered(session, command, request, call)
 
+    @abc.abstractmethod
     def destination(self, session: Session, command: Command, body: bytes, request: int | None) -> Destination | None:
         """Where a session's frame goes; None when it goes nowhere, or later, which then was seen to."""
-        raise NotImplementedError
 
     def _answered(self, session: Session, command: Command, request: int | None, call: ResponseId) -> None:
         """A call has ended."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import asyncio
 import socket
 import ssl
@@ -43,36 +44,39 @@ def handshake_seconds(clients: Clients, context: ssl.SSLContext | None) -> float
     return clients.limits.first_frame_seconds or None if context is not None else None
 
 
-class TcpListener:
-    """Accepts connections at a socket that listens already."""
+class Listener(abc.ABC):
+    """Accepts connections at a socket that listens already; `admit` makes what speaks with each."""
 
     def __init__(self, clients: Clients, listener: socket.socket, context: ssl.SSLContext | None) -> None:
         self._clients = clients
         self._socket = listener
-        self._started = self._stopped = False
         self._context = context
+        self._started = self._stopped = False
         self._server: asyncio.Server | None = None
         self.port: int = listener.getsockname()[1]
+
+    @abc.abstractmethod
+    def admit(self) -> asyncio.Protocol:
+        """The protocol of a new connection."""
 
     async def start(self) -> None:
         """Accept from now on."""
         if self._stopped:
             return
         self._started = True
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: TcpClient(self._clients, self._context is not None),
+        self._server = await asyncio.get_running_loop().create_server(
+            self.admit,
             sock=self._socket,
             ssl=self._context,
+            backlog=BACKLOG,
             ssl_handshake_timeout=handshake_seconds(self._clients, self._context),
             ssl_shutdown_timeout=LINGER_SECONDS if self._context is not None else None,
-            backlog=BACKLOG,
         )
         if self._stopped:
             self._server.close()  # type: ignore[unreachable]
 
     def stop(self) -> None:
-        """Accept no more."""
+        """Accept no more; the connections that there are go on."""
         self._stopped = True
         if self._server is not None:
             self._server.close()
@@ -80,8 +84,16 @@ class TcpListener:
             self._socket.close()
 
     async def close(self) -> None:
-        """End what is left: nothing, as sessions close their connections."""
+        """End what is left. Sessions close their own connections."""
         self.stop()
+
+
+class TcpListener(Listener):
+    """Each connection is a client."""
+
+    def admit(self) -> TcpClient:
+        """A client."""
+        return TcpClient(self._clients, self._context is not None)
 
 
 class TcpClient(asyncio.Protocol):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from aiohttp import WebSocketError, WSMsgType, web
 
-from fireflyzmq.netport.tcp import BACKLOG, BUFFERED, LINGER_SECONDS, address_of, handshake_seconds
+from fireflyzmq.netport.tcp import BUFFERED, LINGER_SECONDS, Listener, address_of
 
 if TYPE_CHECKING:
     from fireflyzmq.netport.clients import Clients
@@ -31,7 +31,7 @@ _MESSAGE_ROOM: Final = 64
 """Bytes that a message may have beside a frame's body."""
 
 
-class WebSocketListener:
+class WebSocketListener(Listener):
     """Accepts WebSockets at one path of a socket that listens already.
 
     `origins` are the web sites whose pages may connect ("https://game.example"); None stands for all.
@@ -45,46 +45,22 @@ class WebSocketListener:
         path: str,
         origins: Collection[str] | None,
     ) -> None:
-        self._clients = clients
-        self._socket = listener
-        self._started = self._stopped = False
-        self._context = context
+        super().__init__(clients, listener, context)
         self._origins = origins
-        self.port: int = listener.getsockname()[1]
         application = web.Application()
         application.router.add_get(path, self._serve)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=LINGER_SECONDS)
-        self._server: asyncio.Server | None = None
         self._doors: dict[object, _Door] = {}
 
     async def start(self) -> None:
         """Accept from now on."""
         await self._runner.setup()
-        if self._stopped:
-            return
-        self._started = True
-        self._server = await asyncio.get_running_loop().create_server(
-            self._admit,
-            sock=self._socket,
-            ssl=self._context,
-            backlog=BACKLOG,
-            ssl_handshake_timeout=handshake_seconds(self._clients, self._context),
-            ssl_shutdown_timeout=LINGER_SECONDS if self._context is not None else None,
-        )
-        if self._stopped:
-            self._server.close()  # type: ignore[unreachable]
+        await super().start()
 
-    def _admit(self) -> _Door:
+    def admit(self) -> _Door:
+        """A connection that may become a WebSocket."""
         assert self._runner.server is not None
         return _Door(self._clients, self._runner.server(), self._doors)
-
-    def stop(self) -> None:
-        """Accept no more; the WebSockets that there are go on."""
-        self._stopped = True
-        if self._server is not None:
-            self._server.close()
-        elif not self._started:  # otherwise asyncio has the socket, and `start` closes it
-            self._socket.close()
 
     async def close(self) -> None:
         """End what is left."""
