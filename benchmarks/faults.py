@@ -277,7 +277,7 @@ def measure_memory(plan: Plan) -> dict[str, float]:
 
     async def crowd(address: str) -> list[Peer]:
         connected = [await netsvc.connect(address, timeout=30) for _ in range(peers)]
-        made = [netsvc.Service(f"service{n}", exchange=connected[n % peers]._exchange) for n in range(services)]
+        made = [netsvc.Service(f"service{n}", exchange=connected[n % peers]) for n in range(services)]
         await asyncio.gather(*[service.ready() for service in made])
         return connected
 

@@ -8,6 +8,7 @@ from collections.abc import Generator
 from types import TracebackType
 from typing import Any
 
+from fireflyzmq.cores.service import Part, core_of
 from fireflyzmq.dispatcher import new_event_loop
 from fireflyzmq.endpoint import Endpoint, RemoteMethod
 from fireflyzmq.errors import ExchangeLost
@@ -18,27 +19,42 @@ from fireflyzmq.wire.binding import Binding
 from fireflyzmq.wire.codec import stand_in
 
 
+class PeerCore(Part):
+    """The exchange of a peer, which is closed with it."""
+
+    title = "Peer"
+
+    def __init__(self, exchange: Exchange) -> None:
+        self.exchange = exchange
+
+
 class Peer(Service):
     """A nameless service with a connection of its own, in the running loop."""
 
     def __init__(self, address: str | None = None) -> None:
-        self._exchange = Exchange(EXCHANGE_CLIENT)
-        super().__init__("", exchange=self._exchange)
-        self._exchange.connect(exchange_address(address))
+        exchange = Exchange(EXCHANGE_CLIENT)
+        super().__init__("", exchange=exchange)
+        self._fireflyzmq.add(PeerCore(exchange))
+        exchange.connect(exchange_address(address))
 
     async def connected(self, timeout: float) -> None:
         """Wait until connected; ExchangeLost after `timeout` seconds."""
-        await self._exchange.connected(timeout)
+        await exchange_of(self).connected(timeout)
 
     async def leave(self) -> None:
         """Close the connection with all its services, and wait (a second at most) until the exchange has heard it."""
-        super().close()
-        await self._exchange.leave()
+        self._fireflyzmq.close()
+        await exchange_of(self).leave()
 
     def close(self) -> None:
         """Say goodbye and close the connection at once, with all services that belong to it."""
-        super().close()
-        self._exchange.close()
+        self._fireflyzmq.close()
+        exchange_of(self).close()
+
+
+def exchange_of(peer: Peer) -> Exchange:
+    """The exchange of a peer."""
+    return core_of(peer).part(PeerCore).exchange
 
 
 class connect:  # noqa: N801
@@ -150,7 +166,7 @@ class Client:
 
     def close(self) -> None:
         """Say goodbye and end the thread. Again is harmless."""
-        if not self._closed and not self._peer._connection.forked:
+        if not self._closed and not core_of(self._peer).connection.forked:
             self._run(self._peer.leave(), 5)
             self._closed = True
             self._stop()
@@ -158,7 +174,7 @@ class Client:
     def _check(self) -> None:
         if self._closed:
             raise RuntimeError("this client is closed")
-        if self._peer._connection.forked:
+        if core_of(self._peer).connection.forked:
             raise RuntimeError("this process was forked after the client was made; make a new one in the child")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
+from fireflyzmq.behind import NAME
 from fireflyzmq.wire.binding import Binding
 from fireflyzmq.wire.commands import BY_ADDRESS, BY_NAME
 from fireflyzmq.wire.names import check_name, method_problem
@@ -91,13 +92,19 @@ class Endpoint:
         return f"<Endpoint of {self._target.title}: {len(self._target.ready)} {what} known>"
 
 
+def binding_of(target: object) -> Binding | None:
+    """A binding, or that of a service (what has a core that has one); None for anything else."""
+    binding = target if isinstance(target, Binding) else getattr(getattr(target, NAME, None), "binding", None)
+    return binding if isinstance(binding, Binding) else None
+
+
 def target_of(connection: Connection, target: object) -> Target:
     """The watched target of a name, a binding, or something that has a binding (a service).
 
     ValueError for an illegal name, TypeError for anything else.
     """
-    binding = target if isinstance(target, Binding) else getattr(target, "_binding", None)
-    if isinstance(binding, Binding):
+    binding = binding_of(target)
+    if binding is not None:
         return connection.watch(BY_ADDRESS, binding.address)
     if isinstance(target, str):
         check_name(target, "service name")

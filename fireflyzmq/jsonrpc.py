@@ -33,7 +33,7 @@ class RpcGateway:
         The content type is not looked at: JSON is UTF-8 whatever it says.
         """
         try:
-            answer = await self._respond(service, body)
+            answer = await _respond(service, body, self.batch_calls)
         except BadRequest as problem:
             answer = messages.encode_problem(problem.code, problem.description)
         except Exception:
@@ -41,13 +41,14 @@ class RpcGateway:
             answer = messages.encode_problem(INTERNAL_ERROR, "")
         return Reply(answer, messages.CONTENT_TYPE, 200 if answer else 204)
 
-    async def _respond(self, service: Exposed, body: bytes) -> bytes:
-        requests, batch = messages.parse(body, self.batch_calls)
-        if not batch:
-            return await _answer(service, requests[0])
-        responses = await together(_answer(service, request) for request in requests)
-        said = [response for response in responses if response]
-        return messages.encode_batch(said) if said else b""
+
+async def _respond(service: Exposed, body: bytes, batch_calls: int) -> bytes:
+    requests, batch = messages.parse(body, batch_calls)
+    if not batch:
+        return await _answer(service, requests[0])
+    responses = await together(_answer(service, request) for request in requests)
+    said = [response for response in responses if response]
+    return messages.encode_batch(said) if said else b""
 
 
 async def _answer(service: Exposed, request: Request | Invalid) -> bytes:

@@ -19,8 +19,10 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from fireflyzmq.behind import NotBegun, put_behind
 from fireflyzmq.connection import Connection, closed_hooks, connections, copied
-from fireflyzmq.netport.port import NetPort, _netports
+from fireflyzmq.netport.core import NetPortCore
+from fireflyzmq.netport.port import _netports
 from fireflyzmq.statistics import BOUNDS, OTHER, Durations
 from fireflyzmq.webgate.counts import HttpCounts, all_http_counts
 
@@ -166,10 +168,10 @@ class Names:
         return name
 
 
-class MetricsCollector(Collector):
-    """What Prometheus's client calls to collect. `MetricsCollector.of(registry)` is the one of a registry."""
+class Readings:
+    """What a collector has read of each source, and what it remembers of those that are gone."""
 
-    def __init__(self, names: int = MOST_NAMES) -> None:
+    def __init__(self, names: int) -> None:
         self._services = Names(names)
         self._netports = Names(names)
         self._last: dict[weakref.ref[Any], tuple[Callable[[Any], Reading], Reading]] = {}
@@ -178,29 +180,9 @@ class MetricsCollector(Collector):
         self._lock = threading.RLock()  # of what is known; never held while a loop is waited for
         self._lag = Durations()
         self._samplers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LagSampler] = weakref.WeakKeyDictionary()
-        _collectors.add(self)
-
-    @classmethod
-    def of(cls, registry: CollectorRegistry = REGISTRY) -> MetricsCollector:
-        """The collector that is registered in a registry; a new one where there was none.
-
-        The first one freezes what there is (`gc.freeze`), after a garbage collection, so that later collections need
-        not look at all that aiohttp and Prometheus's client consist of. So make it when a program begins: what is
-        there is freed by its last reference, and not out of a cycle.
-        """
-        collector = _registered.get(registry)
-        if collector is None:
-            collector = _registered[registry] = cls()
-            registry.register(collector)
-            _freeze_once()
-        return collector
-
-    def describe(self) -> Iterable[Metric]:
-        """Nothing: the registry need not collect to register."""
-        return ()
 
     def collect(self) -> Iterator[Metric]:
-        """Read everything now. In the thread of the loop, or in another one; in several at once."""
+        """Read everything now."""
         known = list(self._last.items())  # before the sources are listed: what is not among them then has gone
         sources: list[tuple[Any, Callable[[Any], Reading]]] = [
             *((connection, self._read_connection) for connection in connections()),
@@ -278,9 +260,9 @@ class MetricsCollector(Collector):
             reading.count("requests_failed", number, label, kind)
         reading.time("request_duration_seconds", served.durations, label)
 
-    def _read_netport(self, netport: NetPort) -> Reading:
-        reading, numbers = Reading(), netport.stats()
-        label = self._netports.label(netport.serviceName())
+    def _read_netport(self, netport: NetPortCore) -> Reading:
+        reading, numbers = Reading(), netport.statistics()
+        label = self._netports.label(netport.core.name)
         for name in ("connections", "sessions", "users", "channels", "requests"):
             reading.show(f"netport_{name}", numbers[name], label)
         for name in ("accepted", "failures", "frames_received", "frames_sent"):
@@ -300,6 +282,39 @@ class MetricsCollector(Collector):
             if sampler is None:
                 sampler = self._samplers[loop] = LagSampler(loop, self._lag)
             connection.call_from_anywhere(sampler.go_on)
+
+
+class MetricsCollector(Collector):
+    """What Prometheus's client calls to collect. `MetricsCollector.of(registry)` is the one of a registry."""
+
+    _fireflyzmq: Readings = NotBegun("MetricsCollector")  # type: ignore[assignment]
+
+    def __init__(self, names: int = MOST_NAMES) -> None:
+        put_behind(self, readings := Readings(names))
+        _all_readings.add(readings)
+
+    @classmethod
+    def of(cls, registry: CollectorRegistry = REGISTRY) -> MetricsCollector:
+        """The collector that is registered in a registry; a new one where there was none.
+
+        The first one freezes what there is (`gc.freeze`), after a garbage collection, so that later collections need
+        not look at all that aiohttp and Prometheus's client consist of. So make it when a program begins: what is
+        there is freed by its last reference, and not out of a cycle.
+        """
+        collector = _registered.get(registry)
+        if collector is None:
+            collector = _registered[registry] = cls()
+            registry.register(collector)
+            _freeze_once()
+        return collector
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: the registry need not collect to register."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """Read everything now. In the thread of the loop, or in another one; in several at once."""
+        return self._fireflyzmq.collect()
 
 
 def _last_reading(source: Any, read: Callable[[Any], Reading], known: Reading) -> Reading:
@@ -362,12 +377,12 @@ def _freeze_once() -> None:
 
 
 _registered: weakref.WeakKeyDictionary[CollectorRegistry, MetricsCollector] = weakref.WeakKeyDictionary()
-_collectors: weakref.WeakSet[MetricsCollector] = weakref.WeakSet()
+_all_readings: weakref.WeakSet[Readings] = weakref.WeakSet()
 
 
 def _closed(connection: Connection) -> None:
-    for collector in copied(_collectors):
-        collector.connection_closed(connection)
+    for readings in copied(_all_readings):
+        readings.connection_closed(connection)
 
 
 closed_hooks.append(_closed)

@@ -8,23 +8,14 @@ import weakref
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
-from fireflyzmq.calls import Destination
+from fireflyzmq.cores.nodes import ChildCore, RootCore
+from fireflyzmq.cores.service import ServiceCore
 from fireflyzmq.endpoint import Endpoint
-from fireflyzmq.gather import GroupDestination
 from fireflyzmq.methods import MethodTable, command_name
-from fireflyzmq.mirror import Target
-from fireflyzmq.presence import Presence, Status
 from fireflyzmq.response import ResponseId
 from fireflyzmq.service import Service
-from fireflyzmq.timers import run_logged
 from fireflyzmq.wire.binding import Binding
-from fireflyzmq.wire.commands import BY_MEMBER, BY_NAME
 from fireflyzmq.wire.names import check_name, method_problem
-
-CHILD = "child"
-"""The role of a root's children in its group."""
-
-DROPPED = "dropped"
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -39,26 +30,11 @@ class Root(Service):
     def __init__(self, name: str, **options: Any) -> None:
         check_name(name, "root's name")
         super().__init__(name, **options)
-        connection = self._connection
-        self._children: Target = connection.watch(BY_MEMBER, f"{name} {CHILD}")
-        self._presence: Presence = connection.run_in_loop(
-            connection.session.observe, self._children.kind, self._children.key, self._tell_child
-        )
-        _collect(self, _root_handlers)
-        _roots.add(self)
-
-    def _tell_child(self, binding: Binding, group: str | None, status: Status) -> None:
-        self._connection.later(self._call_hook, binding, status)
-
-    def _call_hook(self, binding: Binding, status: Status) -> None:
-        def hook() -> Any:
-            if self._local.closed:
-                return None
-            if status:
-                return self.doChildLostConnect(binding.name, status.reason)
-            return self.doChildConnect(binding.name, binding)
-
-        run_logged(hook, f"the hook for child {binding.name!r} of {self!r}", self._connection.loop)
+        core = self._fireflyzmq
+        node = RootCore(core, _roots.discard)
+        core.add(node)
+        _collect(core, _root_handlers)
+        _roots.add(node)
 
     def doChildConnect(self, name: str, binding: Binding) -> Any:
         """Override to hear of a child that has come."""
@@ -68,7 +44,7 @@ class Root(Service):
 
     def children(self) -> list[Binding]:
         """The children that are there, those of one name too."""
-        return [instance.binding for instance in self._children.ready]
+        return self._fireflyzmq.part(RootCore).children()
 
     def child(
         self,
@@ -83,11 +59,7 @@ class Root(Service):
 
         Options are those of `serviceEndPoint`.
         """
-        if isinstance(name, Binding):
-            return self.serviceEndPoint(name, timeout, wait, balance, key, oneway)
-        check_name(name, "child's name")
-        target = self._connection.watch(BY_MEMBER, f"{self._children.key} {name}")
-        return Endpoint(self._connection, Destination(self._local, target, timeout, wait, balance, key, oneway))
+        return self._fireflyzmq.part(RootCore).child(name, timeout, wait, balance, key, oneway)
 
     def callChild(self, child: str | Binding, method: str | int, /, *args: Any, **kwargs: Any) -> ResponseId:
         """Call a method of a child, by its name or by a command's number; the call fails at once when it is not there.
@@ -95,31 +67,19 @@ class Root(Service):
         `callChild("game1", "login", user)`, or `callChild("game1", 101, user)` for a method whose name ends in `_101`.
         For options see `child`.
         """
-        return _call(self.child(child), method, args, kwargs)
+        child_of = self._fireflyzmq.part(RootCore).child
+        return _call(child_of(child, 30.0, 0.0, "least-pending", None, False), method, args, kwargs)
 
     def callChildren(self, method: str | int, /, *args: Any, **kwargs: Any) -> ResponseId:
         """Call a method of all children; the result maps each child's binding to its value or its Failure."""
-        endpoint = Endpoint(self._connection, GroupDestination(self._local, self._children))
-        return _call(endpoint, method, args, kwargs)
+        return _call(self._fireflyzmq.part(RootCore).everybody(), method, args, kwargs)
 
     def dropChild(self, child: str | Binding) -> int:
         """Put a child out, by its name (all its instances) or its binding; returns how many were told to go.
 
         It stays a service, and may become a child again by `joinRoot`.
         """
-        dropped = [
-            instance.binding
-            for instance in self._children.ready
-            if instance.binding == child or instance.binding.name == child
-        ]
-        for binding in dropped:
-            self._connection.run_in_loop(self._connection.session.expel, self._local, binding, DROPPED)
-        return len(dropped)
-
-    def _ended(self) -> None:
-        _roots.discard(self)
-        self._connection.session.cease(self._presence)
-        super()._ended()
+        return self._fireflyzmq.part(RootCore).drop(child)
 
 
 class Child(Service):
@@ -138,41 +98,30 @@ class Child(Service):
             raise ValueError("a child has a root at least")
         for each in roots:
             check_name(each, "root's name")
-        self._instances = instances
-        self._roots: dict[str, None] = dict.fromkeys(roots)
         super().__init__(name, **options)
-        for each in self._roots:
-            _collect(self, _remote_handlers.get(each, ()), each)
-            self._join(each, CHILD, sole=not instances)
-        _children.add(self)
-
-    def _awaited_groups(self) -> Iterable[str]:
-        return self._roots
+        core = self._fireflyzmq
+        node = ChildCore(core, roots, instances, _children.discard)
+        core.add(node)
+        for each in node.roots:
+            _collect(core, _remote_handlers.get(each, ()), each)
+            node.join(each)
+        _children.add(node)
 
     def roots(self) -> list[str]:
         """The names of the roots whose child this is, or wants to be."""
-        return list(self._roots)
+        return list(self._fireflyzmq.part(ChildCore).roots)
 
     def joinRoot(self, root: str) -> None:
         """Become the child of a further root, or again of one that dropped it."""
         check_name(root, "root's name")
-        if root not in self._roots:
-            _collect(self, _remote_handlers.get(root, ()), root)
-        self._roots[root] = None
-        self._join(root, CHILD, sole=not self._instances)
+        node = self._fireflyzmq.part(ChildCore)
+        if root not in node.roots:
+            _collect(node.core, _remote_handlers.get(root, ()), root)
+        node.join(root)
 
     def leaveRoot(self, root: str) -> None:
         """Be a root's child no more; ValueError when it is none."""
-        if root not in self._roots:
-            raise ValueError(f"{self._local.name!r} is no child of {root!r}")
-        del self._roots[root]
-        self.leaveGroup(root)
-        self._settle_ready()
-
-    def _left(self, group: str, reason: str) -> None:
-        self._roots.pop(group, None)
-        self._settle_ready()
-        run_logged(lambda: self.droppedByRoot(group, reason), f"droppedByRoot of {self!r}", self._connection.loop)
+        self._fireflyzmq.part(ChildCore).leave(root)
 
     def droppedByRoot(self, root: str, reason: str) -> Any:
         """Override to hear that a root has put this child out ("dropped"), or the exchange refuses it ("refused")."""
@@ -190,22 +139,12 @@ class Child(Service):
 
         Options are those of `serviceEndPoint`.
         """
-        if root is None:
-            if len(self._roots) != 1:
-                raise ValueError(f"this child has {len(self._roots)} roots: say which, root=...")
-            root = next(iter(self._roots))
-        elif root not in self._roots:
-            raise ValueError(f"{self._local.name!r} is no child of {root!r}")
-        target = self._connection.watch(BY_NAME, root)
-        return Endpoint(self._connection, Destination(self._local, target, timeout, wait, balance, key, oneway))
+        return self._fireflyzmq.part(ChildCore).root(root, timeout, wait, balance, key, oneway)
 
     def callRemote(self, method: str | int, /, *args: Any, root: str | None = None, **kwargs: Any) -> ResponseId:
         """Call a method of a root, by its name or by a command's number; for options see `root`."""
-        return _call(self.root(root), method, args, kwargs)
-
-    def _ended(self) -> None:
-        _children.discard(self)
-        super()._ended()
+        root_of = self._fireflyzmq.part(ChildCore).root
+        return _call(root_of(root, 30.0, 0.0, "least-pending", None, False), method, args, kwargs)
 
 
 def _call(endpoint: Endpoint, method: str | int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ResponseId:
@@ -221,8 +160,8 @@ def _call(endpoint: Endpoint, method: str | int, args: tuple[Any, ...], kwargs: 
 
 _root_handlers: list[Callable[..., Any]] = []
 _remote_handlers: dict[str, list[Callable[..., Any]]] = {}
-_roots: weakref.WeakSet[Root] = weakref.WeakSet()
-_children: weakref.WeakSet[Child] = weakref.WeakSet()
+_roots: weakref.WeakSet[RootCore] = weakref.WeakSet()
+_children: weakref.WeakSet[ChildCore] = weakref.WeakSet()
 
 
 def rootserviceHandle(function: Function) -> Function:
@@ -234,7 +173,7 @@ def rootserviceHandle(function: Function) -> Function:
     MethodTable().export(function)  # what cannot be exported is told of here, not when the root is made
     _root_handlers.append(function)
     for root in list(_roots):
-        root.exportMethod(function)
+        _collect(root.core, (function,))
     return function
 
 
@@ -250,13 +189,13 @@ def remoteserviceHandle(root: str) -> Callable[[Function], Function]:
         MethodTable().export(function)
         _remote_handlers.setdefault(root, []).append(function)
         for child in list(_children):
-            if root in child.roots():
-                child.exportMethod(function, root=root)
+            if root in child.roots:
+                _collect(child.core, (function,), root)
         return function
 
     return decorate
 
 
-def _collect(service: Service, functions: Iterable[Callable[..., Any]], root: str | None = None) -> None:
+def _collect(core: ServiceCore, functions: Iterable[Callable[..., Any]], root: str | None = None) -> None:
     for function in functions:
-        service.exportMethod(function, root=root)
+        core.export(function, None, 0, None, root)

@@ -16,20 +16,20 @@ from fireflyzmq.vocabulary.reporting import SubscriptionNotice
 from fireflyzmq.wire.binding import Binding
 
 if TYPE_CHECKING:
-    from fireflyzmq.service import Service
+    from fireflyzmq.cores.service import ServiceCore
 
 
 class Upcalls:
     """One service, as its session sees it."""
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    def __init__(self, core: ServiceCore) -> None:
+        self._core = core
 
     # Life.
 
     def registered(self) -> None:
         """The exchange has registered the service."""
-        self._service._registered()
+        self._core.registered()
 
     def registration_failed(self, code: str, problem: str, group: str) -> None:
         """The service was refused, or (`group`) its place in a group."""
@@ -37,57 +37,55 @@ class Upcalls:
         self._later(self._tell_refusal, failure, group)
 
     def _tell_refusal(self, failure: RegistrationRefused, group: str) -> None:
-        service = self._service
-        failure.service = service.serviceName()
-        service._refused(failure, group)
-        self._guard(service.registrationFailed, failure)
+        failure.service = self._core.name
+        self._core.refused(failure, group)
+        self._guard(self._core.shown.registrationFailed, failure)
 
     def joined(self, group: str, role: str) -> None:
         """The service has its place in a group."""
-        self._later(self._service._joined, group, role)
+        self._later(self._core.joined, group, role)
 
     def left(self, group: str, reason: str) -> None:
         """The service was put out of a group."""
-        self._later(self._service._left, group, reason)
+        self._later(self._core.left, group, reason)
 
     def idle(self) -> None:
         """The last request that was accepted has its answer."""
-        if self._service._idle is not None:
-            self._service._drained()
+        self._core.idle()
 
     def closed(self) -> None:
         """The service is closed, perhaps with its connection."""
-        self._service._ended()
+        self._core.ended()
 
     def drain(self) -> Awaitable[None]:
         """The process stops."""
-        return self._service.drain()
+        return self._core.stop()
 
     def unexpected_failure(self, failure: Failure) -> None:
         """Nobody asked for a call's failure."""
-        self._guard(self._service.unexpectedFailure, failure)
+        self._guard(self._core.shown.unexpectedFailure, failure)
 
     # Methods.
 
     def stray_method(self, name: str) -> Callable[..., Any] | None:
         """What answers to a name that is not exported."""
-        if not self._overrides("invalidMethod"):
+        if not self._core.overrides("invalidMethod"):
             return None
-        return lambda *args, **keywords: self._service.invalidMethod(name, args, **keywords)
+        return lambda *args, **keywords: self._core.shown.invalidMethod(name, args, **keywords)
 
     def middleware(self) -> Callable[[str, Method, list[Any], dict[str, Any]], Any] | None:
         """What all requests go through."""
-        return self._execute if self._overrides("executeMethod") else None
+        return self._execute if self._core.overrides("executeMethod") else None
 
     def _execute(self, name: str, method: Method, args: list[Any], kwargs: dict[str, Any]) -> Any:
         function = functools.partial(method.function, **kwargs) if kwargs else method.function
-        return self._service.executeMethod(name, function, tuple(args))
+        return self._core.shown.executeMethod(name, function, tuple(args))
 
     # Reports.
 
     def wants_notices(self) -> bool:
         """Whether the service asks who subscribes to it."""
-        return self._overrides("handleSubscription")
+        return self._core.overrides("handleSubscription")
 
     def subscribed(self, subscriber: Binding, pattern: str, subscribed: bool) -> None:
         """Somebody has subscribed to the service's reports, or does no more."""
@@ -95,25 +93,18 @@ class Upcalls:
             self._later(self._tell_subscription, subscriber, pattern, subscribed)
 
     def _tell_subscription(self, subscriber: Binding, pattern: str, subscribed: bool) -> None:
-        notice = SubscriptionNotice(self._service.serviceBinding(), subscriber, pattern, subscribed)
-        self._guard(self._service.handleSubscription, notice)
+        notice = SubscriptionNotice(self._core.binding, subscriber, pattern, subscribed)
+        self._guard(self._core.shown.handleSubscription, notice)
 
     def stray_report(self, publisher: Binding, subject: str, content: Any) -> None:
         """A report was sent to the service alone, and no subscription of it is for that."""
-        self._guard(self._service.unexpectedReport, Report(publisher, subject, content))
+        self._guard(self._core.shown.unexpectedReport, Report(publisher, subject, content))
 
     # How.
 
-    def _overrides(self, hook: str) -> bool:
-        """Whether a service has a hook of its own, by its class or by assignment."""
-        from fireflyzmq.service import Service
-
-        service = self._service
-        return hook in vars(service) or getattr(type(service), hook) is not getattr(Service, hook)
-
     def _later(self, function: Callable[..., Any], *args: Any) -> None:
-        self._service._connection.later(function, *args)
+        self._core.connection.later(function, *args)
 
     def _guard(self, hook: Callable[[Any], Any], argument: Any) -> None:
-        what = f"the hook for {argument!r} of {self._service!r}"
-        run_logged(lambda: hook(argument), what, self._service._connection.loop)
+        what = f"the hook for {argument!r} of {self._core.title}"
+        run_logged(lambda: hook(argument), what, self._core.connection.loop)

@@ -39,7 +39,7 @@ class RpcGateway:
         answer: Written | Fault
         try:
             method, args = messages.parse_call(body, content_type)
-            answer = await self._answer(service, method, args)
+            answer = await _answer(service, method, args, self.batch_calls)
         except BadRequest as problem:
             answer = Fault(problem.code, problem.description)
         except Exception:
@@ -47,33 +47,36 @@ class RpcGateway:
             answer = _fault(InternalError())
         return Reply(messages.encode_response(answer), messages.CONTENT_TYPE)
 
-    async def _answer(self, service: Exposed, method: str, args: list[Any]) -> Written | Fault:
-        if method == _MULTICALL:
-            work = self._multicall(service, args)
-        elif method in _INTROSPECTION:
-            work = _introspect(service, method, args)
-        else:
-            work = service.call(method, args, {})
-        answer = await attempt(work, messages.encode_value)
-        return _fault(answer) if isinstance(answer, Failure) else answer
 
-    async def _multicall(self, service: Exposed, args: list[Any]) -> list[Any]:
-        """Make all calls at once: for each an array with its value, or the struct of a fault."""
-        if len(args) != 1 or not isinstance(args[0], list):
-            raise InvalidArguments(f"{_MULTICALL} takes one array of calls")
-        if len(args[0]) > self.batch_calls:
-            raise InvalidArguments(f"{len(args[0])} calls are over the limit of {self.batch_calls}")
-        answers = await together(self._answer_one(service, call) for call in args[0])
-        return [messages.fault_struct(answer) if isinstance(answer, Fault) else [answer] for answer in answers]
+async def _answer(service: Exposed, method: str, args: list[Any], batch_calls: int) -> Written | Fault:
+    if method == _MULTICALL:
+        work = _multicall(service, args, batch_calls)
+    elif method in _INTROSPECTION:
+        work = _introspect(service, method, args)
+    else:
+        work = service.call(method, args, {})
+    answer = await attempt(work, messages.encode_value)
+    return _fault(answer) if isinstance(answer, Failure) else answer
 
-    async def _answer_one(self, service: Exposed, call: Any) -> Written | Fault:
-        """Answer a call of several."""
-        method, args = (call.get("methodName"), call.get("params", [])) if isinstance(call, dict) else (None, None)
-        if not isinstance(method, str) or not isinstance(args, list):
-            return _fault(InvalidArguments("a call is a struct of methodName, a string, and params, an array"))
-        if method == _MULTICALL:
-            return _fault(InvalidArguments(f"{_MULTICALL} does not call itself"))
-        return await self._answer(service, method, args)
+
+async def _multicall(service: Exposed, args: list[Any], batch_calls: int) -> list[Any]:
+    """Make all calls at once: for each an array with its value, or the struct of a fault."""
+    if len(args) != 1 or not isinstance(args[0], list):
+        raise InvalidArguments(f"{_MULTICALL} takes one array of calls")
+    if len(args[0]) > batch_calls:
+        raise InvalidArguments(f"{len(args[0])} calls are over the limit of {batch_calls}")
+    answers = await together(_answer_one(service, call, batch_calls) for call in args[0])
+    return [messages.fault_struct(answer) if isinstance(answer, Fault) else [answer] for answer in answers]
+
+
+async def _answer_one(service: Exposed, call: Any, batch_calls: int) -> Written | Fault:
+    """Answer a call of several."""
+    method, args = (call.get("methodName"), call.get("params", [])) if isinstance(call, dict) else (None, None)
+    if not isinstance(method, str) or not isinstance(args, list):
+        return _fault(InvalidArguments("a call is a struct of methodName, a string, and params, an array"))
+    if method == _MULTICALL:
+        return _fault(InvalidArguments(f"{_MULTICALL} does not call itself"))
+    return await _answer(service, method, args, batch_calls)
 
 
 def _fault(failure: Failure) -> Fault:

@@ -16,6 +16,7 @@ from typing import Any
 
 import fireflyzmq as netsvc
 from benchmarks.programs.measure import Call, Mode, answer_questions, crowd, in_flight, one_at_a_time, run
+from fireflyzmq.client import exchange_of
 
 
 def call_of(endpoint: Any) -> Call:
@@ -75,7 +76,7 @@ async def main(address: str, connections: int, options: Sequence[str]) -> None:
             "callbacks": callbacks(peer, endpoint),
             "crowd": crowd([call_of(each) for each in endpoints]),
         }
-        ready = [str(netsvc.serveMetrics(exchange=peers[0]._exchange).port())] if "metrics" in options else None
+        ready = [str(netsvc.serveMetrics(exchange=exchange_of(peers[0])).port())] if "metrics" in options else None
         if "freeze" in options:
             gc.freeze()
         await answer_questions(modes, ready)

@@ -17,7 +17,7 @@ async def main(address: str, first: int, group: str) -> None:
 
         async def come(size: int, seconds: float) -> dict[str, Any]:
             for number in range(first, first + size):
-                service = netsvc.Service(f"churn{number}", exchange=peer._exchange)
+                service = netsvc.Service(f"churn{number}", exchange=peer)
                 if group:
                     service.joinGroup(group)
                 services.append(service)

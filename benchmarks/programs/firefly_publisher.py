@@ -14,7 +14,7 @@ TURNS = BURST // len(SUBJECTS)
 async def main(address: str, processes: int) -> None:
     """Publish what is asked for until standard input ends."""
     async with netsvc.connect(address) as peer:
-        service = netsvc.Service("publisher", exchange=peer._exchange)
+        service = netsvc.Service("publisher", exchange=peer)
 
         async def burst(first: int) -> None:
             for number, subject in enumerate(SUBJECTS * TURNS, first):

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import fireflyzmq as netsvc
 from benchmarks.programs.feed import PATTERN, PROGRESS, Subscriber, Subscribers
 from benchmarks.programs.measure import run
+from fireflyzmq.client import exchange_of
 
 
 def callback_of(subscriber: Subscriber) -> Callable[[netsvc.Report], None]:
@@ -24,10 +25,10 @@ async def main(address: str, process: int, count: int, connections: int) -> None
     """Subscribe, with a service for each subscriber, and answer questions."""
     async with contextlib.AsyncExitStack() as stack:
         peers = [await stack.enter_async_context(netsvc.connect(address)) for _ in range(connections)]
-        service = netsvc.Service("subscribers", exchange=peers[0]._exchange)
+        service = netsvc.Service("subscribers", exchange=exchange_of(peers[0]))
         subscribers = Subscribers(count, lambda reached: service.publishReport(PROGRESS, [process, reached]))
         for number, subscriber in enumerate(subscribers.all):
-            each = netsvc.Service("", exchange=peers[number % connections]._exchange)
+            each = netsvc.Service("", exchange=peers[number % connections])
             each.monitorReports(callback_of(subscriber), "publisher", PATTERN)
         await service.ready()
         for peer in peers:  # so that the exchange has read what went before

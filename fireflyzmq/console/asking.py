@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, Generic, TypeVar
 
 from fireflyzmq.calls import Destination
+from fireflyzmq.cores.service import core_of
 from fireflyzmq.service import Service
 from fireflyzmq.wire.commands import BY_ADDRESS, BY_NAME
 
@@ -32,8 +33,8 @@ async def ask_by_name(caller: Service, name: str, method: str, *args: Any) -> An
 async def _ask(
     caller: Service, kind: int, key: str, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
-    connection = caller._connection
-    destination = Destination(caller._local, connection.watch(kind, key), ASK_SECONDS)
+    connection = core_of(caller).connection
+    destination = Destination(core_of(caller).local, connection.watch(kind, key), ASK_SECONDS)
     id = connection.call(destination, method, args, kwargs)
     assert id is not None
     return await id

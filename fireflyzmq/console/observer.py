@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from fireflyzmq.console.answers import MOST_SESSIONS, netport_sessions, netport_stats, text
 from fireflyzmq.console.asking import Shared, ask, ask_by_name
+from fireflyzmq.cores.service import core_of
 from fireflyzmq.errors import Failure
 from fireflyzmq.netport.port import NETPORTS
 from fireflyzmq.service import Service
@@ -65,12 +66,12 @@ class Observer:
     @property
     def connected(self) -> bool:
         """Whether there is an exchange to ask."""
-        return self._caller._connection.state == "connected"
+        return core_of(self._caller).connection.state == "connected"
 
     @property
     def reason(self) -> str:
         """Why there is none."""
-        return self._caller._connection.reason
+        return core_of(self._caller).connection.reason
 
     async def stats(self) -> dict[str, Any]:
         """What the exchange counts."""

@@ -16,7 +16,7 @@ from fireflyzmq.wire.names import check_name
 
 if TYPE_CHECKING:
     from fireflyzmq.connection import Connection
-    from fireflyzmq.netport.session import Session
+    from fireflyzmq.netport.session import SessionCore
 
 
 class Attachment:
@@ -41,19 +41,19 @@ class _Node:
 
     def __init__(self, binding: Binding) -> None:
         self.binding = binding
-        self.attached: dict[tuple[Session, str], None] = {}
+        self.attached: dict[tuple[SessionCore, str], None] = {}
         self.presence: Presence
 
 
 class Attachments:
     """The attachments of all sessions. `lost(session, key, binding, reason)` hears of each whose service has gone."""
 
-    def __init__(self, connection: Connection, lost: Callable[[Session, str, Binding, str], None]) -> None:
+    def __init__(self, connection: Connection, lost: Callable[[SessionCore, str, Binding, str], None]) -> None:
         self._connection = connection
         self._lost = lost
         self._nodes: dict[str, _Node] = {}
 
-    def attach(self, session: Session, key: str, binding: Binding) -> bool:
+    def attach(self, session: SessionCore, key: str, binding: Binding) -> bool:
         """Let a session's key stand for a service; what has waited for that goes on."""
         check_name(key, "key")
         if not isinstance(binding, Binding):
@@ -100,20 +100,20 @@ class Attachments:
         del self._nodes[node.binding.address]
         self._connection.session.cease(node.presence)
 
-    def _release(self, session: Session, key: str, attachment: Attachment) -> None:
+    def _release(self, session: SessionCore, key: str, attachment: Attachment) -> None:
         node = self._nodes.get(attachment.binding.address) if attachment.binding is not None else None
         if node is not None:
             node.attached.pop((session, key), None)
             if not node.attached:
                 self._forget(node)
 
-    def drop(self, session: Session) -> None:
+    def drop(self, session: SessionCore) -> None:
         """A session has ended."""
         for key, attachment in session.attachments.items():
             self._release(session, key, attachment)
         session.attachments.clear()
 
-    def attached_to(self, session: Session) -> list[Binding]:
+    def attached_to(self, session: SessionCore) -> list[Binding]:
         """The services that a session is attached to."""
         return [each.binding for each in session.attachments.values() if each.binding is not None]
 

@@ -19,7 +19,8 @@ from fireflyzmq.errors import Overloaded
 from fireflyzmq.netport.codec import Codec, Command
 from fireflyzmq.netport.commands import CommandTable, checked, no_command
 from fireflyzmq.netport.limits import NetLimits
-from fireflyzmq.netport.session import Recipients, Session, Transport
+from fireflyzmq.netport.session import Recipients, SessionCore, Transport, core_of
+from fireflyzmq.netport.shown import Session
 from fireflyzmq.wire.names import check_name
 
 if TYPE_CHECKING:
@@ -51,13 +52,13 @@ Result = TypeVar("Result")
 class Server(Protocol):
     """What serves the requests of a command. It returns the frame to answer with, if there is one at once."""
 
-    def serve(self, session: Session, command: Command, body: bytes, request: int | None) -> bytes | None: ...
+    def serve(self, session: SessionCore, command: Command, body: bytes, request: int | None) -> bytes | None: ...
 
 
 class _Unknown:
     """Serves the commands that nobody serves."""
 
-    def serve(self, session: Session, command: Command, body: bytes, request: int | None) -> None:
+    def serve(self, session: SessionCore, command: Command, body: bytes, request: int | None) -> None:
         """Tell the client."""
         session.complain("asks for the unknown command %.100r", command)
         session.fail(command, request, no_command(command))
@@ -66,10 +67,10 @@ class _Unknown:
 class Clients:
     """The sessions of one netport. `opened`, `closed` and `displaced` hear of them."""
 
-    opened: Callable[[Session], None]
-    closed: Callable[[Session], None]
+    opened: Callable[[SessionCore], None]
+    closed: Callable[[SessionCore], None]
     displaced: Callable[[str, float, str], None]
-    attach: Callable[[Session, str, Binding], bool]
+    attach: Callable[[SessionCore, str, Binding], bool]
     start_call: Callable[[Destination, str, tuple[Any, ...], dict[str, Any]], Any]
 
     def __init__(
@@ -86,7 +87,7 @@ class Clients:
         self.failures = 0
         self.refusals: collections.Counter[str] = collections.Counter()
         self.ends: collections.Counter[str] = collections.Counter()
-        self.by_id: dict[str, Session] = {}
+        self.by_id: dict[str, SessionCore] = {}
         self.stopping = False
         self._name = name
         self._connection = connection
@@ -95,11 +96,11 @@ class Clients:
         self._connections = 0
         self._addresses: collections.Counter[str] = collections.Counter()
         self._bound_at = 0.0
-        self._users: dict[str, dict[Session, None]] = {}
-        self._channels: dict[str, dict[Session, None]] = {}
-        self._unwritten: list[Session] = []
-        self._pushes: collections.deque[tuple[bytes, Iterator[Session]]] = collections.deque()
-        self._overdue: Deadlines[Session] = Deadlines()
+        self._users: dict[str, dict[SessionCore, None]] = {}
+        self._channels: dict[str, dict[SessionCore, None]] = {}
+        self._unwritten: list[SessionCore] = []
+        self._pushes: collections.deque[tuple[bytes, Iterator[SessionCore]]] = collections.deque()
+        self._overdue: Deadlines[SessionCore] = Deadlines()
         self._timer: asyncio.TimerHandle | None = None
         self._quiet_until = 0.0
         self._complaints = self._unsaid = 0
@@ -134,16 +135,16 @@ class Clients:
         if self._all_gone is not None and not self._connections and not self._all_gone.done():
             self._all_gone.set_result(None)
 
-    def open(self, address: str, transport: Transport) -> Session:
+    def open(self, address: str, transport: Transport) -> SessionCore:
         """Begin the session of a connection that was let in."""
-        session = Session(self, f"{self._name}/{next(self._numbers)}", address, transport)
+        session = SessionCore(self, f"{self._name}/{next(self._numbers)}", address, transport)
         self.accepted += 1
         self.by_id[session.id] = session
         self._watch(session, self.clock())
         self.opened(session)
         return session
 
-    def ended(self, session: Session) -> None:
+    def ended(self, session: SessionCore) -> None:
         """A session has ended: nobody finds it any more."""
         del self.by_id[session.id]
         session.due.discard(session)
@@ -164,7 +165,7 @@ class Clients:
         for session in list(self.by_id.values()):
             session.stop()
 
-    def stopped(self, session: Session) -> None:
+    def stopped(self, session: SessionCore) -> None:
         """A session's last request has ended while the netport stops, or the session has."""
         if self._all_done is not None and not self.busy() and not self._all_done.done():
             self._all_done.set_result(None)
@@ -187,7 +188,7 @@ class Clients:
 
     # Users and channels.
 
-    def bind(self, session: Session, user: str) -> bool:
+    def bind(self, session: SessionCore, user: str) -> bool:
         """Say whose session it is."""
         check_name(user, "user")
         if session.closed:
@@ -201,14 +202,14 @@ class Clients:
             self.displaced(user, session.bound_at, session.id)
         return True
 
-    def _unname(self, session: Session) -> None:
+    def _unname(self, session: SessionCore) -> None:
         sessions = self._users.get(session.user)
         if sessions is not None:
             sessions.pop(session, None)
             if not sessions:
                 del self._users[session.user]
 
-    def of_user(self, user: str) -> list[Session]:
+    def of_user(self, user: str) -> list[SessionCore]:
         """A user's sessions, the oldest first."""
         return list(self._users.get(user, ()))
 
@@ -218,7 +219,7 @@ class Clients:
             if (session.bound_at, session.id) < (bound_at, id):
                 session.end("replaced")
 
-    def join(self, session: Session, channel: str) -> bool:
+    def join(self, session: SessionCore, channel: str) -> bool:
         """Put a session into a channel; ValueError for an illegal name, and for one channel too many."""
         check_name(channel, "channel")
         if session.closed:
@@ -229,7 +230,7 @@ class Clients:
         self._channels.setdefault(channel, {})[session] = None
         return True
 
-    def leave(self, session: Session, channel: str) -> bool:
+    def leave(self, session: SessionCore, channel: str) -> bool:
         """Take a session out of a channel."""
         if channel not in session.channels:
             return False
@@ -263,7 +264,7 @@ class Clients:
         """A frame to push; ValueError or TypeError for what does not go into one."""
         return self.codec.encode(checked(command), self.codec.dump(body))
 
-    def push_frame(self, data: bytes, targets: Collection[Session]) -> int:
+    def push_frame(self, data: bytes, targets: Collection[SessionCore]) -> int:
         """Push a frame that is encoded already; Overloaded when too much waits to be pushed."""
         if len(self._pushes) >= _MOST_PUSHES:
             raise Overloaded(f"{_MOST_PUSHES} pushes to many clients wait already", {"retry_after": 0.1})
@@ -278,12 +279,12 @@ class Clients:
 
     def _targets(
         self, sessions: Recipients, user: str | None, channel: str | None, everyone: bool
-    ) -> list[Session] | dict[Session, None]:
+    ) -> list[SessionCore] | dict[SessionCore, None]:
         if everyone:
             return list(self.by_id.values())
-        found: dict[Session, None] = {}
-        for each in (sessions,) if isinstance(sessions, (Session, str)) else sessions:
-            session = self.by_id.get(each) if isinstance(each, str) else each
+        found: dict[SessionCore, None] = {}
+        for each in (sessions,) if isinstance(sessions, (SessionCore, Session, str)) else sessions:
+            session = self.by_id.get(each) if isinstance(each, str) else core_of(each)
             if session is not None and not session.closed:
                 found[session] = None
         if user is not None:
@@ -305,7 +306,7 @@ class Clients:
         if self._pushes:
             self.call_later(0, self._push_on)
 
-    def flush_later(self, session: Session) -> None:
+    def flush_later(self, session: SessionCore) -> None:
         """Write what a session has to say once the message that is being taken in has been worked off."""
         self._unwritten.append(session)
         if len(self._unwritten) == 1:
@@ -326,7 +327,7 @@ class Clients:
         else:
             loop.call_soon(function, *args, context=self._context)
 
-    def _watch(self, session: Session, now: float) -> None:
+    def _watch(self, session: SessionCore, now: float) -> None:
         due = session.overdue(now)
         if not session.closed and due < float("inf"):
             session.due = self._overdue.add(session, due)

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fireflyzmq.errors import Overloaded
 from fireflyzmq.netport.clients import Clients
+from fireflyzmq.request import current_request
 from fireflyzmq.wire.binding import Binding
 
 if TYPE_CHECKING:
-    from fireflyzmq.netport.port import NetPort
+    from fireflyzmq.cores.service import ServiceCore
+    from fireflyzmq.netport.codec import Command
 
 _LONGEST_REASON: Final = 200
 _MOST_WATCHERS: Final = 100
@@ -20,12 +22,14 @@ _MOST_WATCHERS: Final = 100
 
 
 class Exports:
-    """The methods that a netport exports, beside `push` and `stats`, which are its own."""
+    """The methods that a netport exports."""
 
-    def __init__(self, netport: NetPort, clients: Clients) -> None:
-        self._netport = netport
+    def __init__(self, core: ServiceCore, clients: Clients) -> None:
+        self._core = core
         self._clients = clients
         for method in (
+            self.push,
+            self.stats,
             self.sessions,
             self.close,
             self.bind,
@@ -36,7 +40,28 @@ class Exports:
             self.unwatch,
             self.displace,
         ):
-            netport.exportMethod(method)
+            core.export(method, None, 0, None, None)
+
+    def push(
+        self,
+        command: Command,
+        body: Any,
+        sessions: Any = (),
+        *,
+        user: str | None = None,
+        channel: str | None = None,
+        everyone: bool = False,
+    ) -> int:
+        """Send a frame that nobody asked for, encoded once; returns to how many sessions.
+
+        To one session or several, by id, and to those of a `user`, in a `channel`, or to `everyone`. Those that are
+        not there (any more) are left out.
+        """
+        return self._clients.push(command, body, sessions, user, channel, everyone)
+
+    def stats(self) -> dict[str, Any]:
+        """What the netport has done, and how many of what it has."""
+        return self._clients.statistics()
 
     def sessions(self, user: str | None = None, channel: str | None = None) -> list[dict[str, Any]]:
         """The sessions, or those of a user, or in a channel."""
@@ -70,26 +95,33 @@ class Exports:
     def attach(self, session: str, key: str, binding: Binding | None = None) -> bool:
         """Let what a session forwards under a key go to one service, the caller itself if it names none."""
         found = self._clients.by_id.get(session)
-        return found is not None and found.attach(key, binding or self._netport.currentRequest().sender)
+        return found is not None and found.attach(key, binding or _sender())
 
     def watch(self, session: str) -> bool:
         """Tell the caller, by a report, when a session ends."""
         found = self._clients.by_id.get(session)
         if found is None:
             return False
-        sender = self._netport.currentRequest().sender
+        sender = _sender()
         if len(found.watchers) >= _MOST_WATCHERS:
             found.watchers = {binding: endpoint for binding, endpoint in found.watchers.items() if endpoint}
             if len(found.watchers) >= _MOST_WATCHERS:
                 raise Overloaded(f"{_MOST_WATCHERS} services watch that session already")
-        found.watchers[sender] = self._netport.serviceEndPoint(sender)  # so that it is known where to tell it
+        found.watchers[sender] = self._core.endpoint(sender)  # so that it is known where to tell it
         return True
 
     def unwatch(self, session: str) -> bool:
         """Do not tell the caller."""
         found = self._clients.by_id.get(session)
-        return found is not None and found.watchers.pop(self._netport.currentRequest().sender, None) is not None
+        return found is not None and found.watchers.pop(_sender(), None) is not None
 
     def displace(self, user: str, bound_at: float, id: str) -> None:
         """A user has come to another netport: close earlier sessions."""
         self._clients.displace(user, bound_at, id)
+
+
+def _sender() -> Binding:
+    """Who asks."""
+    request = current_request.get()
+    assert request is not None
+    return request.sender

@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import json
 import struct
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
+from fireflyzmq.behind import NotBegun, put_behind
 from fireflyzmq.errors import Failure
 from fireflyzmq.netport.codec import Buffer, Command, Frame, as_bytes, told
 
@@ -39,6 +40,14 @@ class Values(Protocol):
         """The body of a value."""
 
 
+class _Settings(NamedTuple):
+    """What was given to a codec."""
+
+    start: bytes
+    values: Values | None
+    error_command: int | None
+
+
 class FireflyCodec:
     """Firefly's frames. `magic` (4 bytes), `version` (0 to 255) and `server_version` (32 bits) are those of the game.
 
@@ -48,6 +57,7 @@ class FireflyCodec:
     """
 
     numbered = False
+    _fireflyzmq: _Settings = NotBegun("FireflyCodec")  # type: ignore[assignment]
 
     def __init__(
         self,
@@ -61,43 +71,44 @@ class FireflyCodec:
         if len(magic) != 4:
             raise ValueError(f"the magic is 4 bytes, not {len(magic)}")
         try:
-            self._start = bytes(magic) + struct.pack(">BI", version, server_version)
+            start = bytes(magic) + struct.pack(">BI", version, server_version)
             struct.pack(">I", error_command or 0)
         except struct.error as error:
             raise ValueError(f"a version or a command is out of range: {error}") from None
         self.decoded = values is not None
-        self._values = values
-        self._error_command = error_command
+        put_behind(self, _Settings(start, values, error_command))
 
     def decoder(self, limit: int) -> FireflyDecoder:
         """The decoder of a new connection."""
-        return FireflyDecoder(self._start, limit)
+        return FireflyDecoder(self._fireflyzmq.start, limit)
 
     def encode(self, command: Command, body: bytes, request: int | None = None) -> bytes:
         """A frame."""
         try:
-            return _header.pack(self._start, len(body) + _COMMAND, command) + body
+            return _header.pack(self._fireflyzmq.start, len(body) + _COMMAND, command) + body
         except struct.error:
             raise ValueError(f"a command is a number of 32 bits, not {command!r}") from None
 
     def encode_error(self, command: Command, request: int | None, failure: Failure) -> bytes | None:
         """A frame of the error command."""
-        if self._error_command is None:
+        if self._fireflyzmq.error_command is None:
             return None
         kind, code, description = told(failure)
         body = {"command": command, "kind": kind, "code": code, "description": description}
-        return self.encode(self._error_command, json.dumps(body, ensure_ascii=False).encode())
+        return self.encode(self._fireflyzmq.error_command, json.dumps(body, ensure_ascii=False).encode())
 
     def load(self, body: bytes) -> Any:
         """The value in a body; the body itself when there are no values."""
         try:
-            return body if self._values is None else self._values.loads(body)
+            values = self._fireflyzmq.values
+            return body if values is None else values.loads(body)
         except RecursionError:
             raise ValueError("it is too deep") from None
 
     def dump(self, value: Any) -> bytes:
         """The body of a value; bytes and texts are bodies already when there are no values."""
-        return as_bytes(value if self._values is None else self._values.dumps(value))
+        values = self._fireflyzmq.values
+        return as_bytes(value if values is None else values.dumps(value))
 
 
 class FireflyDecoder:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from fireflyzmq.netport.attachments import Attachment
     from fireflyzmq.netport.clients import Clients
     from fireflyzmq.netport.codec import Command
-    from fireflyzmq.netport.session import Session
+    from fireflyzmq.netport.session import SessionCore
     from fireflyzmq.response import ResponseId
 
 _NO_KEYWORDS: dict[str, Any] = {}
@@ -52,7 +52,7 @@ class Forward(abc.ABC):
         self._decoded = decoded
         self._context = contextvars.Context()
 
-    def serve(self, session: Session, command: Command, body: bytes, request: int | None) -> None:
+    def serve(self, session: SessionCore, command: Command, body: bytes, request: int | None) -> None:
         """Call the service for a frame."""
         destination = self.destination(session, command, body, request)
         if destination is None:
@@ -83,10 +83,12 @@ class Forward(abc.ABC):
             self._answered(session, command, request, call)
 
     @abc.abstractmethod
-    def destination(self, session: Session, command: Command, body: bytes, request: int | None) -> Destination | None:
+    def destination(
+        self, session: SessionCore, command: Command, body: bytes, request: int | None
+    ) -> Destination | None:
         """Where a session's frame goes; None when it goes nowhere, or later, which then was seen to."""
 
-    def _answered(self, session: Session, command: Command, request: int | None, call: ResponseId) -> None:
+    def _answered(self, session: SessionCore, command: Command, request: int | None, call: ResponseId) -> None:
         """A call has ended."""
         if not session.closed:
             if call.state != FAILED:
@@ -114,7 +116,9 @@ class ToService(Forward):
         self._make = make
         self._shared = None if sticky else endpoint._destination
 
-    def destination(self, session: Session, command: Command, body: bytes, request: int | None) -> Destination | None:
+    def destination(
+        self, session: SessionCore, command: Command, body: bytes, request: int | None
+    ) -> Destination | None:
         """The rule's own, or one for this session."""
         if self._shared is not None:
             return self._shared
@@ -142,7 +146,9 @@ class ToAttached(Forward):
         self._watch = watch
         self._make = make
 
-    def destination(self, session: Session, command: Command, body: bytes, request: int | None) -> Destination | None:
+    def destination(
+        self, session: SessionCore, command: Command, body: bytes, request: int | None
+    ) -> Destination | None:
         """That of the session's attachment. While another service is sought, the frame waits."""
         attachment = session.attachments.get(self._key)
         if attachment is None:
@@ -164,7 +170,7 @@ class ToAttached(Forward):
         return destination
 
     def _wait(
-        self, attachment: Attachment, session: Session, command: Command, body: bytes, request: int | None
+        self, attachment: Attachment, session: SessionCore, command: Command, body: bytes, request: int | None
     ) -> None:
         job = _Waiting(session)
         session.begin(job)
@@ -182,7 +188,7 @@ class ToAttached(Forward):
 class _Waiting:
     """A request that waits for the session to be attached again."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: SessionCore) -> None:
         self._session = session
 
     def cancel(self) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from fireflyzmq.connection import Connection
     from fireflyzmq.netport.clients import Clients
     from fireflyzmq.netport.codec import Command
-    from fireflyzmq.netport.session import Session
+    from fireflyzmq.netport.session import SessionCore
 
 Function = Callable[..., Any]
 
@@ -61,11 +61,11 @@ class Handler:
             ThreadPoolExecutor(threads, f"fireflyzmq-{getattr(function, '__name__', 'handler')}") if threads else None
         )
 
-    def serve(self, session: Session, command: Command, body: bytes, request: int | None) -> bytes | None:
+    def serve(self, session: SessionCore, command: Command, body: bytes, request: int | None) -> bytes | None:
         """Serve one request. Bytes that answer plain bytes, the common case, take the shortest way."""
         if self._plain:
             try:
-                answer = self._function(session, body)
+                answer = self._function(session.shown, body)
             except Exception as error:
                 self._failed(session, command, request, error)
                 return None
@@ -79,7 +79,7 @@ class Handler:
             self._serve_value(session, command, body, request)
         return None
 
-    def _serve_value(self, session: Session, command: Command, body: bytes, request: int | None) -> None:
+    def _serve_value(self, session: SessionCore, command: Command, body: bytes, request: int | None) -> None:
         try:
             value = self._clients.codec.load(body) if self._decoded else body
         except Exception as error:
@@ -89,13 +89,13 @@ class Handler:
             self._begin(_Thread(self, session, command, request, value))
             return
         try:
-            answer = self._function(session, value)
+            answer = self._function(session.shown, value)
         except Exception as error:
             self._failed(session, command, request, error)
         else:
             self._answer(session, command, request, answer)
 
-    def _answer(self, session: Session, command: Command, request: int | None, answer: Any) -> None:
+    def _answer(self, session: SessionCore, command: Command, request: int | None, answer: Any) -> None:
         if inspect.isawaitable(answer):
             self._begin(_Task(self, session, command, request, answer))
         else:
@@ -125,7 +125,7 @@ class Handler:
             self._failed(session, work.command, work.request, error)
         session.done(work)
 
-    def _failed(self, session: Session, command: Command, request: int | None, error: BaseException) -> None:
+    def _failed(self, session: SessionCore, command: Command, request: int | None, error: BaseException) -> None:
         if not isinstance(error, Failure):
             self._clients.complain("command %r of %r raised", command, session, error=error)
             error = ApplicationFailure()
@@ -142,7 +142,7 @@ class Handler:
 class _Work:
     """A request at work: its session may cancel it."""
 
-    def __init__(self, handler: Handler, session: Session, command: Command, request: int | None) -> None:
+    def __init__(self, handler: Handler, session: SessionCore, command: Command, request: int | None) -> None:
         self.handler = handler
         self.session = session
         self.command = command
@@ -160,7 +160,7 @@ class _Work:
 
 class _Task(_Work):
     def __init__(
-        self, handler: Handler, session: Session, command: Command, request: int | None, awaitable: Awaitable[Any]
+        self, handler: Handler, session: SessionCore, command: Command, request: int | None, awaitable: Awaitable[Any]
     ) -> None:
         super().__init__(handler, session, command, request)
         self._awaitable = awaitable
@@ -201,13 +201,15 @@ class _Task(_Work):
 
 
 class _Thread(_Work):
-    def __init__(self, handler: Handler, session: Session, command: Command, request: int | None, value: Any) -> None:
+    def __init__(
+        self, handler: Handler, session: SessionCore, command: Command, request: int | None, value: Any
+    ) -> None:
         super().__init__(handler, session, command, request)
         self._value = value
 
     def start(self) -> None:
         assert self.handler._pool is not None
-        self._future = self.handler._pool.submit(self.handler._function, self.session, self._value)
+        self._future = self.handler._pool.submit(self.handler._function, self.session.shown, self._value)
         self._future.add_done_callback(lambda future: self.handler._connection.call_from_anywhere(self._finish))
 
     def _finish(self) -> None:

@@ -7,18 +7,19 @@ import contextvars
 import inspect
 import logging
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from fireflyzmq.calls import Destination
 from fireflyzmq.netport.attachments import Attachment, Attachments, go_on
 from fireflyzmq.netport.clients import Clients
-from fireflyzmq.netport.session import Session
+from fireflyzmq.netport.session import SessionCore
 from fireflyzmq.service import detached
 from fireflyzmq.timers import run_logged
 from fireflyzmq.wire.binding import Binding
 from fireflyzmq.wire.commands import BY_ADDRESS
 
 if TYPE_CHECKING:
+    from fireflyzmq.cores.service import ServiceCore
     from fireflyzmq.netport.port import NetPort
 
 logger = logging.getLogger(__name__)
@@ -33,21 +34,22 @@ _TELL_SECONDS: Final = 30.0
 class Hooks:
     """Calls the hooks of one netport. What they raise is logged; they belong to no request."""
 
-    def __init__(self, netport: NetPort, clients: Clients) -> None:
-        self._netport = netport
+    def __init__(self, core: ServiceCore, clients: Clients) -> None:
+        self._core = core
+        self._netport = cast("NetPort", core.shown)
         self._clients = clients
-        self._connection = netport._connection
+        self._connection = core.connection
         self.attachments = Attachments(self._connection, self._attached_lost)
         self._tasks: set[asyncio.Task[None]] = set()
 
     # Coming.
 
-    def opened(self, session: Session) -> None:
+    def opened(self, session: SessionCore) -> None:
         """A client has come: ask whether it may."""
         try:
-            result = self._netport.doConnectionMade(session)
+            result = self._netport.doConnectionMade(session.shown)
         except Exception:
-            logger.exception("doConnectionMade of %r raised for %r", self._netport, session)
+            logger.exception("doConnectionMade of %s raised for %r", self._core.title, session)
             session.end("refused")
             return
         if inspect.isawaitable(result):
@@ -59,14 +61,14 @@ class Hooks:
                 session.begin(task)
                 task.add_done_callback(session.done)
 
-    async def _admit(self, session: Session, result: Awaitable[Any]) -> None:
+    async def _admit(self, session: SessionCore, result: Awaitable[Any]) -> None:
         admitted = False
         try:
             async with asyncio.timeout(self._clients.limits.request_seconds):
                 await result
             admitted = True
         except Exception:
-            logger.exception("doConnectionMade of %r raised for %r", self._netport, session)
+            logger.exception("doConnectionMade of %s raised for %r", self._core.title, session)
         finally:
             if not admitted:
                 session.end("refused")
@@ -74,35 +76,36 @@ class Hooks:
 
     # Going.
 
-    def closed(self, session: Session) -> None:
+    def closed(self, session: SessionCore) -> None:
         """A session has ended: tell the hook, and the services that want to know."""
         with detached():
             watchers = dict.fromkeys((*session.watchers, *self.attachments.attached_to(session)))
             self.attachments.drop(session)
-            if watchers and not self._netport._local.closed:
+            if watchers and not self._core.local.closed:
                 content = {"session": session.id, "user": session.user, "reason": session.reason}
                 for binding in watchers:
                     self._tell(binding, content)
+            shown = session.shown
             run_logged(
-                lambda: self._netport.doConnectionLost(session, session.reason),
-                f"doConnectionLost of {self._netport!r}",
+                lambda: self._netport.doConnectionLost(shown, session.reason),
+                f"doConnectionLost of {self._core.title}",
                 self._connection.loop,
             )
 
     def _tell(self, binding: Binding, content: Any) -> None:
         """Send a report to one service, as `sendReport` does; should there be no connection now, when there is one."""
         target = self._connection.watch(BY_ADDRESS, binding.address)
-        destination = Destination(self._netport._local, target, wait=_TELL_SECONDS, oneway=True)
+        destination = Destination(self._core.local, target, wait=_TELL_SECONDS, oneway=True)
         self._connection.call(destination, "system.report", (SESSION_CLOSED, content), {})
 
     # Another service in the place of one that has gone.
 
-    def _attached_lost(self, session: Session, key: str, binding: Binding, reason: str) -> None:
+    def _attached_lost(self, session: SessionCore, key: str, binding: Binding, reason: str) -> None:
         attachment = session.attachments[key]
         try:
-            result = self._netport.doAttachedLost(session, key, binding, reason)
+            result = self._netport.doAttachedLost(session.shown, key, binding, reason)
         except Exception:
-            logger.exception("doAttachedLost of %r raised for %r", self._netport, session)
+            logger.exception("doAttachedLost of %s raised for %r", self._core.title, session)
             result = None
         if inspect.isawaitable(result):
             self._run(self._attach_again(session, key, attachment, binding, result))
@@ -110,25 +113,25 @@ class Hooks:
             self._settle(session, key, attachment, binding, result)
 
     async def _attach_again(
-        self, session: Session, key: str, attachment: Attachment, lost: Binding, result: Awaitable[Any]
+        self, session: SessionCore, key: str, attachment: Attachment, lost: Binding, result: Awaitable[Any]
     ) -> None:
         binding = None
         try:
             async with asyncio.timeout(self._clients.limits.request_seconds):
                 binding = await result
         except Exception:
-            logger.exception("doAttachedLost of %r raised for %r", self._netport, session)
+            logger.exception("doAttachedLost of %s raised for %r", self._core.title, session)
         finally:
             self._settle(session, key, attachment, lost, binding)
 
-    def _settle(self, session: Session, key: str, attachment: Attachment, lost: Binding, binding: Any) -> None:
+    def _settle(self, session: SessionCore, key: str, attachment: Attachment, lost: Binding, binding: Any) -> None:
         if session.attachments.get(key) is not attachment:  # attached anew meanwhile, or ended
             return
         if isinstance(binding, Binding) and binding.address != lost.address:
             self.attachments.attach(session, key, binding)
         else:
             if binding is not None:
-                logger.error("doAttachedLost of %r gave %r, not another binding", self._netport, binding)
+                logger.error("doAttachedLost of %s gave %r, not another binding", self._core.title, binding)
             go_on(attachment)
 
     def _run(self, coroutine: Any) -> asyncio.Task[None]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+from fireflyzmq.behind import NotBegun, put_behind
 from fireflyzmq.errors import Failure
 from fireflyzmq.netport.codec import Buffer, Command, Frame, as_bytes, told
 
@@ -26,20 +27,21 @@ class LineCodec:
     """
 
     numbered = False
+    _fireflyzmq: Command | None = NotBegun("LineCodec")  # type: ignore[assignment]
 
     def __init__(self, command: Command | None = None, *, text: bool = False) -> None:
         self.decoded = text
-        self._command = command
+        put_behind(self, command)
 
     def decoder(self, limit: int) -> LineDecoder:
         """The decoder of a new connection."""
-        return LineDecoder(self._command, limit)
+        return LineDecoder(self._fireflyzmq, limit)
 
     def encode(self, command: Command, body: bytes, request: int | None = None) -> bytes:
         """A line; ValueError for a body of several."""
         if b"\n" in body or b"\r" in body:
             raise ValueError("a line has no line breaks in it")
-        if self._command is not None:
+        if self._fireflyzmq is not None:
             return body + b"\n"
         word = str(command).encode()
         if word.split() != [word]:
@@ -49,7 +51,7 @@ class LineCodec:
     def encode_error(self, command: Command, request: int | None, failure: Failure) -> bytes | None:
         """A line that begins with `error`."""
         kind, code, description = told(failure)
-        which = "" if self._command is not None else f" {command}"
+        which = "" if self._fireflyzmq is not None else f" {command}"
         return " ".join(f"error{which} {kind} {code}: {description}".split()).encode() + b"\n"
 
     def load(self, body: bytes) -> Any:

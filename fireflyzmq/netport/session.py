@@ -1,4 +1,4 @@
-"""Session: one client of a netport, from its coming to its going.
+"""SessionCore: one client of a netport, from its coming to its going.
 
 It turns what the client sends into requests, as many at once as it may have, and what it is to get into writes. It
 knows neither sockets nor the loop: its transport is either, and `Clients` gives it time and turns.
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from fireflyzmq.errors import ApplicationFailure, Failure, ResponseEncoding
 from fireflyzmq.netport.codec import NETPORT, Command, Frame, as_bytes
 from fireflyzmq.netport.limits import Meter
+from fireflyzmq.netport.shown import Session
 
 if TYPE_CHECKING:
     from fireflyzmq.endpoint import Endpoint
@@ -50,8 +51,10 @@ class Job(Protocol):
     def cancel(self) -> object: ...
 
 
-class Session:
-    """One client. `id` is unique among all netports, `address` says where it comes from ("127.0.0.1:4711").
+class SessionCore:
+    """One client; `shown` is what handlers and hooks have of it.
+
+    `id` is unique among all netports, `address` says where it comes from ("127.0.0.1:4711").
 
     `user` is who it was bound to (""), `attributes` are for whatever its handlers want to remember, `channels` those
     that it is in. While `ordered` is set its requests are served one after the other. Its methods may be called in any
@@ -92,6 +95,7 @@ class Session:
         "opened_at",
         "ordered",
         "reason",
+        "shown",
         "user",
         "watchers",
     )
@@ -112,7 +116,8 @@ class Session:
         self.attachments: dict[str, Attachment] = {}
         self.destinations: dict[Any, Any] = {}
         self.watchers: dict[Binding, Endpoint] = {}
-        self.due: set[Session] = set()
+        self.due: set[SessionCore] = set()
+        self.shown = Session(self)
         self._clients = clients
         self._transport = transport
         self._write = transport.write
@@ -432,5 +437,10 @@ class Session:
             self._clients.ended(self)
 
 
-Recipients = Session | str | Iterable[Session | str]
+def core_of(session: SessionCore | Session) -> SessionCore:
+    """What stands behind a session that a handler or hook has."""
+    return session._fireflyzmq if isinstance(session, Session) else session
+
+
+Recipients = SessionCore | Session | str | Iterable[SessionCore | Session | str]
 """One session or several, by themselves or by their ids."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 if TYPE_CHECKING:
     from fireflyzmq.netport.clients import Clients
-    from fireflyzmq.netport.session import Session
+    from fireflyzmq.netport.session import SessionCore
 
 BACKLOG: Final = 4096
 """Connections that may wait to be accepted."""
@@ -99,7 +99,7 @@ class TcpListener(Listener):
 class TcpClient(asyncio.Protocol):
     """One connection."""
 
-    _session: Session | None = None
+    _session: SessionCore | None = None
     _transport: asyncio.Transport
     write: Callable[[bytes], object]
     """The transport's own."""

@@ -21,7 +21,7 @@ from fireflyzmq.netport.tcp import BUFFERED, LINGER_SECONDS, Listener, address_o
 
 if TYPE_CHECKING:
     from fireflyzmq.netport.clients import Clients
-    from fireflyzmq.netport.session import Session
+    from fireflyzmq.netport.session import SessionCore
 
 _PING_SECONDS: Final = 30.0
 _MESSAGE_BYTES: Final = 256 * 1024
@@ -161,7 +161,7 @@ class _WebSocketClient:
         self._blocked = False
         self._closing = False
         self._loop = asyncio.get_running_loop()
-        self._session: Session = clients.open(address, self)
+        self._session: SessionCore = clients.open(address, self)
 
     async def converse(self) -> None:
         """Hand on what comes until the WebSocket is closed, by whomever."""

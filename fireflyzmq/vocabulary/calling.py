@@ -6,15 +6,11 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from fireflyzmq.calls import Destination
-from fireflyzmq.endpoint import Endpoint, target_of
+from fireflyzmq.endpoint import Endpoint
 from fireflyzmq.errors import Failure
-from fireflyzmq.gather import GroupDestination
 from fireflyzmq.response import GroupResponseId, ResponseId
 from fireflyzmq.vocabulary.facet import Facet
 from fireflyzmq.wire.binding import Binding
-from fireflyzmq.wire.commands import BY_GROUP
-from fireflyzmq.wire.names import check_name
 
 logger = logging.getLogger(__name__)
 
@@ -38,8 +34,7 @@ class Calling(Facet):
         `balance` is "least-pending", "round-robin" or "random"; calls with the same `key` go to the same instance;
         `oneway` calls get no answer. `direct` asks for a connection past the exchange where there can be one.
         """
-        target = target_of(self._connection, nameOrBinding)
-        return Endpoint(self._connection, Destination(self._local, target, timeout, wait, balance, key, oneway))
+        return self._fireflyzmq.endpoint(nameOrBinding, timeout, wait, balance, key, oneway)
 
     def groupEndPoint(
         self,
@@ -58,13 +53,7 @@ class Calling(Facet):
         are still at work are cancelled. With `balance` or `key` a call asks one member, as `serviceEndPoint` does.
         ValueError for an illegal name or values that make no sense.
         """
-        check_name(group, "group name")
-        target = self._connection.watch(BY_GROUP, group)
-        if balance is not None or key is not None:
-            destination = Destination(self._local, target, timeout, wait, balance or "least-pending", key, oneway)
-        else:
-            destination = GroupDestination(self._local, target, timeout, wait, gather, oneway)
-        return Endpoint(self._connection, destination)
+        return self._fireflyzmq.group_endpoint(group, timeout, wait, balance, key, oneway, gather)
 
     def monitorAnswers(self, callback: Callable[[Binding, Any], Any], id: ResponseId | None) -> None:
         """Call `callback(binding, outcome)` for each member's answer to a call of a group, as it comes.
@@ -91,28 +80,26 @@ class Calling(Facet):
         """
         if id is None:
             return
-        self._own(id)
-        if timeout is not None:
-            self._connection.shorten(id, timeout)
-        id.monitor(callback, failure)
+        self._fireflyzmq.monitor(_checked(id), callback, failure, timeout)
 
     def ignoreResponse(self, id: ResponseId) -> None:
         """Let nobody be told how a call ends; the call goes on."""
-        self._own(id).ignore()
+        _checked(id).ignore()
 
     def responsePending(self, id: ResponseId) -> bool:
         """Whether a call has not ended."""
-        return not self._own(id).done()
+        return not _checked(id).done()
 
     def cancelRequest(self, id: ResponseId) -> bool:
         """End a call with RequestCancelled, and cancel what works for it; False when it had ended already."""
-        return self._connection.cancel_call(self._own(id))
-
-    def _own(self, id: ResponseId) -> ResponseId:
-        if not isinstance(id, ResponseId):
-            raise TypeError(f"a response id is what a call returned, not {id!r}")
-        return id
+        return self._fireflyzmq.connection.cancel_call(_checked(id))
 
     def unexpectedFailure(self, failure: Failure) -> None:
         """Override to hear of failures that nobody asked for; logs."""
-        logger.error("%r: a call failed and nobody asked: %s", self, failure)
+        logger.error("%s: a call failed and nobody asked: %s", self._fireflyzmq.title, failure)
+
+
+def _checked(id: ResponseId) -> ResponseId:
+    if not isinstance(id, ResponseId):
+        raise TypeError(f"a response id is what a call returned, not {id!r}")
+    return id

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from fireflyzmq.errors import Failure, MethodUnavailable
-from fireflyzmq.methods import Method
 from fireflyzmq.request import Request, current_request
 from fireflyzmq.serving import Suspended
-from fireflyzmq.suspended import SuspendedResponses
 from fireflyzmq.vocabulary.facet import Facet
 
 
 class Exporting(Facet):
     """Methods that others call."""
-
-    _suspended: SuspendedResponses
 
     def exportMethod(
         self,
@@ -39,28 +35,21 @@ class Exporting(Facet):
             return functools.partial(self.exportMethod, name=name, threads=threads, limit=limit, root=root)
         if isinstance(method, str):
             return functools.partial(self.exportMethod, name=method, threads=threads, limit=limit, root=root)
-        self._check_open()
-        former = self._local.methods.find(str(name or getattr(method, "__name__", "")), root)
-        self._local.methods.export(method, name, threads, limit, root)
-        self._drop_pools([former] if former is not None else [])
+        self._fireflyzmq.export(method, name, threads, limit, root)
         return method
 
     def unexportMethod(self, name: str) -> None:
         """Take an exported method back; KeyError when there is none of that name."""
-        self._drop_pools(self._local.methods.unexport(name))
-
-    def _drop_pools(self, methods: Iterable[Method]) -> None:
-        for method in methods:
-            if method.threads:
-                self._connection.runner.drop_pool(method)
+        core = self._fireflyzmq
+        core.drop_pools(core.local.methods.unexport(name))
 
     def exportedMethods(self) -> list[str]:
         """The names of the exported methods, sorted."""
-        return self._local.methods.names()
+        return self._fireflyzmq.local.methods.names()
 
     def lookupMethod(self, name: str) -> Callable[..., Any] | None:
         """The function exported under a name, None when there is none."""
-        method = self._local.methods.find(name)
+        method = self._fireflyzmq.local.methods.find(name)
         return None if method is None else method.function
 
     def executeMethod(self, name: str, method: Callable[..., Any], params: tuple[Any, ...]) -> Any:
@@ -73,21 +62,18 @@ class Exporting(Facet):
 
     def invalidMethod(self, name: str, params: tuple[Any, ...], **keywords: Any) -> Any:
         """Answer a call of a method that is not exported; override to catch them all. Raises MethodUnavailable."""
-        raise MethodUnavailable(f"{self._local.name!r} exports no method {name!r}")
+        raise MethodUnavailable(f"{self._fireflyzmq.local.name!r} exports no method {name!r}")
 
     def currentRequest(self) -> Request:
         """The request that the running method serves; RuntimeError outside of one."""
-        request = current_request.get()
-        if request is None:
-            raise RuntimeError("there is no request: currentRequest() is for methods that serve one")
-        return request
+        return _request()
 
     def suspendResponse(self, callback: Callable[..., Any] | None = None) -> None:
         """End the method here and answer later: `resumeResponse(id)` with the id of `currentRequest()`.
 
         With a callback, its result is the answer: `callback(id)`, or `callback()`. Raises, to leave the method.
         """
-        self._suspended.add(self.currentRequest(), callback)
+        self._fireflyzmq.suspended.add(_request(), callback)
         raise Suspended
 
     def resumeResponse(self, id: str, value: Any = None) -> bool:
@@ -96,8 +82,17 @@ class Exporting(Facet):
         False, and nothing happens, when the request has ended: its caller gave up, or it was answered already. May be
         called in any thread; the callback runs in the loop.
         """
-        return self._connection.run_in_loop(self._suspended.resume, id, value)
+        core = self._fireflyzmq
+        return core.connection.run_in_loop(core.suspended.resume, id, value)
 
     def cancelResponse(self, id: str, code: int, description: str = "", details: Any = None) -> bool:
         """Answer a suspended request with a failure; False when it has ended. May be called in any thread."""
-        return self._connection.run_in_loop(self._suspended.fail, id, Failure(code, description, details))
+        core = self._fireflyzmq
+        return core.connection.run_in_loop(core.suspended.fail, id, Failure(code, description, details))
+
+
+def _request() -> Request:
+    request = current_request.get()
+    if request is None:
+        raise RuntimeError("there is no request: currentRequest() is for methods that serve one")
+    return request

@@ -1,20 +1,16 @@
-"""Facet: what each part of a service's vocabulary knows of the service it belongs to."""
+"""Facet: what each part of a service's vocabulary knows of its service: the core, which does the work."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fireflyzmq.behind import NotBegun
+
 if TYPE_CHECKING:
-    from fireflyzmq.connection import Connection
-    from fireflyzmq.serving import LocalService
+    from fireflyzmq.cores.service import ServiceCore
 
 
 class Facet:
-    """A part of `Service`. It holds nothing of its own but what its topic needs, and hands on to the connection."""
+    """A part of `Service`: public methods that hand on to the core."""
 
-    _connection: Connection
-    _local: LocalService
-
-    def _check_open(self) -> None:
-        if self._local.closed:
-            raise RuntimeError(f"service {self._local.name!r} is closed")
+    _fireflyzmq: ServiceCore = NotBegun("Service")  # type: ignore[assignment]

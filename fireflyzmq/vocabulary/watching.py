@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
-from collections.abc import Callable
-from typing import Any
 
+from fireflyzmq.cores.watching import Callback
+from fireflyzmq.endpoint import binding_of
 from fireflyzmq.events import PresenceEvents
 from fireflyzmq.mirror import Target
-from fireflyzmq.presence import Status
-from fireflyzmq.timers import run_logged
 from fireflyzmq.vocabulary.facet import Facet
 from fireflyzmq.wire.binding import Binding
 from fireflyzmq.wire.commands import BY_ADDRESS, BY_GROUP, BY_NAME, BY_REGISTRY
@@ -19,17 +16,9 @@ from fireflyzmq.wire.names import check_name
 _ANSWER_SECONDS = 5.0
 """How long the exchange may take to say who is there."""
 
-Callback = Callable[..., Any] | None
-Key = tuple[int, str, int]
-"""What is watched, and 0 for its one callback, or the number of an iteration over it."""
-
-_iterations = itertools.count(1)
-
 
 class Watching(Facet):
     """Lookups and presence."""
-
-    _presences: dict[Key, PresenceEvents]
 
     def lookupServiceName(self, name: str) -> list[Binding]:
         """The instances of a name, from what this process watches; the first question begins the watch.
@@ -37,29 +26,27 @@ class Watching(Facet):
         ValueError for an illegal name.
         """
         check_name(name, "service name")
-        return self._watched(BY_NAME, name)
+        return self._fireflyzmq.presences.known(BY_NAME, name)
 
     def lookupServiceGroup(self, group: str) -> list[Binding]:
         """The members of a group, from what this process watches."""
         check_name(group, "group name")
-        return self._watched(BY_GROUP, group)
+        return self._fireflyzmq.presences.known(BY_GROUP, group)
 
     def lookupServiceAddress(self, address: str) -> list[Binding]:
         """The instance of an address (one or none), from what this process watches."""
         check_name(address, "address")
-        return self._watched(BY_ADDRESS, address)
-
-    def _watched(self, kind: int, key: str) -> list[Binding]:
-        return [instance.binding for instance in self._connection.watch(kind, key).ready]
+        return self._fireflyzmq.presences.known(BY_ADDRESS, address)
 
     async def lookup(self, name: str, timeout: float = 0.0) -> list[Binding]:
         """Ask for the instances of a name, and wait up to `timeout` seconds for a first: [] when none came."""
         check_name(name, "service name")
-        target = self._connection.watch(BY_NAME, name)
+        connection = self._fireflyzmq.connection
+        target = connection.watch(BY_NAME, name)
         loop = asyncio.get_running_loop()
         patience = loop.time() + timeout
-        while not target.ready or (not target.known and self._connection.session.calls.connected):
-            asked = not target.known and self._connection.session.calls.connected
+        while not target.ready or (not target.known and connection.session.calls.connected):
+            asked = not target.known and connection.session.calls.connected
             waiting = max(patience - loop.time(), _ANSWER_SECONDS if asked else 0.0)
             if waiting <= 0 or not await _change_of(target, loop, waiting):
                 break
@@ -75,78 +62,46 @@ class Watching(Facet):
         it has a `close()` in any case. ValueError for an illegal name.
         """
         check_name(name, "service name")
-        return self._observe(callback, BY_NAME, name)
+        return self._fireflyzmq.presences.observe(callback, BY_NAME, name)
 
     def unsubscribeServiceName(self, name: str) -> None:
         """Call back no more for a name; nothing happens when nobody asked."""
-        self._cease(BY_NAME, name)
+        self._fireflyzmq.presences.cease(BY_NAME, name)
 
     def subscribeServiceGroup(self, callback: Callback, group: str) -> PresenceEvents:
         """Call `callback(binding, status)` for each member of a group, and each that joins or leaves it, or goes."""
         check_name(group, "group name")
-        return self._observe(callback, BY_GROUP, group)
+        return self._fireflyzmq.presences.observe(callback, BY_GROUP, group)
 
     def unsubscribeServiceGroup(self, group: str) -> None:
         """Call back no more for a group."""
-        self._cease(BY_GROUP, group)
+        self._fireflyzmq.presences.cease(BY_GROUP, group)
 
     def subscribeServiceAddress(self, callback: Callback, address: str | Binding | Facet) -> PresenceEvents:
         """Call `callback(binding, status)` when the one service of an address, binding or service goes, or comes back.
 
         When it is not there to begin with, it is told of as withdrawn ("absent"), so no watch can come too late.
         """
-        return self._observe(callback, BY_ADDRESS, _address_of(address))
+        return self._fireflyzmq.presences.observe(callback, BY_ADDRESS, _address_of(address))
 
     def unsubscribeServiceAddress(self, address: str | Binding | Facet) -> None:
         """Call back no more for an address."""
-        self._cease(BY_ADDRESS, _address_of(address))
+        self._fireflyzmq.presences.cease(BY_ADDRESS, _address_of(address))
 
     def subscribeRegistry(self, callback: Callback) -> PresenceEvents:
         """Call `callback(binding, group, status)` for everything listed: services that come and go (group None), and
         groups that they join and leave. The groups of a service that goes are told of before the service.
         """
-        return self._observe(callback, BY_REGISTRY, "")
+        return self._fireflyzmq.presences.observe(callback, BY_REGISTRY, "")
 
     def unsubscribeRegistry(self) -> None:
         """Call back no more for the registry."""
-        self._cease(BY_REGISTRY, "")
-
-    def _observe(self, callback: Callback, kind: int, key: str) -> PresenceEvents:
-        self._check_open()
-        connection = self._connection
-        what = f"a presence callback of {self!r}"
-
-        def tell(binding: Binding, group: str | None, status: Status) -> None:
-            event = (binding, group, status) if kind == BY_REGISTRY else (binding, status)
-            if callback is None:
-                events.put(event)
-            else:
-                connection.later(run_logged, lambda: events.closed or callback(*event), what, connection.loop)
-
-        def begin() -> PresenceEvents:
-            if callback is not None:
-                self._cease(kind, key)
-            else:
-                self._presences = {each: other for each, other in self._presences.items() if not other.closed}
-            self._presences[kind, key, 0 if callback is not None else next(_iterations)] = events
-            events.presence = connection.session.observe(kind, key, tell)
-            return events
-
-        events = PresenceEvents(connection)
-        return connection.run_in_loop(begin)
-
-    def _cease(self, kind: int, key: str) -> None:
-        self._connection.run_in_loop(self._cease_in_loop, kind, key)
-
-    def _cease_in_loop(self, kind: int, key: str) -> None:
-        events = self._presences.pop((kind, key, 0), None)
-        if events is not None:
-            events.close()
+        self._fireflyzmq.presences.cease(BY_REGISTRY, "")
 
 
 def _address_of(target: object) -> str:
-    binding = target if isinstance(target, Binding) else getattr(target, "_binding", None)
-    if isinstance(binding, Binding):
+    binding = binding_of(target)
+    if binding is not None:
         return binding.address
     check_name(target, "address")
     return str(target)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fireflyzmq.calls import Destination
+from fireflyzmq.cores.service import core_of
 from fireflyzmq.errors import Failure, MethodUnavailable, Overloaded, ServiceUnavailable
 from fireflyzmq.tracing import TRACEPARENT, child_of
 from fireflyzmq.webgate.descriptions import parse_description
@@ -41,7 +42,7 @@ class WebCall:
         self._exhibition = exhibition
         self._properties = properties
         self._timeout = timeout
-        self._began = caller._connection.loop.time()
+        self._began = core_of(caller).connection.loop.time()
 
     async def call(self, method: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """Call a method; raises the Failure that the call ended with."""
@@ -53,14 +54,14 @@ class WebCall:
         return parse_description(self.name, await self._call(_DESCRIBE, (), {}))
 
     async def _call(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        connection = self._caller._connection
+        connection = core_of(self._caller).connection
         instances = self._exhibition.instances(self.name)
         random.shuffle(instances)
         refusal: Failure = ServiceUnavailable(f"nobody offers {self.name!r}")
         for binding in instances:
             left = self._timeout - (connection.loop.time() - self._began)
             target = connection.watch(BY_ADDRESS, binding.address)
-            destination = Destination(self._caller._local, target, max(left, 0.001))
+            destination = Destination(core_of(self._caller).local, target, max(left, 0.001))
             tracer = connection.session.calls.tracer
             traced = tracer.outgoing() if tracer is not None else {}
             properties = {**self._properties, **(traced or {TRACEPARENT: child_of(self._properties[TRACEPARENT])})}

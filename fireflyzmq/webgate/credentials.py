@@ -19,6 +19,7 @@ import pathlib
 import secrets
 from typing import Final
 
+from fireflyzmq.behind import NotBegun, put_behind
 from fireflyzmq.wire.names import name_problem
 
 _SCRYPT: Final = {"n": 2**14, "r": 8, "p": 1, "dklen": 32}
@@ -58,10 +59,10 @@ def credentials_of(header: str | None) -> Credentials | None:
 class Users:
     """Who may come, with passwords and tokens. Neither is kept."""
 
+    _fireflyzmq: _Digests = NotBegun("Users")  # type: ignore[assignment]
+
     def __init__(self) -> None:
-        self._passwords: dict[str, tuple[bytes, bytes]] = {}
-        self._tokens: dict[bytes, str] = {}
-        self._nobody = secrets.token_bytes(16), secrets.token_bytes(32)
+        put_behind(self, _Digests())
 
     @classmethod
     def from_file(cls, path: str | pathlib.Path) -> Users:
@@ -70,12 +71,25 @@ class Users:
         for number, line in enumerate(pathlib.Path(path).read_text("utf-8").splitlines(), 1):
             if line.strip() and not line.lstrip().startswith("#"):
                 try:
-                    users._add(line.split())
+                    users._fireflyzmq.add(line.split())
                 except ValueError as error:
                     raise ValueError(f"{path}, line {number}: {error}") from None
         return users
 
-    def _add(self, fields: list[str]) -> None:
+    def __call__(self, credentials: Credentials) -> str | None:
+        """The user whom credentials belong to, None for nobody. A password takes some 50 ms of CPU time."""
+        return self._fireflyzmq.user_of(credentials)
+
+
+class _Digests:
+    """What is kept of passwords and tokens."""
+
+    def __init__(self) -> None:
+        self._passwords: dict[str, tuple[bytes, bytes]] = {}
+        self._tokens: dict[bytes, str] = {}
+        self._nobody = secrets.token_bytes(16), secrets.token_bytes(32)
+
+    def add(self, fields: list[str]) -> None:
         if len(fields) != 3:
             raise ValueError("a line is a scheme, a user, and a secret's digest")
         scheme, user, digest = fields
@@ -90,8 +104,7 @@ class Users:
         else:
             raise ValueError(f"unknown scheme or digest: {scheme} {method}")
 
-    def __call__(self, credentials: Credentials) -> str | None:
-        """The user whom credentials belong to, None for nobody. A password takes some 50 ms of CPU time."""
+    def user_of(self, credentials: Credentials) -> str | None:
         if credentials.scheme == "bearer":
             return self._tokens.get(hashlib.sha256(credentials.secret.encode()).digest())
         if credentials.scheme != "basic":

@@ -17,6 +17,9 @@ from typing import Any, Final, Protocol, cast
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
+from fireflyzmq.behind import NotBegun, put_behind
+from fireflyzmq.connection import Connection
+from fireflyzmq.cores.service import Part, core_of
 from fireflyzmq.errors import Failure
 from fireflyzmq.exchange import Exchange
 from fireflyzmq.netport.tcp import BACKLOG, bind
@@ -59,35 +62,30 @@ class Attached(Protocol):
         """The daemon has ended."""
 
 
-class HttpDaemon:
-    """An HTTP server for gateways: `attach` them to paths, then `start`. It binds at once; port 0 picks a free one.
+class WebServer:
+    """The server of a daemon, with what was given to that. `before_stop` is awaited before it stops."""
 
-    `authorise` says who may come: a `Users`, or a function of Credentials that gives the user or None, and may be an
-    `async def`; without one everybody may. With `ssl` it is HTTPS. `hosts` are the names under which it may be asked
-    for: on a loopback address those of the loopback unless it says else, so that no web page can reach it by a name of
-    its own (DNS rebinding). On other addresses any name will do unless it says: without `authorise` either, that is
-    warned of. `origins` are the web sites whose pages may use it (CORS), none unless it says so: what
-    other pages ask is refused.
-    OSError when the port is taken.
-    """
+    before_stop: Callable[[Connection], Awaitable[None]] | None = None
 
     def __init__(
         self,
-        port: int = 0,
-        host: str = "127.0.0.1",
-        *,
-        ssl: ssl.SSLContext | None = None,
-        authorise: Users | Authorise | None = None,
-        hosts: Collection[str] | None = None,
-        origins: Collection[str] = (),
-        limits: WebLimits | None = None,
-        exchange: Exchange | None = None,
+        port: int,
+        host: str,
+        ssl: ssl.SSLContext | None,
+        authorise: Users | Authorise | None,
+        hosts: Collection[str] | None,
+        origins: Collection[str],
+        limits: WebLimits,
+        exchange: Exchange | Service | None,
     ) -> None:
-        self.limits = limits or WebLimits()
+        self.limits = limits
         self._socket = bind(host, port)
-        self._port: int = self._socket.getsockname()[1]
-        self._service = _Caller(self, exchange)
-        self._loop = self._service._connection.loop
+        self.port: int = self._socket.getsockname()[1]
+        self._service = Service("", exchange=exchange)
+        self._core = core_of(self._service)
+        self._core.add(_Caller(self))
+        self.connection = self._core.connection
+        self._loop = self.connection.loop
         self._host = host
         self._ssl = ssl
         self._authorise = authorise
@@ -124,16 +122,8 @@ class HttpDaemon:
         self._listener: asyncio.Server | None = None
         self._sweeping: asyncio.Task[None] | None = None
 
-    def port(self) -> int:
-        """The port that it listens at."""
-        return self._port
-
-    def attach(self, path: str, gateway: Gateway | Attached | None, *, public: bool = False) -> None:
-        """Let a gateway answer what is asked for under a path, or (None) nobody. The longest path counts.
-
-        What is `public` everybody may ask for without credentials, and however many requests are at work. ValueError
-        for what is no path, and for a gateway that is attached already; RuntimeError when the daemon has been stopped.
-        """
+    def attach(self, path: str, gateway: Gateway | Attached | None, public: bool) -> None:
+        """Let a gateway answer what is asked for under a path."""
         if not path.startswith("/"):
             raise ValueError(f"a path begins with '/', not {path!r}")
         self._check_usable()
@@ -152,12 +142,9 @@ class HttpDaemon:
             former.close()
 
     def start(self) -> None:
-        """Serve from now on, or as soon as the loop runs; again changes nothing. Any thread may call it.
-
-        RuntimeError when it has been stopped.
-        """
+        """Serve from now on, or as soon as the loop runs."""
         self._check_usable()
-        self._service._connection.call_from_anywhere(self._begin)
+        self.connection.call_from_anywhere(self._begin)
 
     def _check_usable(self) -> None:
         if self._stopping:
@@ -189,14 +176,10 @@ class HttpDaemon:
         self._sweeping = self._loop.create_task(self._clients.sweep())
 
     def stop(self) -> Awaitable[None]:
-        """Take no more requests, finish those at work, close. Any thread may call it; it goes on when nobody waits.
-
-        Requests at work, and clients that still read, have 10 seconds together; then they are cut. Returns what may be
-        awaited, in any loop.
-        """
+        """Take no more requests, finish those at work, close."""
         if not self._stopping:
             self._stopping = True
-            self._service._connection.call_from_anywhere(self._end)
+            self.connection.call_from_anywhere(self._end)
         return _Awaitable(self._stopped)
 
     def _end(self) -> None:
@@ -205,9 +188,11 @@ class HttpDaemon:
 
     async def _stop(self) -> None:
         try:
+            if self.before_stop is not None:
+                await self.before_stop(self.connection)
             await self._shut()
         finally:
-            self._service.close()
+            self._core.close()
             self._over()
 
     async def _shut(self) -> None:
@@ -223,7 +208,7 @@ class HttpDaemon:
         await self._runner.cleanup()
         self._socket.close()
 
-    def _ended(self) -> None:
+    def ended(self) -> None:
         """The service in whose name calls are made is closed: so is the rest, at once when the loop has stopped."""
         self._stopping = True
         if self._sweeping is not None:
@@ -299,7 +284,7 @@ class HttpDaemon:
         if attached is None:
             raise web.HTTPNotFound(text="nothing is here\n")
         request = WebRequest(http, http.path[len(path) :].lstrip("/"), user, self._service, self.limits)
-        tracer = self._service._connection.session.calls.tracer
+        tracer = self.connection.session.calls.tracer
         if tracer is None or not getattr(attached, "traced", False):
             return await attached.respond(request)
         given = {name: ",".join(http.headers.getall(name, ())) for name in (TRACEPARENT, TRACESTATE)}
@@ -365,22 +350,85 @@ class HttpDaemon:
             self._waiting -= 1
 
     def __repr__(self) -> str:
-        return f"<HttpDaemon {self._host}:{self._port}>"
+        return f"<HttpDaemon {self._host}:{self.port}>"
 
 
-class _Caller(Service):
-    """In whose name a daemon calls services. With it the daemon is drained, and closed."""
+class HttpDaemon:
+    """An HTTP server for gateways: `attach` them to paths, then `start`. It binds at once; port 0 picks a free one.
 
-    def __init__(self, daemon: HttpDaemon, exchange: Exchange | None) -> None:
-        self._daemon = daemon
-        super().__init__("", exchange=exchange)
+    `authorise` says who may come: a `Users`, or a function of Credentials that gives the user or None, and may be an
+    `async def`; without one everybody may. With `ssl` it is HTTPS. `hosts` are the names under which it may be asked
+    for: on a loopback address those of the loopback unless it says else, so that no web page can reach it by a name of
+    its own (DNS rebinding). On other addresses any name will do unless it says: without `authorise` either, that is
+    warned of. `origins` are the web sites whose pages may use it (CORS), none unless it says so: what
+    other pages ask is refused.
+    OSError when the port is taken.
+    """
+
+    _fireflyzmq: WebServer = NotBegun("HttpDaemon")  # type: ignore[assignment]
+
+    def __init__(
+        self,
+        port: int = 0,
+        host: str = "127.0.0.1",
+        *,
+        ssl: ssl.SSLContext | None = None,
+        authorise: Users | Authorise | None = None,
+        hosts: Collection[str] | None = None,
+        origins: Collection[str] = (),
+        limits: WebLimits | None = None,
+        exchange: Exchange | Service | None = None,
+    ) -> None:
+        self.limits = limits or WebLimits()
+        put_behind(self, WebServer(port, host, ssl, authorise, hosts, origins, self.limits, exchange))
+
+    def port(self) -> int:
+        """The port that it listens at."""
+        return self._fireflyzmq.port
+
+    def attach(self, path: str, gateway: Gateway | Attached | None, *, public: bool = False) -> None:
+        """Let a gateway answer what is asked for under a path, or (None) nobody. The longest path counts.
+
+        What is `public` everybody may ask for without credentials, and however many requests are at work. ValueError
+        for what is no path, and for a gateway that is attached already; RuntimeError when the daemon has been stopped.
+        """
+        self._fireflyzmq.attach(path, gateway, public)
+
+    def start(self) -> None:
+        """Serve from now on, or as soon as the loop runs; again changes nothing. Any thread may call it.
+
+        RuntimeError when it has been stopped.
+        """
+        self._fireflyzmq.start()
+
+    def stop(self) -> Awaitable[None]:
+        """Take no more requests, finish those at work, close. Any thread may call it; it goes on when nobody waits.
+
+        Requests at work, and clients that still read, have 10 seconds together; then they are cut. Returns what may be
+        awaited, in any loop.
+        """
+        return self._fireflyzmq.stop()
+
+    def __repr__(self) -> str:
+        return repr(self._fireflyzmq)
+
+
+def server_of(daemon: HttpDaemon) -> WebServer:
+    """What stands behind a daemon."""
+    return daemon._fireflyzmq
+
+
+class _Caller(Part):
+    """Lets a daemon be drained, and closed, with the service in whose name it calls."""
+
+    def __init__(self, server: WebServer) -> None:
+        self._server = server
 
     def drain(self) -> Awaitable[None]:
-        return self._daemon.stop()
+        return self._server.stop()
 
-    def _ended(self) -> None:
-        self._daemon._ended()
-        super()._ended()
+    def ended(self) -> None:
+        self._server.ended()
 
 
 class _Awaitable:
@@ -413,7 +461,7 @@ class _RpcPath:
         self._exhibition: Exhibition | None = None
 
     def open(self, caller: Service) -> None:
-        self._exhibition = Exhibition(caller._connection, Selection.of(self._gateway.selection))
+        self._exhibition = Exhibition(core_of(caller).connection, Selection.of(self._gateway.selection))
 
     async def respond(self, request: WebRequest) -> web.StreamResponse:
         assert self._exhibition is not None

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
+from fireflyzmq.behind import NotBegun, put_behind
 from fireflyzmq.connection import Connection, connections_of
+from fireflyzmq.cores.service import core_of
 from fireflyzmq.errors import Failure
 from fireflyzmq.exchange import Exchange
 from fireflyzmq.service import Service
 from fireflyzmq.webgate.context import WebRequest
-from fireflyzmq.webgate.daemon import HttpDaemon
+from fireflyzmq.webgate.daemon import HttpDaemon, server_of
 from fireflyzmq.wire.names import EXCHANGE_NAME
 
 if TYPE_CHECKING:
@@ -43,26 +45,39 @@ class MetricsGateway:
     With `withExchange` the exchange's numbers too: for one process of those that share an exchange.
     """
 
+    _fireflyzmq: _Scrapes = NotBegun("MetricsGateway")  # type: ignore[assignment]
+
     def __init__(self, registry: CollectorRegistry | None = None, *, withExchange: bool = False) -> None:
         import prometheus_client
 
         from fireflyzmq.metrics import MetricsCollector
 
-        self._registry = prometheus_client.REGISTRY if registry is None else registry
-        self._with_exchange = withExchange
-        self._caller: Service | None = None
-        MetricsCollector.of(self._registry)
+        registry = prometheus_client.REGISTRY if registry is None else registry
+        put_behind(self, _Scrapes(registry, withExchange))
+        MetricsCollector.of(registry)
 
     def open(self, caller: Service) -> None:
         """The daemon begins."""
-        self._caller = caller
+        self._fireflyzmq.caller = caller
 
     def close(self) -> None:
         """The daemon has ended."""
-        self._caller = None
+        self._fireflyzmq.caller = None
 
     async def respond(self, request: WebRequest) -> web.StreamResponse:
         """Answer a scrape."""
+        return await self._fireflyzmq.respond(request)
+
+
+class _Scrapes:
+    """What is scraped."""
+
+    def __init__(self, registry: CollectorRegistry, with_exchange: bool) -> None:
+        self.caller: Service | None = None
+        self._registry = registry
+        self._with_exchange = with_exchange
+
+    async def respond(self, request: WebRequest) -> web.StreamResponse:
         from prometheus_client.exposition import choose_encoder
 
         _only_get(request)
@@ -74,8 +89,8 @@ class MetricsGateway:
     async def _ask_exchange(self) -> Iterable[Metric]:
         from fireflyzmq.metrics import exchange_families
 
-        assert self._caller is not None
-        endpoint: Any = self._caller.serviceEndPoint(EXCHANGE_NAME, timeout=_EXCHANGE_SECONDS)
+        assert self.caller is not None
+        endpoint: Any = self.caller.serviceEndPoint(EXCHANGE_NAME, timeout=_EXCHANGE_SECONDS)
         try:
             return exchange_families(await endpoint.stats())
         except Failure as failure:
@@ -100,27 +115,37 @@ class HealthGateway:
     A process without a service besides the gateway's own is ready once that one is. ValueError for anything else.
     """
 
+    _fireflyzmq: _Looks = NotBegun("HealthGateway")  # type: ignore[assignment]
+
     def __init__(self, kind: str = READY) -> None:
         if kind not in (LIVE, READY):
             raise ValueError(f"health is {LIVE!r} or {READY!r}, not {kind!r}")
-        self._kind = kind
-        self._caller: Service | None = None
+        put_behind(self, _Looks(kind))
 
     def open(self, caller: Service) -> None:
         """The daemon begins."""
-        self._caller = caller
+        self._fireflyzmq.caller = caller
 
     def close(self) -> None:
         """The daemon has ended."""
-        self._caller = None
+        self._fireflyzmq.caller = None
 
     async def respond(self, request: WebRequest) -> web.StreamResponse:
         """Answer whoever looks after the process."""
         _only_get(request)
-        assert self._caller is not None
-        problems = problems_of(self._caller._connection.loop) if self._kind == READY else []
-        text = "".join(f"{problem}\n" for problem in problems) or f"{self._kind}\n"
+        kind, caller = self._fireflyzmq.kind, self._fireflyzmq.caller
+        assert caller is not None
+        problems = problems_of(core_of(caller).connection.loop) if kind == READY else []
+        text = "".join(f"{problem}\n" for problem in problems) or f"{kind}\n"
         return web.Response(text=text, status=503 if problems else 200, headers={"Cache-Control": "no-store"})
+
+
+class _Looks:
+    """What is looked at, and from where."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.caller: Service | None = None
 
 
 def problems_of(loop: asyncio.AbstractEventLoop) -> list[str]:
@@ -184,7 +209,8 @@ def serveMetrics(
     taken.
     """
     gateway = MetricsGateway(registry, withExchange=withExchange)
-    daemon = _Operations(port, host, exchange=exchange)
+    daemon = HttpDaemon(port, host, exchange=exchange)
+    server_of(daemon).before_stop = _others_drained
     daemon.attach("/metrics", gateway)
     daemon.attach("/livez", HealthGateway(LIVE))
     daemon.attach("/readyz", HealthGateway(READY))
@@ -192,12 +218,7 @@ def serveMetrics(
     return daemon
 
 
-class _Operations(HttpDaemon):
-    """A daemon that is the last to end when its connection is drained."""
-
-    async def _stop(self) -> None:
-        """Wait for the services that drain, which daemons' own do not, then stop."""
-        services = self._service._connection.session.services
-        while any(not service.accepting for service in list(services.values())):
-            await asyncio.sleep(_LOOK_SECONDS)
-        await super()._stop()
+async def _others_drained(connection: Connection) -> None:
+    """Wait for the services that drain, which daemons' own do not: what looks after a process is the last to end."""
+    while any(not service.accepting for service in list(connection.session.services.values())):
+        await asyncio.sleep(_LOOK_SECONDS)

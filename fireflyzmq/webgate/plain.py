@@ -17,6 +17,8 @@ from urllib.parse import quote, unquote
 
 from aiohttp import web
 
+from fireflyzmq.behind import NotBegun, put_behind
+from fireflyzmq.cores.service import core_of
 from fireflyzmq.errors import Failure, InvalidArguments, ResponseEncoding
 from fireflyzmq.service import Service
 from fireflyzmq.webgate import json_values
@@ -34,25 +36,42 @@ class PlainGateway:
     """The services of a selection as resources of JSON. `reports=False` leaves out what they publish."""
 
     traced = True
+    _fireflyzmq: _Resources = NotBegun("PlainGateway")  # type: ignore[assignment]
 
     def __init__(self, selection: str | Selection, *, reports: bool = True, title: str = "services") -> None:
         self.selection = Selection.of(selection)
-        self._reports = reports
-        self._title = title
-        self._exhibition: Exhibition
+        put_behind(self, _Resources(reports, title))
 
     def open(self, caller: Service) -> None:
         """Follow the services."""
-        self._exhibition = Exhibition(caller._connection, self.selection)
+        self._fireflyzmq.open(Exhibition(core_of(caller).connection, Selection.of(self.selection)))
 
     def close(self) -> None:
         """Follow them no more."""
-        self._exhibition.close()
+        self._fireflyzmq.close()
 
     async def respond(self, request: WebRequest) -> web.StreamResponse:
         """Answer a request; a failure becomes the status that says the same."""
+        return await self._fireflyzmq.respond(request)
+
+
+class _Resources:
+    """What a gateway answers from: the services that it exposes now."""
+
+    def __init__(self, reports: bool, title: str) -> None:
+        self._reports = reports
+        self._title = title
+        self.exhibition: Exhibition
+
+    def open(self, exhibition: Exhibition) -> None:
+        self.exhibition = exhibition
+
+    def close(self) -> None:
+        self.exhibition.close()
+
+    async def respond(self, request: WebRequest) -> web.StreamResponse:
         try:
-            await self._exhibition.settled()
+            await self.exhibition.settled()
             return await self._route(request)
         except Failure as failure:
             return _failed(failure)
@@ -76,41 +95,41 @@ class PlainGateway:
         return await handler(request, *parts[1:])
 
     async def _list(self, request: WebRequest) -> web.StreamResponse:
-        names = self._exhibition.names()
-        listed = [{"name": name, "instances": len(self._exhibition.instances(name))} for name in names]
+        names = self.exhibition.names()
+        listed = [{"name": name, "instances": len(self.exhibition.instances(name))} for name in names]
         return _json(listed)
 
     async def _describe(self, request: WebRequest, name: str) -> web.StreamResponse:
         self._check(name)
-        described = await request.call_to(self._exhibition, name).describe()
+        described = await request.call_to(self.exhibition, name).describe()
         methods = [{key: method[key] for key in ("name", "signature", "doc")} for method in described["methods"]]
         return _json({**described, "methods": methods})
 
     async def _call(self, request: WebRequest, name: str, method: str) -> web.StreamResponse:
         self._check(name)
         args, kwargs = _arguments(await request.body())
-        value = await request.call_to(self._exhibition, name).call(method, args, kwargs)
+        value = await request.call_to(self.exhibition, name).call(method, args, kwargs)
         return _json(value)
 
     async def _openapi(self, request: WebRequest) -> web.StreamResponse:
         async def describe(name: str) -> dict[str, Any] | None:
             try:
                 async with asyncio.timeout(_DESCRIBE_SECONDS):
-                    return await request.call_to(self._exhibition, name).describe()
+                    return await request.call_to(self.exhibition, name).describe()
             except (Failure, TimeoutError):  # it is left out: it has gone, or does not answer
                 return None
 
-        described = await asyncio.gather(*(describe(name) for name in self._exhibition.names()))
+        described = await asyncio.gather(*(describe(name) for name in self.exhibition.names()))
         base = quote(request.http.path.removesuffix("openapi.json").rstrip("/")) or "/"
         return _json(document(self._title, base, [each for each in described if each is not None], self._reports))
 
     async def _stream(self, request: WebRequest, publisher: str) -> web.StreamResponse:
         self._check(publisher)
-        return await stream_reports(request, self._exhibition, publisher)
+        return await stream_reports(request, self.exhibition, publisher)
 
     def _check(self, name: str) -> None:
         """HTTPNotFound for a service that is not exposed, whether there is one or not."""
-        if not self._exhibition.instances(name):
+        if not self.exhibition.instances(name):
             raise web.HTTPNotFound(text="no such service\n")
 
 

@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 import fireflyzmq as netsvc
+from fireflyzmq.cores.service import core_of
 from fireflyzmq.netport.port import NETPORTS
 
 HOSTILE = "<b/onclick=alert(1)/&lt;'\""
@@ -70,7 +71,7 @@ class Market(netsvc.Service):
     def pretend(self, what: str) -> None:
         """Say what makes no sense, as a netport or of failures."""
         if what == "failures":
-            type(self._local).recent_failures = lambda service, now: [{1: 2}]  # type: ignore[method-assign]
+            type(core_of(self).local).recent_failures = lambda service, now: [{1: 2}]  # type: ignore[method-assign]
             return
         self.exportMethod(lambda: {"sessions": 0, **({1: 2, "refused": 3} if what == "stats" else {})}, "stats")
         self.exportMethod(lambda: [{1: 2, "age": float("inf")}], "sessions")

@@ -308,7 +308,7 @@ import fireflyzmq as netsvc
 async def main():
     async with netsvc.connect() as peer:
         for _ in range(20):
-            netsvc.Service(exchange=peer._exchange).monitorReports(lambda report: None, "numbers")
+            netsvc.Service(exchange=peer).monitorReports(lambda report: None, "numbers")
         await peer.serviceEndPoint("exchange").ping()
         print("ready", flush=True)
         await asyncio.Event().wait()

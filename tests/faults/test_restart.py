@@ -47,7 +47,7 @@ def test_the_registry_is_whole_soon_after_a_restart(exchange: ExchangeProcess) -
         addresses = set()
         for number, peer in enumerate(peers):
             for index in range(SERVICES_PER_PEER):
-                service = netsvc.Service(f"service{number}.{index}", exchange=peer._exchange)
+                service = netsvc.Service(f"service{number}.{index}", exchange=peer)
                 service.joinGroup(f"group{index}")
                 await service.ready()
                 addresses.add(service.serviceAddress())

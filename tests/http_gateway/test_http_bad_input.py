@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from fireflyzmq import HttpDaemon, WebLimits
+from fireflyzmq.webgate.daemon import server_of
 from tests.http_gateway.web import Raw, Web, complaints, on_web, request
 from tests.netport_sockets.site import until
 
@@ -223,7 +224,7 @@ async def test_a_chunk_of_a_wrong_size_is_told(web: Web, at_once: bool, new_loop
     async with await Raw.connect(daemon) as raw:
         await raw.say(head if not at_once else head + b"zz\r\n[1,2]\r\n0\r\n\r\n")
         if not at_once:
-            await until(lambda: daemon._counts.at_work == 1)
+            await until(lambda: server_of(daemon)._counts.at_work == 1)
             await raw.say(b"zz\r\n[1,2]\r\n0\r\n\r\n")
         assert (await raw.response()).status == (400 if at_once else 408)
         await raw.ended()

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from fireflyzmq import HttpDaemon, WebLimits
+from fireflyzmq.webgate.daemon import server_of
 from tests.http_gateway.test_http_limits import connections
 from tests.http_gateway.web import Raw, Web, on_web, request
 from tests.netport_sockets.site import until
@@ -62,7 +63,7 @@ async def test_a_client_that_reads_nothing_is_cut_off(web: Web, contexts: Any, n
     async with await Raw.connect(daemon, contexts[1]) as raw:
         raw.writer.transport.pause_reading()  # type: ignore[attr-defined]
         await raw.say(request("POST", "/services/work/large"))
-        await until(lambda: daemon._counts.requests)
+        await until(lambda: server_of(daemon)._counts.requests)
         await until(lambda: connections(daemon) == 0, 10)
 
 

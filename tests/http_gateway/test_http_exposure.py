@@ -22,7 +22,8 @@ from fireflyzmq import (
     jsonrpc,
     xmlrpc,
 )
-from tests.http_gateway.web import GROUP, JsonRpcError, Web, on_web, proxy
+from fireflyzmq.cores.service import core_of
+from tests.http_gateway.web import GROUP, JsonRpcError, Web, exhibition_of, on_web, proxy
 from tests.netport_sockets.site import until
 
 Loops = Callable[[], asyncio.AbstractEventLoop]
@@ -144,7 +145,7 @@ async def statuses(web: Web, daemon: Any, name: str) -> list[int]:
 @on_web
 async def test_members_are_exposed_as_they_join_leave_and_end(web: Web, new_loop: Loops) -> None:
     daemon = web.gateway()
-    shown = daemon._attached[""]._exhibition  # type: ignore[attr-defined]
+    shown = exhibition_of(daemon, "")
     math = await web.service("math", group=None, add=add)
     assert await statuses(web, daemon, "math") == [404] * 4
     math.joinGroup("others")
@@ -223,7 +224,7 @@ async def test_methods_offered_to_few_are_not_offered_over_http(web: Web) -> Non
 @on_web
 async def test_services_of_a_name_are_selected_whatever_their_groups(web: Web) -> None:
     daemon = web.gateway(Selection("math", SERVICE_NAME))
-    shown = daemon._attached[""]._exhibition  # type: ignore[attr-defined]
+    shown = exhibition_of(daemon, "")
     await web.service("other", add=add)
     await web.service("math", group=None, add=add)
     await until(lambda: shown.instances("math"))
@@ -234,9 +235,9 @@ async def test_services_of_a_name_are_selected_whatever_their_groups(web: Web) -
 @on_web
 async def test_all_that_are_listed_are_selected(web: Web) -> None:
     daemon = web.gateway(Selection("", SERVICE_REGISTRY))
-    shown = daemon._attached[""]._exhibition  # type: ignore[attr-defined]
+    shown = exhibition_of(daemon, "")
     await web.service("math", group=None, add=add)
-    hidden = Service("hidden", exchange=(await web.peer())._exchange, visibility="hidden")
+    hidden = Service("hidden", exchange=await web.peer(), visibility="hidden")
     await hidden.ready()
     await web.service("other", group=None, add=add)
     await until(lambda: shown.instances("math") and shown.instances("other"))
@@ -272,7 +273,7 @@ async def test_calls_are_spread_over_instances_and_go_to_those_that_are_left(web
     daemon = web.gateway()
     services = [await web.service("math", who=lambda number=number: number) for number in range(3)]
 
-    shown = daemon._attached[""]._exhibition  # type: ignore[attr-defined]
+    shown = exhibition_of(daemon, "")
 
     async def who() -> set[int]:
         return {(await web.post(daemon, "/services/math/who")).json() for _ in range(60)}
@@ -294,13 +295,13 @@ async def test_what_an_instance_did_not_take_goes_to_another(web: Web) -> None:
 
     busy = [await web.service("math", limit=1, wait=wait) for _ in range(2)]
     asked = [asyncio.create_task(web.post(daemon, "/services/math/wait")) for _ in range(2)]
-    await until(lambda: [each._local.running for each in busy] == [1, 1])
+    await until(lambda: [core_of(each).local.running for each in busy] == [1, 1])
     refused = await web.post(daemon, "/services/math/wait")
     assert (refused.status, refused.error()["kind"]) == (503, "Overloaded")
     free = await web.service("math", limit=1, wait=lambda: "free")
     for _ in range(10):
         assert (await web.post(daemon, "/services/math/wait")).json() == "free"
-    assert free._local.served == 10
+    assert core_of(free).local.served == 10
     release.set()
     assert [(await each).json() for each in asked] == ["waited", "waited"]
 
@@ -423,13 +424,13 @@ async def test_a_call_under_way_is_answered_though_its_gateway_is_detached(web: 
     release = asyncio.Event()
     service = await web.service("math", wait=release.wait)
     asking = asyncio.create_task(web.post(daemon, "/services/math/wait"))
-    await until(lambda: service._local.running == 1)
-    detached = daemon._attached[""]._exhibition  # type: ignore[attr-defined]
+    await until(lambda: core_of(service).local.running == 1)
+    detached = exhibition_of(daemon, "")
     daemon.attach("/", None)
     release.set()
     assert (await asking).json() is True
     service.leaveGroup(GROUP)
-    shown = daemon._attached["/jsonrpc"]._exhibition  # type: ignore[attr-defined]
+    shown = exhibition_of(daemon, "/jsonrpc")
     await until(lambda: not shown.instances("math"))
     assert detached.instances("math")  # nobody tells it any more
     assert (await web.post(daemon, "/services/math/wait")).status == 404

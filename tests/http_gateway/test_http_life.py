@@ -13,6 +13,7 @@ from collections.abc import Callable
 import pytest
 
 from fireflyzmq import Exchange, HttpDaemon, PlainGateway, jsonrpc
+from fireflyzmq.webgate.daemon import server_of
 from fireflyzmq.webgate.operations import problems_of
 from tests.http_gateway.web import GROUP, Raw, Web, on_web, request
 from tests.netport_sockets.site import until
@@ -36,7 +37,7 @@ async def test_who_reads_slowly_holds_up_the_end_for_ten_seconds(web: Web, monke
     async with await Raw.connect(daemon) as raw:
         raw.writer.transport.pause_reading()  # type: ignore[attr-defined]
         await raw.say(request("POST", "/services/work/large"))
-        await until(lambda: daemon._counts.requests)
+        await until(lambda: server_of(daemon)._counts.requests)
         begun = time.monotonic()
         await daemon.stop()
         assert 1.5 < time.monotonic() - begun < 4
@@ -60,7 +61,7 @@ async def test_an_answer_that_is_being_read_is_read_to_its_end(web: Web, new_loo
     await web.service("work", large=lambda: "x" * 8_000_000)
     async with await Raw.connect(daemon) as raw:
         await raw.say(request("POST", "/services/work/large"))
-        await until(lambda: daemon._counts.requests)
+        await until(lambda: server_of(daemon)._counts.requests)
         stopping = asyncio.ensure_future(daemon.stop())
         await asyncio.sleep(0.2)
         assert len((await raw.response()).body) > 8_000_000
@@ -121,7 +122,7 @@ gc.collect()
 @on_web
 async def test_a_gateway_that_cannot_be_attached_changes_nothing(web: Web) -> None:
     daemon = web.gateway()
-    plain = daemon._attached[""]
+    plain = server_of(daemon)._attached[""]
     with pytest.raises(ValueError):
         daemon.attach("/", jsonrpc.RpcGateway("no name"))
     assert (await web.get(daemon, "/services")).status == 200
@@ -135,7 +136,7 @@ def test_a_process_that_wants_no_exchange_is_ready() -> None:
         exchange = Exchange(default=False)
         daemon = HttpDaemon(exchange=exchange)
         try:
-            return problems_of(daemon._loop)
+            return problems_of(server_of(daemon)._loop)
         finally:
             await daemon.stop()
             exchange.close()

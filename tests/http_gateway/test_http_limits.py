@@ -12,6 +12,8 @@ import aiohttp
 import pytest
 
 from fireflyzmq import HttpDaemon, WebLimits
+from fireflyzmq.cores.service import core_of
+from fireflyzmq.webgate.daemon import server_of
 from tests.http_gateway.web import Raw, Web, complaints, on_web, request
 from tests.netport_sockets.site import until
 
@@ -24,7 +26,7 @@ def echo(value: object = None) -> object:
 
 
 def connections(daemon: HttpDaemon) -> int:
-    server = daemon._runner.server
+    server = server_of(daemon)._runner.server
     return len(server.connections) if server is not None else 0
 
 
@@ -70,7 +72,7 @@ async def test_requests_beyond_those_at_work_are_503_and_told_when_to_come_back(
     daemon = web.gateway(limits=WebLimits(requests=3))
     work = await web.service("work", wait=release.wait)
     asked = [asyncio.create_task(web.post(daemon, "/services/work/wait")) for _ in range(3)]
-    await until(lambda: work._local.running == 3)
+    await until(lambda: core_of(work).local.running == 3)
     for path in ("/services/work/wait", "/xmlrpc/work", "/nothing"):
         refused = await web.post(daemon, path)
         assert (refused.status, refused.headers["Retry-After"]) == (503, "1")
@@ -203,7 +205,7 @@ async def test_a_client_that_reads_nothing_holds_up_nobody(web: Web) -> None:
     async with await Raw.connect(daemon) as raw:
         raw.writer.transport.pause_reading()
         await raw.say(request("POST", "/services/work/large"))
-        await until(lambda: daemon._counts.at_work == 0 and connections(daemon) == 1)
+        await until(lambda: server_of(daemon)._counts.at_work == 0 and connections(daemon) == 1)
         assert (await web.post(daemon, "/services/work/echo", [1])).body == b"1"
         await until(lambda: connections(daemon) == 0)
 

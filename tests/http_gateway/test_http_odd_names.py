@@ -29,7 +29,7 @@ async def asked(daemon: Any, method: str, path: str, body: bytes = b"") -> tuple
 async def test_a_service_of_any_name_can_be_asked_for(web: Web, name: str, mount: str) -> None:
     daemon = web.daemon()
     daemon.attach(mount or "/", plain := PlainGateway(GROUP))
-    web._gateways.append((GROUP, plain._exhibition))
+    web._gateways.append((GROUP, plain._fireflyzmq.exhibition))
     await web.service(name, größe=lambda: 42)
     own, part = quote(mount), quote(name, safe="")
     status, described = await asked(daemon, "GET", f"{own}/services/{part}")
@@ -45,7 +45,7 @@ async def test_a_service_of_any_name_can_be_asked_for(web: Web, name: str, mount
 async def test_the_document_has_paths_that_can_be_asked_for(web: Web, name: str) -> None:
     daemon = web.daemon()
     daemon.attach("/odd näme/%41", plain := PlainGateway(GROUP))
-    web._gateways.append((GROUP, plain._exhibition))
+    web._gateways.append((GROUP, plain._fireflyzmq.exhibition))
     await web.service(name, größe=lambda: 42)
     _, told = await asked(daemon, "GET", f"{quote('/odd näme/%41')}/openapi.json")
     (path,) = (path for path, item in told["paths"].items() if "post" in item)
@@ -58,7 +58,7 @@ async def test_what_is_written_otherwise_opens_nothing_else(web: Web) -> None:
     daemon = web.daemon(authorise=lambda credentials: None)
     daemon.attach("/", hidden := PlainGateway("hidden"))
     daemon.attach("/open", shown := PlainGateway(GROUP), public=True)
-    web._gateways += [("hidden", hidden._exhibition), (GROUP, shown._exhibition)]
+    web._gateways += [("hidden", hidden._fireflyzmq.exhibition), (GROUP, shown._fireflyzmq.exhibition)]
     await asyncio.gather(web.service("secret", "hidden", add=lambda: 1), web.service("math", add=lambda: 1))
     assert (await asked(daemon, "POST", "/open/services/math/add"))[0] == 200
     for path in (

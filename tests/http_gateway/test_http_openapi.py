@@ -12,6 +12,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from fireflyzmq import Failure, PlainGateway
+from fireflyzmq.cores.service import core_of
 from fireflyzmq.serving import LocalService
 from fireflyzmq.webgate.openapi import argument_schema_of, schema_of
 from tests.http_gateway.web import GROUP, Web, on_web
@@ -165,7 +166,7 @@ async def test_a_service_that_does_not_answer_is_left_out_and_holds_nothing_up(
     daemon = web.gateway()
     silent = await web.service("silent", named=named)
     await web.service("shop", named=named)
-    silent._connection.session.serving.receive_request = lambda *_: None  # type: ignore[method-assign]
+    core_of(silent).connection.session.serving.receive_request = lambda *_: None  # type: ignore[method-assign]
     paths = (await web.get(daemon, "/openapi.json")).json()["paths"]
     assert "/services/shop/named" in paths
     assert not [path for path in paths if "silent" in path]

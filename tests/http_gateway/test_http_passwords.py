@@ -7,13 +7,14 @@ import asyncio
 import aiohttp
 
 from fireflyzmq.webgate.credentials import Credentials, KnownCredentials, Users, password_line
+from fireflyzmq.webgate.daemon import server_of
 from tests.http_gateway.web import Web, on_web
 
 
 @on_web
 async def test_a_right_password_does_not_wait_behind_all_wrong_ones(web: Web) -> None:
     users = Users()
-    users._add(password_line("ada", "right").split())
+    users._fireflyzmq.add(password_line("ada", "right").split())
     daemon = web.gateway(authorise=users)
 
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
@@ -30,7 +31,7 @@ async def test_a_right_password_does_not_wait_behind_all_wrong_ones(web: Web) ->
         answers = await asyncio.gather(*wrong)
     assert {*answers} == {(401, None), (503, "1")}
     assert sum(status == 401 for status, _ in answers) < 120
-    assert daemon._waiting == 0
+    assert server_of(daemon)._waiting == 0
 
 
 def test_credentials_are_known_for_a_minute() -> None:

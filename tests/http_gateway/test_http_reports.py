@@ -17,7 +17,9 @@ import aiohttp
 import pytest
 
 from fireflyzmq import HttpDaemon, PlainGateway, Service, WebLimits
-from tests.http_gateway.web import GROUP, Raw, Web, complaints, on_web, request
+from fireflyzmq.cores.service import core_of
+from fireflyzmq.webgate.daemon import server_of
+from tests.http_gateway.web import GROUP, Raw, Web, complaints, exhibition_of, on_web, request
 from tests.netport_sockets.site import until
 
 Loops = Callable[[], asyncio.AbstractEventLoop]
@@ -78,7 +80,7 @@ class Publisher(Service):
 
 async def publisher(web: Web, name: str = "news", group: str | None = GROUP) -> Publisher:
     """A publisher, registered."""
-    service = Publisher(name, exchange=(await web.peer())._exchange)
+    service = Publisher(name, exchange=await web.peer())
     if group is not None:
         service.joinGroup(group)
     await service.ready()
@@ -170,7 +172,7 @@ async def test_a_stream_outlives_its_publisher(web: Web, way: str) -> None:
         news.publishReport("number", 1)
         assert await reports.contents(1) == [1]
         news.close()
-        await until(lambda: not daemon._attached[""]._exhibition.names())  # type: ignore[attr-defined]
+        await until(lambda: not exhibition_of(daemon, "").names())
         again = await publisher(web)
         await until(lambda: again.listeners == 1)
         again.publishReport("number", 2)
@@ -194,7 +196,7 @@ async def test_only_what_is_exposed_is_heard(web: Web, way: str) -> None:
 
 def reports_gone(service: Service) -> bool:
     """Whether what a service has published has left."""
-    return service._connection.session.reports.dry(service._local)
+    return core_of(service).connection.session.reports.dry(core_of(service).local)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -205,7 +207,7 @@ async def test_a_publisher_that_leaves_the_group_is_heard_no_more(web: Web, way:
     async with stream(web, daemon, way, "/reports/news") as reports:
         await until(lambda: news.listeners == 1)
         news.leaveGroup(GROUP)
-        await until(lambda: not daemon._attached[""]._exhibition.names())  # type: ignore[attr-defined]
+        await until(lambda: not exhibition_of(daemon, "").names())
         news.publishReport("number", "not for all")
         await until(lambda: reports_gone(news))
         news.joinGroup(GROUP)
@@ -327,7 +329,7 @@ async def test_clients_that_hang_up_while_reports_come_leave_no_trace(
         for _ in range(200):
             news.publishReport("number", "x" * 5000)
         await until(lambda: news.listeners == 0)
-    await until(lambda: daemon._counts.at_work == 0)
+    await until(lambda: server_of(daemon)._counts.at_work == 0)
     gc.collect()
     await asyncio.sleep(0)
     assert complaints(caplog.records) == []

@@ -23,7 +23,9 @@ from fireflyzmq import (
     ServiceUnavailable,
     WebLimits,
 )
+from fireflyzmq.cores.service import core_of
 from fireflyzmq.testing import ExchangeProcess
+from fireflyzmq.webgate.daemon import server_of
 from tests.faults.relay import Relay
 from tests.http_gateway.web import GROUP, JsonRpcError, Raw, Web, complaints, on_web, request
 from tests.netport_sockets.site import until
@@ -148,7 +150,7 @@ async def test_a_client_that_goes_cancels_its_calls(
         await until(lambda: len(work.remaining) == count)
         assert work.cancelled == 0
     await until(lambda: work.cancelled == count)
-    await until(lambda: daemon._counts.at_work == 0)
+    await until(lambda: server_of(daemon)._counts.at_work == 0)
     assert complaints(caplog.records) == []
 
 
@@ -237,9 +239,9 @@ async def test_while_the_exchange_is_away_it_is_503_and_afterwards_all_is_well(w
         service.joinGroup(GROUP)
         service.exportMethod(lambda: "here", "where")
         service.exportMethod(asyncio.sleep)
-        await until(lambda: plain._exhibition.instances("work"))
+        await until(lambda: plain._fireflyzmq.exhibition.instances("work"))
         in_flight = asyncio.create_task(web.post(daemon, "/services/work/sleep", [30]))
-        await until(lambda: service._local.running == 1)
+        await until(lambda: core_of(service).local.running == 1)
         process.kill()
         answer = await in_flight
         assert (answer.status, answer.error()["kind"]) == (503, "ExchangeLost")
@@ -286,7 +288,7 @@ async def test_the_first_request_waits_until_it_is_known_who_is_there(web: Web) 
         daemon = web.daemon(exchange=exchange)
         daemon.attach("/", PlainGateway(GROUP))
         asking = asyncio.create_task(web.post(daemon, "/services/work/where"))
-        await until(lambda: daemon._counts.at_work == 1)
+        await until(lambda: server_of(daemon)._counts.at_work == 1)
         relay.thaw()
         assert (await asking).json() == "here"
         await daemon.stop()
@@ -305,9 +307,9 @@ async def test_stopping_answers_what_is_at_work_and_takes_no_more(web: Web, new_
         await idle.say(request("GET", "/services"))
         assert (await idle.response()).status == 200
         await busy.say(request("POST", "/services/work/wait"))
-        await until(lambda: service._local.running == 1)
+        await until(lambda: core_of(service).local.running == 1)
         stopping = asyncio.ensure_future(daemon.stop())
-        await until(lambda: daemon._stopped is not None)
+        await until(lambda: server_of(daemon)._stopped is not None)
         await asyncio.sleep(0)
         await idle.ended()
         with pytest.raises(OSError):
@@ -352,9 +354,9 @@ async def test_draining_the_exchange_stops_the_daemons_of_it(web: Web) -> None:
     release = asyncio.Event()
     service = await web.service("work", wait=release.wait)
     asking = asyncio.create_task(web.post(daemon, "/services/work/wait"))
-    await until(lambda: service._local.running == 1)
+    await until(lambda: core_of(service).local.running == 1)
     draining = asyncio.create_task(exchange.drain())
-    await until(lambda: daemon._stopped is not None)
+    await until(lambda: server_of(daemon)._stopped is not None)
     release.set()
     assert (await asking).status == 200
     await draining

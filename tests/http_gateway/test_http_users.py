@@ -18,7 +18,9 @@ import aiohttp
 import pytest
 
 from fireflyzmq import Credentials, Service, Users
+from fireflyzmq.cores.service import core_of
 from fireflyzmq.webgate.credentials import password_line, token_line
+from fireflyzmq.webgate.daemon import server_of
 from tests.http_gateway.web import Raw, Web, complaints, on_web, proxy, request
 from tests.netport_sockets.site import until
 
@@ -138,7 +140,7 @@ async def test_a_function_that_raises_lets_nobody_in_and_is_logged(web: Web, cap
 @on_web
 async def test_checking_passwords_does_not_block_the_loop(web: Web) -> None:
     users = Users()
-    users._add(password_line("ada", "Lovelace").split())
+    users._fireflyzmq.add(password_line("ada", "Lovelace").split())
     daemon = web.gateway(authorise=users)
     await who_asks(web)
     begun = time.monotonic()
@@ -164,7 +166,7 @@ async def test_checking_passwords_does_not_block_the_loop(web: Web) -> None:
 @on_web
 async def test_who_was_known_a_moment_ago_does_not_wait_for_those_who_guess(web: Web) -> None:
     users = Users()
-    users._add(password_line("ada", "Lovelace").split())
+    users._fireflyzmq.add(password_line("ada", "Lovelace").split())
     checked: list[Credentials] = []
     daemon = web.gateway(authorise=users)
     service = await who_asks(web)
@@ -174,11 +176,11 @@ async def test_who_was_known_a_moment_ago_does_not_wait_for_those_who_guess(web:
         asyncio.create_task(web.post(daemon, "/services/who/am_i", headers=basic("ada", f"guess {number}")))
         for number in range(30)
     ]
-    await until(lambda: daemon._counts.at_work == 30)
+    await until(lambda: server_of(daemon)._counts.at_work == 30)
     assert (await web.post(daemon, "/services/who/am_i", headers=headers)).json() == "ada"
     assert not all(guess.done() for guess in guesses)
     assert {(await guess).status for guess in guesses} == {401}
-    assert service._local.served == 2
+    assert core_of(service).local.served == 2
     assert checked == []
 
 

@@ -10,8 +10,10 @@ from collections.abc import Iterator
 import pytest
 
 from fireflyzmq import Exchange, PlainGateway
+from fireflyzmq.cores.service import core_of
 from fireflyzmq.errors import ExchangeLost
 from fireflyzmq.service import Service
+from fireflyzmq.webgate.daemon import server_of
 from fireflyzmq.webgate.selection import Exhibition, Selection
 from tests.http_gateway.web import GROUP, Answer, Web, on_web
 from tests.netport_sockets.site import until
@@ -39,7 +41,7 @@ async def test_who_cannot_ask_the_exchange_says_so_at_once(web: Web, path: str) 
     with exchange_at("127.0.0.1:1") as nowhere:
         daemon = web.daemon(exchange=nowhere)
         daemon.attach("/", PlainGateway(GROUP))
-        await until(lambda: daemon._service._connection.reason != "not connected yet")
+        await until(lambda: server_of(daemon).connection.reason != "not connected yet")
         began = time.monotonic()
         assert told_to_come_again(await web.get(daemon, path))
         assert time.monotonic() - began < 1
@@ -62,11 +64,11 @@ async def test_who_asks_an_exchange_that_does_not_answer_waits_a_moment(
 
 @on_web
 async def test_who_was_there_before_the_exchange_went_is_still_listed(web: Web) -> None:
-    daemon = web.daemon(exchange=(await web.peer())._exchange)
+    daemon = web.daemon(exchange=await web.peer())
     daemon.attach("/", plain := PlainGateway(GROUP))
-    web._gateways.append((GROUP, plain._exhibition))
+    web._gateways.append((GROUP, plain._fireflyzmq.exhibition))
     await web.service("math", add=lambda: 1)
-    connection = daemon._service._connection
+    connection = server_of(daemon).connection
     connection._lose("as the test wants it")
     answer = await web.get(daemon, "/services")
     assert (connection.state, answer.status) == ("lost", 200)
@@ -76,7 +78,7 @@ async def test_who_was_there_before_the_exchange_went_is_still_listed(web: Web) 
 @on_web
 async def test_without_an_exchange_it_is_known_at_once_who_is_there(web: Web) -> None:
     with exchange_at(None) as alone:
-        exhibition = Exhibition(Service("", exchange=alone)._connection, Selection(GROUP))
+        exhibition = Exhibition(core_of(Service("", exchange=alone)).connection, Selection(GROUP))
         await asyncio.wait_for(exhibition.settled(), 1)
         assert exhibition.names() == []
 
@@ -84,7 +86,7 @@ async def test_without_an_exchange_it_is_known_at_once_who_is_there(web: Web) ->
 @on_web
 async def test_an_exhibition_fails_as_calls_do_without_a_connection(web: Web) -> None:
     with exchange_at("127.0.0.1:1") as nowhere:
-        connection = Service("", exchange=nowhere)._connection
+        connection = core_of(Service("", exchange=nowhere)).connection
         await until(lambda: connection.reason != "not connected yet")
         exhibition = Exhibition(connection, Selection(GROUP))
         with pytest.raises(ExchangeLost, match="not connected to the exchange"):

@@ -17,10 +17,17 @@ import aiohttp
 
 from fireflyzmq import EXCHANGE_SERVER, Exchange, HttpDaemon, PlainGateway, Selection, Service, jsonrpc, xmlrpc
 from fireflyzmq.client import Peer
+from fireflyzmq.webgate.daemon import server_of
 from tests.netport_sockets.site import until
 
 TEST_SECONDS = 40.0
 GROUP = "web-services"
+
+
+def exhibition_of(daemon: HttpDaemon, path: str = "") -> Any:
+    """What a daemon's gateway at a path shows."""
+    attached = server_of(daemon)._attached[path]
+    return attached._fireflyzmq.exhibition if isinstance(attached, PlainGateway) else vars(attached)["_exhibition"]
 
 
 class Web:
@@ -34,7 +41,7 @@ class Web:
         self.address = self.exchange.listen(0)
         self.session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(20), cookie_jar=aiohttp.DummyCookieJar())
 
-    def daemon(self, exchange: Exchange | None = None, **options: Any) -> HttpDaemon:
+    def daemon(self, exchange: Exchange | Peer | None = None, **options: Any) -> HttpDaemon:
         """A daemon beside the exchange, without gateways; it serves already."""
         daemon = HttpDaemon(exchange=exchange or self.exchange, **options)
         self._closing.append(daemon.stop)
@@ -46,8 +53,8 @@ class Web:
         daemon = self.daemon(**options)
         daemon.attach("/xmlrpc", xmlrpc.RpcGateway(selection))
         daemon.attach("/jsonrpc", jsonrpc.RpcGateway(selection))
-        daemon.attach("/", plain := PlainGateway(selection))
-        self._gateways.append((selection, plain._exhibition))
+        daemon.attach("/", PlainGateway(selection))
+        self._gateways.append((selection, exhibition_of(daemon)))
         return daemon
 
     async def peer(self) -> Peer:
@@ -59,7 +66,7 @@ class Web:
 
     async def service(self, name: str, group: str | None = GROUP, limit: int = 1000, **methods: Any) -> Service:
         """A service with a connection of its own, shown by the gateways, with methods by names (`a__b` is `a.b`)."""
-        service = Service(name, exchange=(await self.peer())._exchange, limit=limit)
+        service = Service(name, exchange=await self.peer(), limit=limit)
         for method, function in methods.items():
             service.exportMethod(function, method.replace("__", "."))
         if group is not None:

@@ -15,6 +15,7 @@ from starting import Start
 
 import fireflyzmq as netsvc
 from fireflyzmq import ServiceWithdrawn, connect
+from fireflyzmq.client import exchange_of
 from fireflyzmq.testing import ExchangeProcess, PythonProcess
 from fireflyzmq.wire.commands import HELLO, JOIN, REGISTER
 from fireflyzmq.wire.frames import encode_control
@@ -116,7 +117,7 @@ def goodbye(address: str, start_worker: Start) -> Life:
 
     async def live(came: asyncio.Event) -> None:
         async with connect(address) as peer:
-            service = netsvc.Service("seen", exchange=peer._exchange)
+            service = netsvc.Service("seen", exchange=peer)
             service.joinGroup("workers")
             await came.wait()
 
@@ -301,7 +302,7 @@ def test_a_watcher_hears_of_nobody_who_is_back_after_the_exchange_was_frozen(
         async with connect(exchange.address) as peer:
             heard = Heard()
             away = asyncio.Event()
-            peer._exchange.connectionChanged = lambda state, reason: away.set()  # type: ignore[method-assign]
+            exchange_of(peer).connectionChanged = lambda state, reason: away.set()  # type: ignore[method-assign]
             peer.subscribeServiceGroup(heard.hear, "workers")
             for name in ("stays0", "stays1", "goes"):
                 await until_heard(heard, (name, ""))

@@ -99,7 +99,7 @@ class Notified(netsvc.Service):
     """Hears who subscribes to it."""
 
     def __init__(self, name: str, peer: Any) -> None:
-        super().__init__(name, exchange=peer._exchange)
+        super().__init__(name, exchange=peer)
         self.notices: asyncio.Queue[tuple[str, int]] = asyncio.Queue()
 
     def handleSubscription(self, notice: Any) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 import fireflyzmq
 from fireflyzmq import EXCHANGE_CLIENT, EXCHANGE_SERVER, Exchange, Service, ServiceUnavailable
+from fireflyzmq.cores.service import core_of
 from fireflyzmq.testing import Network
 
 
@@ -21,7 +22,7 @@ def alone() -> Iterator[Network]:
 
 
 def same_connection(service: Service, exchange: Exchange) -> bool:
-    return service._connection is exchange.connection
+    return core_of(service).connection is exchange.connection
 
 
 def test_the_first_exchange_is_the_default(alone: Network) -> None:

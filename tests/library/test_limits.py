@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from fireflyzmq import Exchange, Failure, Overloaded, Service
+from fireflyzmq.cores.service import core_of
 from fireflyzmq.testing import Network
 
 
@@ -71,7 +72,7 @@ def test_what_one_instance_refuses_goes_to_another() -> None:
         endpoint = Service(exchange=network.exchange()).serviceEndPoint("narrow", wait=1, balance="random")
         ids = [endpoint.work() for _ in range(6)]
         network.settle()
-        assert [service._local.running for service in services] == [2, 2, 2]
+        assert [core_of(service).local.running for service in services] == [2, 2, 2]
         with pytest.raises(Overloaded):
             network.run(endpoint.work())
         release.set()
@@ -195,7 +196,7 @@ def test_requests_are_refused_while_too_much_waits_for_the_exchange() -> None:
         service.exportMethod(bytes, "zeros")
         endpoint = Service(exchange=network.exchange()).serviceEndPoint("math", wait=1)
         assert network.run(endpoint.zeros(1)) == bytes(1)
-        outgoing = service._connection.session.outgoing
+        outgoing = core_of(service).connection.session.outgoing
         outgoing.credit, outgoing.limit = 0, 100_000
         ids = [endpoint.zeros(90_000) for _ in range(3)]
         network.settle()

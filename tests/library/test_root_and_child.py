@@ -86,7 +86,7 @@ def _no_handlers() -> Iterator[None]:
     fireflyzmq.nodes._root_handlers.clear()
     fireflyzmq.nodes._remote_handlers.clear()
     for node in (*fireflyzmq.nodes._roots, *fireflyzmq.nodes._children):
-        node.close()
+        node.core.close()
     gc.collect()
 
 

@@ -13,7 +13,7 @@ from fireflyzmq.netport.clients import Clients
 from fireflyzmq.netport.codec import Codec, Command, Frame
 from fireflyzmq.netport.firefly import FireflyCodec
 from fireflyzmq.netport.limits import NetLimits
-from fireflyzmq.netport.session import Session
+from fireflyzmq.netport.session import SessionCore
 
 
 class FakeTransport:
@@ -76,18 +76,18 @@ class FakeClients:
         self.commands = self
         self.now = 1000.0
         self.served: list[Frame] = []
-        self.told_of_end: list[Session] = []
-        self.told_of_stop: list[Session] = []
+        self.told_of_end: list[SessionCore] = []
+        self.told_of_stop: list[SessionCore] = []
         self.complaints: list[str] = []
-        self.serve_next: Callable[[Session, Command, bytes, int | None], bytes | None] = lambda *request: None
-        self._unwritten: list[Session] = []
+        self.serve_next: Callable[[SessionCore, Command, bytes, int | None], bytes | None] = lambda *request: None
+        self._unwritten: list[SessionCore] = []
         self._timers: list[tuple[float, int, Callable[..., object], tuple[object, ...]]] = []
         self._numbers = itertools.count()
 
-    def session(self, ordered: bool | None = None) -> tuple[Session, FakeTransport]:
+    def session(self, ordered: bool | None = None) -> tuple[SessionCore, FakeTransport]:
         """A client that has come."""
         transport = FakeTransport()
-        session = Session(cast(Clients, self), "net/1", "127.0.0.1:4711", transport)
+        session = SessionCore(cast(Clients, self), "net/1", "127.0.0.1:4711", transport)
         if ordered is not None:
             session.ordered = ordered
         return session, transport
@@ -95,8 +95,8 @@ class FakeClients:
     def __getitem__(self, command: Command) -> FakeClients:
         return self
 
-    def serve(self, session: Session, command: Command, body: bytes, request: int | None) -> bytes | None:
-        """A request has come; an answer may be returned, or given by `Session.reply`."""
+    def serve(self, session: SessionCore, command: Command, body: bytes, request: int | None) -> bytes | None:
+        """A request has come; an answer may be returned, or given by `SessionCore.reply`."""
         self.served.append((command, body, request))
         return self.serve_next(session, command, body, request)
 
@@ -109,7 +109,7 @@ class FakeClients:
         when = max(self.now + delay, math.nextafter(self.now, math.inf)) if delay else self.now  # time does pass
         heapq.heappush(self._timers, (when, next(self._numbers), function, args))
 
-    def flush_later(self, session: Session) -> None:
+    def flush_later(self, session: SessionCore) -> None:
         self._unwritten.append(session)
 
     def turn(self) -> None:
@@ -144,18 +144,18 @@ class FakeClients:
     def in_loop(self, function: Callable[..., Any], *args: Any) -> Any:
         return function(*args)
 
-    def push(self, command: Command, body: Any, sessions: tuple[Session, ...]) -> int:
+    def push(self, command: Command, body: Any, sessions: tuple[SessionCore, ...]) -> int:
         frame = self.codec.encode(command, self.codec.dump(body))
         there = [session for session in sessions if not session.closed]
         for session in there:
             session.send_push(frame)
         return len(there)
 
-    def ended(self, session: Session) -> None:
+    def ended(self, session: SessionCore) -> None:
         assert session.closed
         self.told_of_end.append(session)
 
-    def stopped(self, session: Session) -> None:
+    def stopped(self, session: SessionCore) -> None:
         self.told_of_stop.append(session)
 
     def complain(self, text: str, *args: object, error: BaseException | None = None) -> None:

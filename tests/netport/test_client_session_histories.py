@@ -10,7 +10,7 @@ from streams import read
 
 from fireflyzmq.netport.codec import Command
 from fireflyzmq.netport.firefly import FireflyCodec
-from fireflyzmq.netport.session import Session
+from fireflyzmq.netport.session import SessionCore
 
 CODEC = FireflyCodec()
 ANSWERED, RETURNED, WORKED_FOR, WORKED_FOR_A_MOMENT, UNANSWERED = range(5)
@@ -45,7 +45,7 @@ class SessionHistory(RuleBasedStateMachine):
 
     # What the fakes see.
 
-    def serve(self, session: Session, command: Command, body: bytes, request: int | None) -> bytes | None:
+    def serve(self, session: SessionCore, command: Command, body: bytes, request: int | None) -> bytes | None:
         assert not session.closed and not self.held and not self.blocked and not self.stopped
         assert len(session.jobs) < REQUESTS and not (session.ordered and session.jobs)
         self.served.append(int(body))

@@ -13,7 +13,7 @@ from streams import read
 from fireflyzmq.netport.codec import Codec, Command
 from fireflyzmq.netport.firefly import FireflyCodec
 from fireflyzmq.netport.rpc import MessagePackCodec
-from fireflyzmq.netport.session import Session
+from fireflyzmq.netport.session import SessionCore
 
 CODEC = FireflyCodec()
 
@@ -33,7 +33,7 @@ def bodies(written: list[bytes]) -> list[bytes]:
     return [body for _, body, _ in read(CODEC.decoder(1 << 20), written)]
 
 
-def at_once(session: Session, command: Command, body: bytes, request: int | None) -> bytes:
+def at_once(session: SessionCore, command: Command, body: bytes, request: int | None) -> bytes:
     """Answers at once."""
     return CODEC.encode(command, body)
 
@@ -45,13 +45,13 @@ class Working:
         self.jobs: list[FakeJob] = []
         clients.serve_next = self.begin
 
-    def begin(self, session: Session, command: Command, body: bytes, request: int | None) -> None:
+    def begin(self, session: SessionCore, command: Command, body: bytes, request: int | None) -> None:
         job = FakeJob()
         self.jobs.append(job)
         session.begin(job)
 
 
-def at_work(count: int, **options: Any) -> tuple[FakeClients, Session, FakeTransport, Working]:
+def at_work(count: int, **options: Any) -> tuple[FakeClients, SessionCore, FakeTransport, Working]:
     """A session that has so many requests at work."""
     clients = FakeClients(**options)
     working = Working(clients)
@@ -101,7 +101,7 @@ def test_what_a_turn_has_for_a_client_leaves_together_at_its_end() -> None:
 def test_answers_of_both_kinds_and_pushes_leave_in_their_order() -> None:
     clients = FakeClients()
 
-    def serve(session: Session, command: Command, body: bytes, request: int | None) -> bytes | None:
+    def serve(session: SessionCore, command: Command, body: bytes, request: int | None) -> bytes | None:
         if body == b"0":
             return CODEC.encode(command, b"returned")
         if body == b"1":
@@ -217,7 +217,7 @@ def test_one_reason_to_wait_is_not_over_with_another() -> None:
 def test_what_goes_on_while_frames_are_served_does_not_overtake_them() -> None:
     clients = FakeClients(requests=2)
 
-    def serve(session: Session, command: Command, body: bytes, request: int | None) -> bytes:
+    def serve(session: SessionCore, command: Command, body: bytes, request: int | None) -> bytes:
         session.blocked()
         session.unblocked()
         return CODEC.encode(command, body)
@@ -366,7 +366,7 @@ def test_a_client_is_not_cut_by_what_it_has_asked_for() -> None:
     ],
     ids=["end", "cut", "lost", "close"],
 )
-def test_a_session_ends_once_and_takes_what_it_had_at_work_along(close: Callable[[Session], object]) -> None:
+def test_a_session_ends_once_and_takes_what_it_had_at_work_along(close: Callable[[SessionCore], object]) -> None:
     clients, session, transport, working = at_work(3)
     close(session)
     assert session.closed and session.reason == "closed" and clients.told_of_end == [session]
@@ -418,7 +418,7 @@ def test_what_was_to_be_written_is_before_the_end_but_not_when_cut() -> None:
 def test_a_handler_may_close_its_session() -> None:
     clients = FakeClients()
 
-    def serve(session: Session, command: Command, body: bytes, request: int | None) -> None:
+    def serve(session: SessionCore, command: Command, body: bytes, request: int | None) -> None:
         session.push(1, b"goodbye")
         session.close("left")
 
@@ -468,9 +468,9 @@ def test_a_client_that_sends_no_more_still_gets_its_answers() -> None:
 
 
 def test_a_client_that_sends_no_more_is_closed_after_whatever_it_had_to_wait_for() -> None:
-    waits: list[tuple[Callable[[Session], object], Callable[[Session, FakeClients], object]]] = [
-        (Session.hold, lambda session, clients: session.release()),
-        (Session.blocked, lambda session, clients: session.unblocked()),
+    waits: list[tuple[Callable[[SessionCore], object], Callable[[SessionCore, FakeClients], object]]] = [
+        (SessionCore.hold, lambda session, clients: session.release()),
+        (SessionCore.blocked, lambda session, clients: session.unblocked()),
         (lambda session: session.received(numbered(30)), lambda session, clients: clients.move(10)),
     ]
     for wait, go_on in waits:

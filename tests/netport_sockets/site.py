@@ -68,7 +68,7 @@ class Site:
         self, kind: type[Service], name: str = "game", group: str | None = None, **methods: Callable[..., Any]
     ) -> Any:
         """A service of another class."""
-        service = kind(name, exchange=(await self.peer())._exchange)
+        service = kind(name, exchange=await self.peer())
         for method, function in methods.items():
             service.exportMethod(function, method)
         if group is not None:

@@ -10,6 +10,7 @@ from typing import Any
 import msgpack
 
 from fireflyzmq import Failure, FireflyCodec, MessagePackCodec, NotAuthorised, Service
+from fireflyzmq.cores.service import core_of
 from tests.netport_sockets.player import Player, frame
 from tests.netport_sockets.site import Site, at_site, until
 
@@ -271,7 +272,7 @@ async def test_the_frames_of_many_clients_travel_together(site: Site) -> None:
     net.forward(1, "game", "note")
     players: list[Player] = [await site.player(net) for _ in range(50)]
     assert await players[0].ask(1, b"first") == b"first"
-    outgoing = net._connection.session.channels._outgoing
+    outgoing = core_of(net).connection.session.channels._outgoing
     send, envelopes = outgoing.send, []
 
     def count(frames: tuple[bytes, ...]) -> None:

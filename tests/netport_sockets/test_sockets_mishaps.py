@@ -11,6 +11,7 @@ import pytest
 
 from fireflyzmq import InvalidArguments, LineCodec, NetLimits, NetPort, Overloaded, Sessions
 from fireflyzmq.netport import clients as clients_module
+from fireflyzmq.netport.session import core_of as session_core
 from fireflyzmq.request import current_request
 from tests.netport_sockets.player import Player, frame
 from tests.netport_sockets.site import Site, at_site, let_pass, until
@@ -60,9 +61,9 @@ async def test_empty_lines_cost_others_next_to_nothing(site: Site) -> None:
     player = await site.player(net)
     await until(lambda: net.came)
     start = time.perf_counter()
-    net.came[0].received(b"\n" * 4_000_000)
+    session_core(net.came[0]).received(b"\n" * 4_000_000)
     empty = time.perf_counter() - start
-    net.came[0].received(b"1 x\r\n\r\n1 y\n")
+    session_core(net.came[0]).received(b"1 x\r\n\r\n1 y\n")
     assert await player.reader.readexactly(8) == b"1 x\n1 y\n"
     assert empty < 0.5, "a look at each of them takes seconds"
 
@@ -150,7 +151,7 @@ async def test_two_that_monitor_for_one_service_both_hear(site: Site) -> None:
     told: list[tuple[str, str]] = []
     one.monitor(lambda *event: told.append(("one", event[1])), net.came[0].id)
     two.monitor(lambda *event: told.append(("two", event[1])), net.came[1].id)
-    await until(lambda: all(session.watchers for session in net.came))
+    await until(lambda: all(session_core(session).watchers for session in net.came))
     for session in list(net.came):
         session.close("enough")
     await until(lambda: len(told) == 2)
@@ -166,9 +167,9 @@ async def test_who_ignores_a_session_is_not_told_nor_kept(site: Site) -> None:
     await site.player(net)
     await until(lambda: net.came)
     sessions.monitor(lambda *event: None, net.came[0].id)
-    await until(lambda: net.came[0].watchers)
+    await until(lambda: session_core(net.came[0]).watchers)
     sessions.ignore(net.came[0].id)
-    await until(lambda: not net.came[0].watchers)
+    await until(lambda: not session_core(net.came[0]).watchers)
 
 
 @at_site

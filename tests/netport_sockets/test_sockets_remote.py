@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from fireflyzmq import ApplicationFailure, NetLimits, Sessions
+from fireflyzmq.netport.session import core_of as session_core
 from tests.netport_sockets.site import Noted, Site, at_site, until
 from tests.netport_sockets.test_sockets_sessions import entered
 
@@ -164,7 +165,7 @@ async def test_sessions_of_several_netports_are_reached_by_their_ids(site: Site)
         "net0": ids[:2],
         "net1": ids[2:3],
     }
-    assert sessions[0].attachments["game"].binding == service.serviceBinding()
+    assert session_core(sessions[0]).attachments["game"].binding == service.serviceBinding()
     assert {binding.name: stats["sessions"] for binding, stats in (await clients.stats()).items()} == {
         "net0": 2,
         "net1": 2,
@@ -187,7 +188,7 @@ async def test_a_monitored_session_is_told_once_with_the_reason(site: Site) -> N
     for session in sessions:
         clients.monitor(lambda id, reason: told.append((id, f"replaced {reason}")), session.id)
         clients.monitor(lambda id, reason: told.append((id, reason)), session.id)
-    await until(lambda: all(session.watchers for session in sessions))
+    await until(lambda: all(session_core(session).watchers for session in sessions))
     clients.ignore(sessions[2].id)
     players[0].reset()
     await until(lambda: told)
@@ -217,7 +218,7 @@ async def test_sessions_of_a_netport_that_is_not_there_are_lost_and_unknown_ones
 @at_site
 async def test_monitored_sessions_are_told_when_their_netport_goes(site: Site, how: str) -> None:
     peer = await site.peer()
-    net = Noted("far", exchange=peer._exchange)
+    net = Noted("far", exchange=peer)
     await net.ready()
     clients = Sessions(await site.service("game"))
     player, other = await site.player(net), await site.player(net)
@@ -225,8 +226,8 @@ async def test_monitored_sessions_are_told_when_their_netport_goes(site: Site, h
     told: list[tuple[str, str]] = []
     for session in sessions:
         clients.monitor(lambda id, reason: told.append((id, reason)), session.id)
-    await until(lambda: all(session.watchers for session in sessions))
-    await until(lambda: all(there for session in sessions for there in session.watchers.values()))
+    await until(lambda: all(session_core(session).watchers for session in sessions))
+    await until(lambda: all(there for session in sessions for there in session_core(session).watchers.values()))
     if how == "close":
         net.close()
     elif how == "drain":
@@ -258,7 +259,7 @@ async def test_a_callback_that_raises_spoils_nothing(site: Site, caplog: pytest.
 
     clients.monitor(fall, sessions[0].id)
     clients.monitor(tell_later, sessions[1].id)
-    await until(lambda: all(session.watchers for session in sessions))
+    await until(lambda: all(session_core(session).watchers for session in sessions))
     net.push(1, b"", everyone=True)
     for player in players:
         player.reset()
@@ -274,9 +275,9 @@ async def test_a_thousand_monitored_sessions_are_all_told(site: Site) -> None:
     told: list[str] = []
     for session in sessions:
         clients.monitor(lambda id, reason: told.append(id), session.id)
-    await until(lambda: all(session.watchers for session in sessions))
+    await until(lambda: all(session_core(session).watchers for session in sessions))
     for player in players:
         player.reset()
     await until(lambda: len(told) >= 1000)
     assert sorted(told) == sorted(session.id for session in sessions)
-    assert clients._watch._callbacks == {}
+    assert clients._fireflyzmq.watch._callbacks == {}

@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 
 from fireflyzmq import FireflyCodec, NetLimits, NetPort
+from fireflyzmq.cores.service import core_of
+from fireflyzmq.netport.core import clients_of
+from fireflyzmq.netport.session import core_of as session_core
 from tests.netport_sockets.player import ERROR, Player, frame
 from tests.netport_sockets.site import Noted, Site, at_site, until
 
@@ -269,13 +272,13 @@ async def test_the_disconnect_hook_hears_of_every_end_once(
     lingers = end not in (client_closes, client_is_idle, the_netport_drains)  # these wait for requests at work
     if lingers:
         player.send(3)
-        await until(lambda: session.jobs)
+        await until(lambda: session_core(session).jobs)
     await end(net, player)
     await until(lambda: net.gone)
     assert net.gone == [(session.id, reason)]
-    assert (session.closed, session.reason, session.jobs) == (True, reason, set())
+    assert (session.closed, session.reason, session_core(session).jobs) == (True, reason, set())
     await until(lambda: cancelled == [session.id] * lingers)
-    if not net._local.closed:
+    if not core_of(net).local.closed:
         await until(lambda: net.stats()["connections"] == 0)
         stats = net.stats()
         assert (stats["sessions"], stats["users"], stats["channels"], stats["requests"]) == (0, 0, 0, 0)
@@ -492,7 +495,7 @@ async def test_a_drain_lets_requests_at_work_end_and_takes_no_new_ones(site: Sit
     await until(lambda: served)
     await entered(net, [quiet])
     draining = asyncio.ensure_future(net.drain())
-    await until(lambda: net._clients.stopping)
+    await until(lambda: clients_of(net).stopping)
     with pytest.raises(ConnectionRefusedError):
         await site.player(net)
     busy.send(1, b"too late")
@@ -504,4 +507,4 @@ async def test_a_drain_lets_requests_at_work_end_and_takes_no_new_ones(site: Sit
     assert await quiet.rest() == [(999, b"see you")]
     await draining
     assert served == [b"in flight"]
-    assert net._local.closed
+    assert core_of(net).local.closed

@@ -13,6 +13,8 @@ import pytest
 from aiohttp import WSMsgType
 
 from fireflyzmq import LineCodec, NetLimits, NetPort
+from fireflyzmq.netport.core import clients_of
+from fireflyzmq.netport.session import core_of as session_core
 from tests.netport_sockets.player import ERROR, HEADER, MAGIC, frame
 from tests.netport_sockets.site import Noted, Site, at_site, until
 
@@ -168,7 +170,7 @@ async def test_a_websocket_that_does_not_read_is_cut_and_its_neighbour_hardly_no
             await neighbour.send_bytes(frame(1, b"neighbour"))
             assert await neighbour.receive_bytes() == frame(1, b"neighbour")
         assert net.gone == [(session.id, "slow")]
-        assert session.bytes_sent < 20_000_000
+        assert session_core(session).bytes_sent < 20_000_000
         await until(lambda: net.stats()["connections"] == 1)
         transport.abort()
         await neighbour.close()
@@ -182,7 +184,7 @@ async def test_a_websocket_that_sends_a_lot_is_held_back_and_loses_nothing(site:
     async def serve(session: Any, body: bytes) -> bytes:
         nonlocal begun, most
         begun += 1
-        most = max(most, len(session.jobs))
+        most = max(most, len(session_core(session).jobs))
         await asyncio.sleep(0)
         return body
 
@@ -246,7 +248,7 @@ async def test_a_websocket_that_reads_late_gets_everything(site: Site, new_loop:
                 await socket.send_bytes(frame(1, body))
 
         sending = asyncio.ensure_future(send_all())
-        await until(lambda: net.came and net.came[0]._waits)
+        await until(lambda: net.came and session_core(net.came[0])._waits)
         connection.transport.resume_reading()  # type: ignore[attr-defined]
         got = bytearray()
         while len(got) < 2000 * 10_017:
@@ -374,7 +376,7 @@ async def test_a_drain_says_goodbye_to_websockets(site: Site, new_loop: Loops) -
         loop = asyncio.get_running_loop()
         started = loop.time()
         draining = asyncio.ensure_future(net.drain())
-        await until(lambda: net._clients.stopping)
+        await until(lambda: clients_of(net).stopping)
         with pytest.raises(aiohttp.ClientConnectorError):
             await client.ws_connect(url(net))
         opened.set()

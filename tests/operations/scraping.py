@@ -59,7 +59,7 @@ class Place:
     ) -> Service:
         """A registered service with methods by their names, on a connection of its own or a given one."""
         peer = peer or await self.peer()
-        service = Service(name, exchange=peer._exchange, **(options or {}))
+        service = Service(name, exchange=peer, **(options or {}))
         for method, function in methods.items():
             service.exportMethod(function, method)
         await service.ready()

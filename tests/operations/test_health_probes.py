@@ -12,6 +12,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from fireflyzmq import Credentials, Exchange, HealthGateway, HttpDaemon, Service, WebLimits, serveMetrics
+from fireflyzmq.client import exchange_of
+from fireflyzmq.cores.service import core_of
 from fireflyzmq.testing import ExchangeProcess, PythonProcess
 from fireflyzmq.webgate.operations import attach_operations
 from tests.operations.scraping import Place, fetch, on_place, until, until_status
@@ -46,7 +48,7 @@ def test_a_process_is_ready_as_long_as_its_exchange_is_there() -> None:
 @on_place
 async def test_a_service_that_is_refused_or_drains_is_not_ready(place: Place) -> None:
     peer = await place.peer()
-    daemon = serveMetrics(exchange=peer._exchange, registry=CollectorRegistry())
+    daemon = serveMetrics(exchange=peer, registry=CollectorRegistry())
     go_on = asyncio.Event()
 
     async def wait() -> None:
@@ -56,21 +58,21 @@ async def test_a_service_that_is_refused_or_drains_is_not_ready(place: Place) ->
     await until_status(daemon.port(), "/readyz", 200)
     caller: Any = (await place.peer()).serviceEndPoint("math")
     waiting = caller.wait()
-    await until(lambda: service._local.running == 1)
+    await until(lambda: core_of(service).local.running == 1)
     drained = service.drain()
     assert await until_status(daemon.port(), "/readyz", 503) == "service 'math' is draining\n"
     go_on.set()
     await asyncio.gather(waiting, drained)
     await until_status(daemon.port(), "/readyz", 200)
     await place.service("alone", options={"unique": True})
-    Service("alone", exchange=peer._exchange)
+    Service("alone", exchange=peer)
     assert await until_status(daemon.port(), "/readyz", 503) == "service 'alone' is not registered\n"
 
 
 @on_place
 async def test_what_a_process_says_of_itself_is_there_until_it_has_drained(place: Place) -> None:
     peer = await place.peer()
-    daemons = [serveMetrics(exchange=peer._exchange, registry=CollectorRegistry()) for _ in range(2)]
+    daemons = [serveMetrics(exchange=peer, registry=CollectorRegistry()) for _ in range(2)]
     port = daemons[0].port()
     go_on = asyncio.Event()
 
@@ -80,8 +82,8 @@ async def test_what_a_process_says_of_itself_is_there_until_it_has_drained(place
     service = await place.service("math", peer, wait=wait)
     caller: Any = (await place.peer()).serviceEndPoint("math")
     waiting = caller.wait()
-    await until(lambda: service._local.running == 1)
-    draining = asyncio.ensure_future(peer._exchange.drain())
+    await until(lambda: core_of(service).local.running == 1)
+    draining = asyncio.ensure_future(exchange_of(peer).drain())
     assert "service 'math' is draining\n" in await until_status(port, "/readyz", 503)
     await asyncio.sleep(0.1)
     assert (await fetch(port, "/metrics"))[0] == 200

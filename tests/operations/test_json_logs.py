@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from fireflyzmq import Failure, JsonFormatter, logJson
+from fireflyzmq.cores.service import core_of
 from fireflyzmq.logs import log_to
 from fireflyzmq.testing import ExchangeProcess
 from tests.operations.scraping import Place, on_place
@@ -81,7 +82,7 @@ async def test_a_line_names_the_request_it_was_written_for(place: Place, logged:
     caller = await place.peer()
     endpoint: Any = caller.serviceEndPoint("worker")
     properties = {"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"}
-    id = caller._connection.call(endpoint._destination, "work", (), {}, properties)
+    id = core_of(caller).connection.call(endpoint._destination, "work", (), {}, properties)
     assert id is not None
     with pytest.raises(Failure):
         await id

@@ -51,7 +51,7 @@ def test_two_scrapes_at_once_count_what_has_closed_once(monkeypatch: pytest.Monk
 
     collector, source, reading = MetricsCollector(), Source(), Reading()
     reading.count("calls_started", 5_000)
-    collector._last = {weakref.ref(source): (lambda _: reading, reading)}
+    collector._fireflyzmq._last = {weakref.ref(source): (lambda _: reading, reading)}
     both, original = threading.Barrier(2), metrics._last_reading
 
     def slow(*arguments: Any) -> Reading:

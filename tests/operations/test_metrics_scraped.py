@@ -25,6 +25,7 @@ from fireflyzmq import (
     serveMetrics,
 )
 from fireflyzmq.calls import new_number
+from fireflyzmq.cores.service import core_of
 from fireflyzmq.errors import Overloaded
 from fireflyzmq.wire.codec import new_pack
 from fireflyzmq.wire.commands import REQUEST
@@ -66,7 +67,7 @@ async def test_calls_are_counted_with_what_became_of_them(place: Place) -> None:
         with pytest.raises(Failure):
             await refused
     waiting = endpoint.wait()
-    await until(lambda: service._local.running == 1)
+    await until(lambda: core_of(service).local.running == 1)
     during = await scrape(port)
     moved = Difference(before, during)
     assert moved("calls_started_total") == 9
@@ -154,12 +155,12 @@ async def test_requests_that_come_too_late_and_items_that_make_no_sense_are_coun
     endpoint: Any = caller.serviceEndPoint("slow", timeout=0.05)
     with pytest.raises(Failure):
         await endpoint.wait()
-    await until(lambda: service._local.running == 0)  # its own deadline has come, or the caller's word
-    session = caller._connection.session
-    channel = next(iter(caller._local.channels))
+    await until(lambda: core_of(service).local.running == 0)  # its own deadline has come, or the caller's word
+    session = core_of(caller).connection.session
+    channel = next(iter(core_of(caller).local.channels))
     session.channels.append(channel, b"\x91\xcc\xfa")
     expired = (await scrape(port)).value("requests_expired_total")
-    too_late = caller._connection.loop.time() - 1 + channel.offset_out
+    too_late = core_of(caller).connection.loop.time() - 1 + channel.offset_out
     session.channels.append(channel, new_pack()([REQUEST, new_number(), "wait", [], too_late]))
     async with asyncio.timeout(10):
         while (moved := Difference(before, await scrape(port)))("bad_items_total") < 1:
@@ -225,8 +226,8 @@ async def test_connections_are_shown_with_their_state(place: Place) -> None:
     before = await scrape(port)
     peer = await place.peer()
     assert Difference(before, await scrape(port))("connections", state="connected") == 1
-    peer._connection._address = "tcp://127.0.0.1:1"
-    peer._connection._lose("cut")
+    core_of(peer).connection._address = "tcp://127.0.0.1:1"
+    core_of(peer).connection._lose("cut")
     during = await scrape(port)
     assert Difference(before, during)("connections", state="connected") == 0
     assert Difference(before, during)("connections", state="lost") == 1

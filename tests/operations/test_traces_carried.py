@@ -16,6 +16,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from fireflyzmq import Failure, HttpDaemon, PlainGateway, Service, otel
 from fireflyzmq.calls import new_number
+from fireflyzmq.cores.service import core_of
 from fireflyzmq.tracing import child_of, trace_of
 from fireflyzmq.wire.codec import new_pack
 from fireflyzmq.wire.commands import REQUEST
@@ -82,7 +83,7 @@ async def chain(place: Place, kind: str) -> tuple[list[Hop], int]:
     """Three services, each on a connection of its own, the first called over HTTP; and the gateway's port."""
     names = ["a", "b", "c"]
     hops = [
-        Hop(name, following, kind, (await place.peer())._exchange)
+        Hop(name, following, kind, await place.peer())
         for name, following in zip(names, [*names[1:], None], strict=True)
     ]
     for hop in hops:
@@ -223,7 +224,7 @@ async def test_a_peer_that_carries_nonsense_is_answered(
     endpoint: Any = caller.serviceEndPoint("a", wait=5)
     await until(lambda: bool(endpoint))
     properties = {"traceparent": traceparent, "tracestate": traceparent, "baggage": traceparent}
-    id = caller._connection.call(endpoint._destination, "hop", (), {}, properties)
+    id = core_of(caller).connection.call(endpoint._destination, "hop", (), {}, properties)
     assert id is not None and await id == "end"
     assert len(hops[-1].traces) == 1
 
@@ -237,16 +238,16 @@ async def test_properties_that_are_no_dictionary_break_nothing(
     caller = await place.peer()
     endpoint: Any = caller.serviceEndPoint("math", wait=5)
     assert await endpoint.add(1, 2) == 3
-    session = caller._connection.session
-    (channel,) = [each for each in caller._local.channels if each.binding.name == "math"]
-    deadline = caller._connection.loop.time() + 10 + channel.offset_out
+    session = core_of(caller).connection.session
+    (channel,) = [each for each in core_of(caller).local.channels if each.binding.name == "math"]
+    deadline = core_of(caller).connection.loop.time() + 10 + channel.offset_out
     item = [REQUEST, new_number(), "add", [1, 2], {}, properties, deadline]
     session.channels.append(channel, new_pack()(item))
     assert await endpoint.add(3, 4) == 7
-    assert service._connection.session.channels.bad_items == 0
-    (failed,) = service._local.recent_failures(0.0)
+    assert core_of(service).connection.session.channels.bad_items == 0
+    (failed,) = core_of(service).local.recent_failures(0.0)
     assert failed["kind"] == "RequestDecoding"
-    assert service._local.running == 0
+    assert core_of(service).local.running == 0
 
 
 def test_failures_and_functions_of_all_kinds_run_in_their_span(spans: InMemorySpanExporter) -> None:

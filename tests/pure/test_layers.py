@@ -13,6 +13,7 @@ import fireflyzmq
 
 PURE = {
     "fireflyzmq.errors",
+    "fireflyzmq.behind",
     "fireflyzmq.deadlines",
     "fireflyzmq.balance",
     "fireflyzmq.mirror",
@@ -42,6 +43,7 @@ PURE = {
     "fireflyzmq.netport.lines",
     "fireflyzmq.netport.rpc",
     "fireflyzmq.netport.session",
+    "fireflyzmq.netport.shown",
     "fireflyzmq.webgate.counts",
     "fireflyzmq.webgate.descriptions",
     "fireflyzmq.webgate.failures",

@@ -1,0 +1,1 @@
+"""Cores: what stands behind a `Service`, where no name of a user's class can meet ours."""

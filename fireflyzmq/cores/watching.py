@@ -1,0 +1,73 @@
+"""Presences: what one service asked to be told of who comes and goes. It knows nobody that does."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from fireflyzmq.events import PresenceEvents
+from fireflyzmq.presence import Status
+from fireflyzmq.timers import run_logged
+from fireflyzmq.wire.binding import Binding
+from fireflyzmq.wire.commands import BY_REGISTRY
+
+if TYPE_CHECKING:
+    from fireflyzmq.cores.service import ServiceCore
+
+Callback = Callable[..., Any] | None
+Key = tuple[int, str, int]
+"""What is watched, and 0 for its one callback, or the number of an iteration over it."""
+
+_iterations = itertools.count(1)
+
+
+class Presences:
+    """The subscriptions to presence of one service. A second callback for the same thing replaces the first."""
+
+    def __init__(self, core: ServiceCore) -> None:
+        self._core = core
+        self._events: dict[Key, PresenceEvents] = {}
+
+    def known(self, kind: int, key: str) -> list[Binding]:
+        """Who is there, from what this process watches."""
+        return [instance.binding for instance in self._core.connection.watch(kind, key).ready]
+
+    def observe(self, callback: Callback, kind: int, key: str) -> PresenceEvents:
+        """Tell a callback, or (None) let the result be iterated over."""
+        self._core.check_open()
+        connection = self._core.connection
+        what = f"a presence callback of {self._core.title}"
+
+        def tell(binding: Binding, group: str | None, status: Status) -> None:
+            event = (binding, group, status) if kind == BY_REGISTRY else (binding, status)
+            if callback is None:
+                events.put(event)
+            else:
+                connection.later(run_logged, lambda: events.closed or callback(*event), what, connection.loop)
+
+        def begin() -> PresenceEvents:
+            if callback is not None:
+                self._cease(kind, key)
+            else:
+                self._events = {each: other for each, other in self._events.items() if not other.closed}
+            self._events[kind, key, 0 if callback is not None else next(_iterations)] = events
+            events.presence = connection.session.observe(kind, key, tell)
+            return events
+
+        events = PresenceEvents(connection)
+        return connection.run_in_loop(begin)
+
+    def cease(self, kind: int, key: str) -> None:
+        """Call back no more."""
+        self._core.connection.run_in_loop(self._cease, kind, key)
+
+    def _cease(self, kind: int, key: str) -> None:
+        events = self._events.pop((kind, key, 0), None)
+        if events is not None:
+            events.close()
+
+    def close(self) -> None:
+        """The service has ended."""
+        for events in list(self._events.values()):
+            events.close()
