@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from fireflyzmq.wire.commands import CREDIT, ENVELOPE_COST, MAX_FRAME
+from fireflyzmq.wire.commands import CREDIT, ENVELOPE_COST, MAX_FRAME, ROOM
 from fireflyzmq.wire.frames import ProtocolError, encode_control, envelope_head, returned_head
 
 from .config import Limits
@@ -25,20 +25,28 @@ MAX_COST = MAX_FRAME + ENVELOPE_COST
 MAX_WINDOW = 64 * 1024 * 1024
 """The most credit (bytes) that one peer can give the exchange, however much it announces."""
 
+ROOM_PAUSE = 0.05
+"""Seconds after which further senders are told of room, when those that were told before have not used it."""
+
 Frames = tuple[bytes, ...]
 Send = tuple[bytes, Frames]
 
 
 class Route:
-    """Where the envelopes under one head of one peer go, and the head they go on under."""
+    """Where the envelopes under one head of one peer go, and the head they go on under.
 
-    __slots__ = ("head", "out_head", "peer", "source", "target")
+    `returned` says that some came back because the target's queue was full, and that the peer has not been told since
+    that there is room.
+    """
+
+    __slots__ = ("head", "out_head", "peer", "returned", "source", "target")
 
     def __init__(self, peer: Peer, head: bytes, source: Entry, target: Entry) -> None:
         self.peer = peer
         self.head = head
         self.source = source
         self.target = target
+        self.returned = False
         self.out_head = envelope_head(peer.id, target.number, source.number)
 
 
@@ -49,11 +57,13 @@ class Peer:
     `granted` are the credit that it gave, and was given, in all. `streams` are
     its subscriptions by number, `behind` those for which reports wait, taking turns; `unfinished` are bytes of reports
     that it has not published to the end; `publishers` are the entries that
-    it was told of because of their reports.
+    it was told of because of their reports. `awaiting` are the routes whose senders are to be told when there is room
+    in its queue.
     """
 
     __slots__ = (
         "allowance",
+        "awaiting",
         "behind",
         "credit",
         "forwarded",
@@ -90,6 +100,7 @@ class Peer:
         self.watches: set[Watch] = set()
         self.queue: deque[tuple[Frames, int, Route | None]] = deque()
         self.queued = 0
+        self.awaiting: dict[Route, None] = {}
         self.forwarded = 0
         self.streams: dict[int, Stream] = {}
         self.behind: deque[Stream] = deque()
@@ -144,6 +155,9 @@ class Flow:
         self.gone = Gone()
         self.sends: list[Send] = []
         self.overfull: set[bytes] = set()
+        self._room = limits.queue // 2
+        self._crowded: dict[Peer, None] = {}
+        self._tell_at: float | None = None
         self.on_credit: Callable[[Peer], None] = lambda peer: None
 
     def charge(self, peer: Peer, cost: int) -> None:
@@ -166,6 +180,7 @@ class Flow:
             self.sends.append((target.key, (route.out_head, body)))
             return True
         if target.queued + cost > self.limits.queue:
+            route.returned = True
             return False
         target.queue.append(((route.out_head, body), cost, route))
         target.queued += cost
@@ -215,8 +230,53 @@ class Flow:
             peer.forwarded += route is not None
             peer.queued -= cost or sum(map(len, frames)) + ENVELOPE_COST
             self.sends.append((peer.key, frames))
+        if peer.awaiting:
+            self._tell_of_room(peer)
         if peer.behind and peer.credit > 0:
             self.on_credit(peer)
+
+    # Room, for senders whose envelopes came back.
+
+    def await_room(self, route: Route) -> None:
+        """Tell a route's sender that there is room: at once when nothing came back, or when half of it is free."""
+        if not route.returned:
+            self._say_room(route)
+            return
+        route.target.peer.awaiting[route] = None
+        self._tell_of_room(route.target.peer)
+
+    def forget_awaiting(self, route: Route) -> None:
+        """A route is no more: nobody is to be told."""
+        route.target.peer.awaiting.pop(route, None)
+
+    def _tell_of_room(self, target: Peer) -> None:
+        """Tell those that wait, the longest waiting first, as many as fill half of the queue with a window each."""
+        room = self._room - target.queued
+        while target.awaiting and room > 0:
+            route = next(iter(target.awaiting))
+            del target.awaiting[route]
+            self._say_room(route)
+            room -= self.limits.window
+        if target.awaiting and target.queued <= self._room:  # those who were told may have little to send
+            self._crowded[target] = None
+
+    def _say_room(self, route: Route) -> None:
+        route.returned = False
+        self.control(route.peer, ROOM, route.target.peer.id, route.target.number, route.source.number)
+
+    def expire(self, now: float) -> None:
+        """Tell further senders of the room that those told before have not used."""
+        if self._tell_at is not None and self._tell_at <= now:
+            self._tell_at = None
+            crowded, self._crowded = self._crowded, {}
+            for target in crowded:
+                self._tell_of_room(target)
+        if self._crowded and self._tell_at is None:
+            self._tell_at = now + ROOM_PAUSE
+
+    def next_deadline(self) -> float | None:
+        """When `expire` has something to do."""
+        return (self._tell_at or 0.0) if self._crowded else None
 
     def withdraw_waiting(self, peer: Peer, target: Entry | None, reason: int) -> None:
         """Give back what waits for one service of a peer, or (None) for all: it was not delivered."""

@@ -249,6 +249,7 @@ class Registrar:
         for route in list(entry.routes):
             other = route.target if route.source is entry else route.source
             partners.add(other.peer.key)
+            self._flow.forget_awaiting(route)
             _drop_route(route)
         partners.discard(entry.peer.key)
         return partners

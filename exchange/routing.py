@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fireflyzmq.wire.commands import (
+    AWAIT,
     COMMAND_NAMES,
     CREDIT,
     ENVELOPE,
@@ -28,6 +29,7 @@ from fireflyzmq.wire.commands import (
     PUBLISH,
     QUEUE_FULL,
     REFUSED,
+    ROOM,
     TARGET_GONE,
     VERSION,
     WELCOME,
@@ -37,6 +39,7 @@ from fireflyzmq.wire.frames import (
     ProtocolError,
     describe,
     encode_control,
+    envelope_head,
     parse_control,
     parse_head,
 )
@@ -81,6 +84,7 @@ class RoutingCore:
         self._commands: dict[int, Callable[..., None]] = {
             GOODBYE: self._receive_goodbye,
             CREDIT: self.flow.receive_credit,
+            AWAIT: self._receive_await,
             **self.registrar.commands,
             **self.fanout.commands,
         }
@@ -118,12 +122,13 @@ class RoutingCore:
         """React to the time: reports whose life is over, names kept for those that a restart has cut off."""
         self.registrar.expire(now)
         self.fanout.expire(now)
+        self.flow.expire(now)
         return self._take()
 
     def next_deadline(self) -> float | None:
         """When `expire` has something to do next."""
-        due = [when for when in (self.registrar.next_deadline(), self.fanout.next_deadline()) if when is not None]
-        return min(due, default=None)
+        parts = (self.registrar, self.fanout, self.flow)
+        return min((when for part in parts if (when := part.next_deadline()) is not None), default=None)
 
     # Messages.
 
@@ -171,6 +176,16 @@ class RoutingCore:
         source.routes.add(route)
         target.routes.add(route)
         return route
+
+    def _receive_await(self, peer: Peer, target_id: bytes, to: int, sender: int) -> None:
+        """A peer asks, behind what it has sent under a head, to be told when there is room for more."""
+        if len(target_id) != len(peer.id) or max(to, sender) >= 1 << 32:
+            raise ProtocolError("an await names a peer and two services, as an envelope's head does")
+        route = peer.routes.get(envelope_head(target_id, to, sender))
+        if route is None:
+            self.flow.control(peer, ROOM, target_id, to, sender)
+        else:
+            self.flow.await_room(route)
 
     def _receive_command(self, peer: Peer, frames: list[bytes]) -> None:
         self.controls_received += 1

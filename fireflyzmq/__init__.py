@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         RequestEncoding,
         RequestTimeout,
         ResponseEncoding,
+        ResponseLost,
         ServiceUnavailable,
         ServiceWithdrawn,
     )
@@ -78,6 +79,7 @@ _HOMES = {
         "RequestEncoding",
         "RequestTimeout",
         "ResponseEncoding",
+        "ResponseLost",
         "ServiceUnavailable",
         "ServiceWithdrawn",
     ),
@@ -158,6 +160,7 @@ __all__ = [
     "RequestTimeout",
     "ResponseEncoding",
     "ResponseId",
+    "ResponseLost",
     "Root",
     "Selection",
     "Service",

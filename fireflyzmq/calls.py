@@ -26,11 +26,13 @@ from fireflyzmq.errors import (
     RequestEncoding,
     RequestTimeout,
     ResponseEncoding,
+    ResponseLost,
     ServiceUnavailable,
     ServiceWithdrawn,
     counted_kind,
     failure_from_fields,
 )
+from fireflyzmq.parts import MAX_BODY
 from fireflyzmq.request import current_request
 from fireflyzmq.tracing import Tracer, carried
 from fireflyzmq.wire.codec import Pack, new_pack
@@ -46,7 +48,6 @@ from fireflyzmq.wire.commands import (
     NOT_ACCEPTED,
     QUEUE_FULL,
     REQUEST,
-    RESPONSE,
 )
 from fireflyzmq.wire.frames import NOBODY, ProtocolError
 
@@ -417,13 +418,15 @@ class Calls:
     def receive_response(self, channel: Channel, number: int, value: Any) -> None:
         """An answer: the call ends with its value, when it is the one that this channel's service was asked."""
         call = channel.calls.pop(number, None)
-        if call is None:  # it has ended, or was never this channel's
+        if call is None or call.state != PENDING:  # it has ended, or was never this channel's
             return
+        call.value = value
+        call.state = (
+            VALUE  # behind the value, which a thread that waits reads next; before all that may be interrupted
+        )
         call.due.discard(call)
         self.ended += 1
         call.channel = None
-        call.value = value
-        call.state = VALUE  # last: a thread that waits looks at it first
         call.finished(in_place=True)
 
     def receive_other(self, channel: Channel, item: list[Any]) -> None:
@@ -442,12 +445,11 @@ class Calls:
         else:
             raise ProtocolError(f"item of unknown kind {kind}")
 
-    def receive_malformed(self, channel: Channel, item: Any) -> None:
-        """An item that makes no sense: when it was to be an answer, its call ends."""
-        if isinstance(item, list) and len(item) > 1 and item[0] in (RESPONSE, FAILURE, NOT_ACCEPTED):
-            call = channel.calls.get(item[1]) if isinstance(item[1], int) else None
-            if call is not None:
-                self._fail(call, ResponseEncoding("the answer makes no sense"))
+    def receive_malformed(self, channel: Channel, number: int, problem: str) -> None:
+        """An answer that makes no sense, or does not decode: its call ends."""
+        call = channel.calls.get(number)
+        if call is not None:
+            self._fail(call, ResponseEncoding(f"the answer does not decode: {problem}"))
 
     def receive_returned(self, channel: Channel, number: int, reason: int) -> None:
         """A request of ours comes back from the exchange, undelivered."""
@@ -469,7 +471,9 @@ class Calls:
         """The parts of an answer had to be given up."""
         call = channel.calls.get(number)
         if call is not None:
-            self._fail(call, MessageTooLarge("the answer came when too many large ones were unfinished"))
+            self._fail(
+                call, ResponseLost("the method ran, but its answer came when too many large ones were unfinished")
+            )
 
     def _try_elsewhere(self, call: Call, failure: Failure) -> None:
         """A call that certainly did not run goes to an instance not tried yet; without one it fails."""
@@ -519,6 +523,8 @@ class Calls:
 
     def _tell_cancelled(self, call: Call) -> None:
         if call.channel is not None:
+            if len(call.item) > MAX_BODY:
+                self._channels.withdraw(call.channel, int(call))
             self._channels.append(call.channel, self._pack([CANCEL, int(call)]))
 
     def expire(self, now: float) -> None:
@@ -569,6 +575,8 @@ class Calls:
         """The one way out for all calls that have begun, but those that `receive_response` ends."""
         if call.state != PENDING:
             return
+        call.value = value
+        call.state = state
         number = int(call)
         self.ended += 1
         if state == FAILED:
@@ -580,8 +588,6 @@ class Calls:
         if call.channel is not None:
             call.channel.calls.pop(number, None)
             call.channel = None
-        call.value = value
-        call.state = state
         if call.gathering is not None:
             call.gathering.abandon()
         call.finished(in_place=False)

@@ -12,16 +12,23 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from fireflyzmq.outgoing import Lane, Outgoing
+from fireflyzmq.answers import Answers, Kept
+from fireflyzmq.outgoing import Lane, Message, Outgoing, Parts
 from fireflyzmq.parts import MAX_BODY, TooMuchUnfinished, Unfinished, cut
-from fireflyzmq.returned import ReturnedAnswers
-from fireflyzmq.wire.codec import new_pack, unpack, unpack_raw
+from fireflyzmq.salvage import Broken, salvage
+from fireflyzmq.wire.codec import unpack
 from fireflyzmq.wire.commands import (
+    AWAIT,
     CANCEL,
     CREDIT,
     ENVELOPE,
     ENVELOPE_COST,
     FAILURE,
+    LOAD,
+    MAX_ANSWERS,
+    MAX_NUMBER,
+    MAX_POSTPONED,
+    NOT_ACCEPTED,
     PART,
     QUEUE_FULL,
     REQUEST,
@@ -33,12 +40,14 @@ from fireflyzmq.wire.frames import (
     HEAD_SIZE,
     NOBODY,
     ProtocolError,
+    cut_body,
     describe,
     encode_control,
     envelope_head,
-    item_slices,
     join_items,
+    kind_and_number,
     parse_head,
+    part_body,
 )
 
 if TYPE_CHECKING:
@@ -60,7 +69,7 @@ ANSWERS_AT_ONCE = 32
 """Answers that leave before the turn ends, so that the caller can go on meanwhile."""
 
 _SMALL_ANSWER = 4096
-"""Bytes of an answer that is queued even when the queue for the exchange is full."""
+"""Bytes of an answer that is queued however much waits already: a failure in its place would be no smaller."""
 
 ANSWERS_WITHIN = 0.002
 """Seconds after which answers leave before the turn ends."""
@@ -72,16 +81,22 @@ class Channel(Lane):
     `calls` holds the local service's calls that have not ended, `serving` the requests it is serving, by their numbers
     at the caller's side. The offsets turn a deadline
     here into the exchange's time (`offset_out`), and back (`offset_in`): the bounds of what is known, so that being
-    wrong only makes a deadline later for whoever serves.
+    wrong only makes a deadline later for whoever serves. `dirty` says that it is among those that the turn's end
+    flushes, `kept` are answers that may have to leave again, `held` says that new ones wait behind them (or that the
+    channel is closed), `slow` that its requests are not begun because of them.
     """
 
     __slots__ = (
         "answers",
         "binding",
         "calls",
+        "closed",
+        "dirty",
+        "held",
         "in_head",
         "instance",
         "items",
+        "kept",
         "local",
         "number",
         "offset_in",
@@ -90,6 +105,7 @@ class Channel(Lane):
         "peer",
         "serving",
         "size",
+        "slow",
     )
 
     def __init__(
@@ -107,6 +123,9 @@ class Channel(Lane):
         self.instance: Instance | None = None
         self.items: list[bytes] = []
         self.size = 0
+        self.dirty = self.closed = False
+        self.held = self.slow = False
+        self.kept: Kept | None = None
         self.answers = 0
         self.calls: dict[int, Call] = {}
         self.serving: dict[int, Request] = {}
@@ -120,7 +139,7 @@ class CallSide(Protocol):
 
     def receive_response(self, channel: Channel, number: int, value: Any) -> None: ...
     def receive_other(self, channel: Channel, item: list[Any]) -> None: ...
-    def receive_malformed(self, channel: Channel, item: Any) -> None: ...
+    def receive_malformed(self, channel: Channel, number: int, problem: str) -> None: ...
     def receive_returned(self, channel: Channel, number: int, reason: int) -> None: ...
     def receive_unfinished(self, channel: Channel, number: int) -> None: ...
     def fail_channel(self, channel: Channel, reason: str) -> None: ...
@@ -135,7 +154,7 @@ class ServingSide(Protocol):
     def refuse_undecodable(self, channel: Channel, number: int, problem: str) -> None: ...
     def cancel_channel(self, channel: Channel) -> None: ...
     def load_item(self, service: LocalService) -> bytes | None: ...
-    def cut_answer_item(self, number: int) -> bytes: ...
+    def lost_answer_item(self, number: int) -> bytes: ...
 
 
 class ReportSide(Protocol):
@@ -170,14 +189,15 @@ class Channels:
         self._outgoing = outgoing
         self._clock = clock
         self._control = control
-        self._pack = new_pack()
         self._by_head: dict[bytes, Channel] = {}
         self._by_peer: dict[bytes, dict[int, set[Channel]]] = {}
         self._dirty: list[Channel] = []
         self._looped: deque[tuple[Channel, bytes]] = deque()
         self._introduced: dict[bytes, dict[int, Binding]] = {}
         self._locals: dict[int, LocalService] = {}
-        self._returned = ReturnedAnswers()
+        self.answers = Answers(self._ask_for_room, lambda number: self.serving.lost_answer_item(number))
+        self._postponed: dict[Channel, deque[tuple[list[Any], int]]] = {}
+        self._postponed_size = 0
         self._unfinished = Unfinished()
         self._turn_began = 0.0
         self._used = 0
@@ -189,55 +209,79 @@ class Channels:
     def append(self, channel: Channel, item: bytes, number: int = 0) -> None:
         """Say an item on a channel; it leaves at the end of the turn, or when a frame is full.
 
-        `number` is the call's for a request, the negative one for an answer, 0 for everything else: it says whose part
-        has come back.
+        `number` is the call's for a request, the negative one for an answer, 0 for everything else.
+
+        More may be said in the middle of it, at any call (by a signal handler, a finalizer): so an item is first put
+        where it is found, and then the channel among those that are flushed.
         """
         size = len(item)
+        if channel.held and self._withheld(channel, item, number):
+            return
         if channel.size + size > MAX_BODY:
             self.flush_channel(channel)
             if size > MAX_BODY:
-                self._append_parts(channel, item, number)
+                self._append_large(channel, item, number)
                 return
-        if not channel.items:
-            self._dirty.append(channel)
-            self.wake()
         items = channel.items
         items.append(item)
         channel.size += size
-        waiting = len(items)
-        if number > 0 and waiting >= REQUESTS_AT_ONCE:
+        if not channel.dirty:
+            channel.dirty = True
+            self._dirty.append(channel)
+            self.wake()
+        if number > 0 and len(items) >= REQUESTS_AT_ONCE:
             enough = min(len(channel.calls) // 2, REQUESTS_AT_MOST)
-            if waiting >= enough:
+            if len(items) >= enough:
                 self.flush_channel(channel)
 
-    def _append_parts(self, channel: Channel, item: bytes, number: int) -> None:
+    def _withheld(self, channel: Channel, item: bytes, number: int) -> bool:
+        """Whether an item does not leave now: an answer waits for room, and on a closed channel nothing leaves."""
+        if channel.closed:  # by what ran while the item was made, say
+            if number > 0:
+                self.calls.receive_returned(channel, number, TARGET_GONE)
+        elif number < 0:
+            self.answers.keep(channel, -number, item)
+        return channel.closed or number < 0
+
+    def _append_large(self, channel: Channel, item: bytes, number: int) -> None:
         """Send an item that no frame holds as parts, each an envelope of its own.
 
         They carry the call's number, for an answer the negative one, which tells them from the parts of others.
+        Within this process nothing has to be cut.
         """
-        if number < 0 and self._outgoing.full:
-            self.append(channel, self._small(item))
+        if channel.peer == NOBODY:
+            self._looped.append((channel, join_items([item])))
+            self.wake()
             return
-        for index, last, data in cut(item):
-            channel.items.append(self._pack([PART, number, index, last, data]))
-            self.flush_channel(channel)
+        if number < 0 and not self.answers.begin(channel, -number, item):
+            self.append(channel, self.serving.lost_answer_item(-number), number)
+            return
+        envelopes = (
+            (channel.out_head, part_body(number, index, last, data)) for index, last, data in cut(memoryview(item))
+        )
+        parts = Parts(number, item, envelopes, lambda: self.answers.sent(channel, -number))
+        self._outgoing.post_parts(channel, parts)
+
+    def withdraw(self, channel: Channel, number: int) -> None:
+        """A large request is not wanted any more: what has not left of it stays here."""
+        self._outgoing.withdraw(channel, number)
 
     def flush_channel(self, channel: Channel) -> None:
         """Let what was said on a channel leave now."""
-        items = channel.items
-        if not items:
+        if not channel.items:
             return
+        fresh: list[bytes] = []
+        items, channel.items = channel.items, fresh  # at once: what is said meanwhile is for the next time
+        channel.size = 0
         if channel.answers:
             load = self.serving.load_item(channel.local)
             if load is not None:
                 items.append(load)
             channel.answers = 0
         outgoing = self._outgoing
-        if outgoing.queued > outgoing.limit:
+        if outgoing.queued > MAX_ANSWERS:
             items = [item if len(item) <= _SMALL_ANSWER else self._small(item) for item in items]
         body = join_items(items)
-        channel.items = []
-        channel.size = 0
         if channel.peer == NOBODY:
             self._looped.append((channel, body))
             self.wake()
@@ -248,9 +292,63 @@ class Channels:
             outgoing.post(channel, (channel.out_head, body), len(body) + ENVELOPE_COST)
 
     def _small(self, item: bytes) -> bytes:
-        """An item for a queue that is full: a failure in the place of an answer. Requests are not begun then."""
-        kind, number = unpack_raw(item)[:2]
-        return self.serving.cut_answer_item(number) if kind == RESPONSE else item
+        """An item for a queue that is more than full: what says that an answer is lost in the place of the answer."""
+        kind, number = kind_and_number(item) or (0, 0)
+        if kind != RESPONSE:
+            return item
+        self.answers.lost += 1
+        return self.serving.lost_answer_item(number)
+
+    # Answers that their callers have no room for.
+
+    def _ask_for_room(self, channel: Channel) -> None:
+        """Ask the exchange to say when there is room for a channel's caller, and that nothing more comes back."""
+        self._outgoing.send((encode_control(AWAIT, channel.peer, channel.number, channel.local.number),))
+
+    def receive_room(self, peer: bytes, number: int, sender: int) -> None:
+        """The exchange has answered: what was kept leaves."""
+        channel = self._by_head.get(envelope_head(peer, sender, number))
+        if channel is not None:
+            for answered, item in self.answers.room(channel):
+                self.append(channel, item, min(-answered, 0))
+            if channel in self._postponed:
+                self.wake()
+
+    def _postpone(self, channel: Channel, item: list[Any], size: int) -> None:
+        """Begin a request later: its caller has no room for answers, or too much waits for the exchange.
+
+        What is kept of such requests is bounded too; those beyond are refused, and may be asked of others.
+        """
+        if self._postponed_size + size > MAX_POSTPONED:
+            self.serving.refuse_request(channel, item, self._clock())
+            return
+        self._postponed_size += size
+        self._postponed.setdefault(channel, deque()).append((item, size))
+
+    def _begin_postponed(self) -> None:
+        """Begin the requests for whose answers there is room now, the channels taking turns."""
+        for channel in list(self._postponed):
+            queue = self._postponed.get(channel)
+            while queue and not channel.slow and not self._outgoing.full:
+                item, size = queue.popleft()
+                self._postponed_size -= size
+                self._take(channel, item, self._clock())
+            if not queue:
+                self._postponed.pop(channel, None)
+
+    def postponed(self, service: LocalService) -> bool:
+        """Whether requests to a local service wait until there is room for answers."""
+        return any(channel.local is service for channel in self._postponed)
+
+    def _drop_postponed(self, channel: Channel, number: int | None = None) -> None:
+        """Forget the requests of a channel that have not begun, or the one of a number."""
+        queue = self._postponed.pop(channel, deque())
+        kept = deque(each for each in queue if number not in (None, each[0][1]))
+        self._postponed_size -= sum(size for _, size in queue) - sum(size for _, size in kept)
+        if kept:
+            self._postponed[channel] = kept
+
+    # The turn.
 
     def flush(self) -> bool:
         """End of the turn: everything said leaves, and what local services said to each other arrives.
@@ -258,24 +356,36 @@ class Channels:
         Returns whether that made somebody say more, which leaves in another turn.
         """
         self.reports.flush()
-        dirty, self._dirty = self._dirty, []
-        for channel in dirty:
+        for channel in self._take_dirty():
             self.flush_channel(channel)
         self.reports.deliver_local()
         for _ in range(len(self._looped)):
             self._loop_back(*self._looped.popleft())
+        if self._postponed and not self._outgoing.full:
+            self._begin_postponed()
         return bool(self._looped or self._dirty) or self.reports.waiting()
+
+    def _take_dirty(self) -> list[Channel]:
+        """The channels on which something was said; what is said on them from now on is for the next time."""
+        fresh: list[Channel] = []
+        dirty, self._dirty = self._dirty, fresh
+        for channel in dirty:
+            channel.dirty = False
+        return dirty
 
     def dry(self, service: LocalService) -> bool:
         """Whether everything that a local service has said has left."""
-        looped = any(channel.local is service for channel, _ in self._looped)
-        return not looped and not any(channel.items or channel.waiting for channel in service.channels)
+        if self.postponed(service) or any(channel.local is service for channel, _ in self._looped):
+            return False
+        return not any(
+            channel.items or channel.waiting or (channel.kept is not None and channel.kept.size)
+            for channel in service.channels
+        )
 
     def flush_all(self) -> None:
         """Everything said leaves, in the middle of a turn; nothing arrives."""
         self.reports.flush()
-        dirty, self._dirty = self._dirty, []
-        for channel in dirty:
+        for channel in self._take_dirty():
             self.flush_channel(channel)
         self._turn_began = self._clock()
 
@@ -338,19 +448,21 @@ class Channels:
             if type(items) is not list:
                 raise ProtocolError("a body is an array of items")
         except Exception:  # any decoder's fault; find out which item's
-            items = self._decode_each(channel, body)
+            items = self._salvage(channel, body)
         receive_response, receive_request, clock = (
             self.calls.receive_response,
             self.serving.receive_request,
             self._clock,
         )
-        if self._outgoing.full:
-            receive_request = self.serving.refuse_request
+        outgoing, postponed = self._outgoing, self._postponed
         started = clock()
         for item in items:
             try:
                 kind = item[0]
                 if kind == REQUEST:
+                    if channel.slow or outgoing.queued > outgoing.limit or (postponed and channel in postponed):
+                        self._postpone(channel, item, len(body) // len(items))
+                        continue
                     now = clock()
                     if now - started > ANSWERS_WITHIN:
                         self.flush_channel(channel)
@@ -360,19 +472,54 @@ class Channels:
                     receive_response(channel, item[1], item[2])
                 else:
                     self._receive_other(channel, item)
-            except Exception:
-                self._count_bad_item(channel)
-                self.calls.receive_malformed(channel, item)
+            except Exception as error:
+                self._receive_malformed(channel, item, error)
         if channel.answers >= ANSWERS_AT_ONCE:
             self.flush_channel(channel)
 
+    def _take(self, channel: Channel, item: list[Any], now: float) -> None:
+        """Take a request that was postponed."""
+        try:
+            self.serving.receive_request(channel, item, now)
+        except Exception as error:
+            self._receive_malformed(channel, item, error)
+
+    def _receive_malformed(self, channel: Channel, item: Any, error: Exception) -> None:
+        """An item makes no sense; when it can be told whose it is, its call still ends."""
+        kind, number = (*item[:2], None, None)[:2] if isinstance(item, list) else (None, None)
+        known = type(kind) is int and type(number) is int
+        self._end_broken(channel, Broken(kind if known else 0, number if known else 0, str(error)))
+
+    def _end_broken(self, channel: Channel, broken: Broken) -> None:
+        """End the call of an item that is broken, if it can be told which."""
+        kind, number, problem = broken
+        self.bad_items += 1
+        logger.warning("a bad item from %r: %s", channel.binding, problem)
+        if abs(number) > MAX_NUMBER:
+            return
+        if (kind == REQUEST and number >= 0) or (kind == PART and number > 0):
+            self.serving.refuse_undecodable(channel, number, problem)
+        elif kind in (RESPONSE, FAILURE, NOT_ACCEPTED, PART):
+            self.calls.receive_malformed(channel, abs(number), problem)
+
     def _receive_other(self, channel: Channel, item: list[Any]) -> None:
         if item[0] == CANCEL:
-            self.serving.receive_cancel(channel, item[1])
+            self._receive_cancel(channel, item[1])
         elif item[0] == PART:
             self._receive_part(channel, *item[1:5])
         else:
             self.calls.receive_other(channel, item)
+
+    def _receive_cancel(self, channel: Channel, number: int) -> None:
+        """The caller wants an answer no more, wherever the call is: on its way, at work, or answered."""
+        self._unfinished.drop(channel, number)
+        if channel in self._postponed:
+            self._drop_postponed(channel, number)
+        if channel.kept is not None:
+            if number in channel.kept.under_way:
+                self._outgoing.withdraw(channel, -number)
+            self.answers.drop(channel, number)
+        self.serving.receive_cancel(channel, number)
 
     def _receive_part(self, channel: Channel, number: int, index: int, last: bool, data: bytes) -> None:
         """Join the parts of an item that no frame holds, and take it when it is whole."""
@@ -389,35 +536,15 @@ class Channels:
                 raise ProtocolError("parts of a part")
             self._receive_body(channel, join_items([whole]))
 
-    def _decode_each(self, channel: Channel, body: bytes) -> list[Any]:
-        """The items of a body that does not decode as a whole: broken requests are answered, the others taken."""
+    def _salvage(self, channel: Channel, body: bytes) -> list[Any]:
+        """The items of a body that does not decode as a whole. The calls of those that are broken end."""
         items = []
-        try:
-            slices = item_slices(body)
-        except ProtocolError:
-            self._count_bad_item(channel)
-            return []
-        for packed in slices:
-            try:
-                items.append(unpack(packed))
-            except Exception as error:
-                items.extend(self._broken_item(channel, packed, error))
+        for item in salvage(body):
+            if isinstance(item, Broken):
+                self._end_broken(channel, item)
+            else:
+                items.append(item)
         return items
-
-    def _broken_item(self, channel: Channel, packed: bytes, error: Exception) -> list[Any]:
-        """What to do with an item whose value does not decode: its call still has to end."""
-        problem = f"{type(error).__name__}: {error}"
-        try:
-            item = unpack_raw(packed)
-            if item[0] == REQUEST:
-                self.serving.refuse_undecodable(channel, item[1], problem)
-            elif item[0] == RESPONSE:
-                return [[FAILURE, item[1], "ResponseEncoding", 52, f"the answer does not decode: {problem}", "", None]]
-            elif item[0] == FAILURE:
-                return [[*item[:5], item[5], None]]
-        except Exception:
-            self._count_bad_item(channel)
-        return []
 
     def receive_returned(self, frames: list[bytes]) -> None:
         """Take an envelope of ours that was not delivered: its requests may go elsewhere."""
@@ -427,38 +554,28 @@ class Channels:
         if channel is None:
             return
         reason = frames[0][HEAD_SIZE] if len(frames[0]) > HEAD_SIZE else 0
-        for packed in item_slices(frames[1]):
+        for packed in cut_body(frames[1])[0]:
             self._not_delivered(channel, packed, reason)
 
     def _not_delivered(self, channel: Channel, packed: bytes, reason: int) -> None:
-        """Tell the call of an item that it certainly did not arrive whole; an answer is sent again a little later."""
-        kind, number = unpack_raw(packed)[:2]
+        """Tell the call of an item that it certainly did not arrive whole; an answer is kept until there is room."""
+        kind, number = kind_and_number(packed) or (0, 0)
         if kind == REQUEST or (kind == PART and number > 0):
+            self._outgoing.withdraw(channel, number)
             self.calls.receive_returned(channel, number, reason)
-        elif reason == QUEUE_FULL:
-            if kind == PART:
-                packed = self.serving.cut_answer_item(-number)
-            self._returned.keep(channel, packed, self._clock())
-            self.wake()
-
-    def next_deadline(self) -> float | None:
-        """When `expire` has something to do next."""
-        return self._returned.due
-
-    def expire(self, now: float) -> None:
-        """Send the answers again that found their callers' queues full."""
-        if self._returned.due is not None and self._returned.due <= now:
-            for channel, packed in self._returned.take():
-                if self._by_head.get(channel.in_head) is channel:
-                    self.append(channel, packed)
+        elif reason != QUEUE_FULL or kind == LOAD:
+            return
+        elif kind == PART:
+            self._outgoing.withdraw(channel, number)
+            self.answers.came_back(channel, -number, None)
+        elif kind == CANCEL:
+            self.answers.keep(channel, -number, packed)
+        else:
+            self.answers.came_back(channel, number, packed)
 
     def backlog(self) -> int:
         """How many messages have been read and not yet worked off."""
         return self._backlog
-
-    def _count_bad_item(self, channel: Channel) -> None:
-        self.bad_items += 1
-        logger.warning("a bad item from %r", channel.binding, exc_info=logger.isEnabledFor(logging.DEBUG))
 
     # Opening and closing.
 
@@ -503,8 +620,10 @@ class Channels:
         return self._add(local, peer, sender, binding)
 
     def _add(self, local: LocalService, peer: bytes, number: int, binding: Binding) -> Channel:
-        channel = Channel(local, peer, number, binding, *((0.0, 0.0) if peer == NOBODY else self._offsets))
-        self._by_head[channel.in_head] = channel
+        made = Channel(local, peer, number, binding, *((0.0, 0.0) if peer == NOBODY else self._offsets))
+        channel = self._by_head.setdefault(made.in_head, made)
+        if channel is not made:  # opened in the middle of this
+            return channel
         self._by_peer.setdefault(peer, {}).setdefault(number, set()).add(channel)
         local.channels.add(channel)
         return channel
@@ -552,8 +671,15 @@ class Channels:
                 del self._by_peer[channel.peer]
         if channel.instance is not None:
             channel.instance.channels.pop(channel.local.number, None)
+        self.answers.forget(channel)
+        self._drop_postponed(channel)
+        channel.closed = channel.held = True
         unsent, channel.items = channel.items, []
-        unsent = [item for frames in self._outgoing.drop(channel) for item in item_slices(frames[1])] + unsent
+        for waiting in self._outgoing.drop(channel):
+            if isinstance(waiting, Parts):
+                self.calls.receive_returned(channel, waiting.number, TARGET_GONE)
+            elif isinstance(waiting, Message):
+                unsent += cut_body(waiting.frames[1])[0]
         self._unfinished.drop(channel)
         for packed in unsent:
             self._not_delivered(channel, packed, TARGET_GONE)

@@ -16,6 +16,7 @@ import socket as sockets
 import sys
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar, cast
@@ -81,6 +82,8 @@ class Connection:
         self.on_close: Callable[[], None] = lambda: None
         self._context = contextvars.Context()  # what the loop calls belongs to no request
         self._turn_due = False
+        self._sending = False
+        self._unsent: deque[Sequence[bytes]] = deque()
         self._later: list[tuple[Callable[..., Any], tuple[Any, ...]]] = []
         self.thread = threading.get_ident()
         self._local_pack = threading.local()
@@ -371,21 +374,33 @@ class Connection:
     def _send(self, frames: Sequence[bytes]) -> None:
         """Send one message. Without a high-water mark this never blocks; what cannot be sent was lost already.
 
-        Frame by frame, with plain integers as flags: `send_multipart` costs three times as much.
+        Frame by frame, with plain integers as flags: `send_multipart` costs three times as much. What a signal handler
+        or a finalizer says between two frames must not come between them: it is sent behind them.
         """
         if self._dealer is None:
             if self._link is not None:
                 self.loop.call_soon(self._link.send, frames, context=self._context)
             return
         self._wake()
+        if self._sending:
+            self._unsent.append(frames)
+            return
+        self._sending = True
         send = self._dealer.socket.send
         try:
-            for frame in frames[:-1]:
-                send(frame, _NOBLOCK_MORE)
-            send(frames[-1], _NOBLOCK)
+            while True:
+                for frame in frames[:-1]:
+                    send(frame, _NOBLOCK_MORE)
+                send(frames[-1], _NOBLOCK)
+                if not self._unsent:
+                    break
+                frames = self._unsent.popleft()
         except zmq.ZMQError as error:
             logger.debug("cannot send: %s", error)
+            self._unsent.clear()
             self.loop.call_soon(self._lose, str(error), context=self._context)
+        finally:
+            self._sending = False
 
     def _readable(self) -> None:
         """Read all that has come, then work it off: so each message knows how many wait behind it."""

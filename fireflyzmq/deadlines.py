@@ -3,6 +3,9 @@
 A hashed timing wheel (Varghese and Lauck, 1987) without its fixed size: keys whose time falls into the same
 tick share a set, and a heap holds the ticks. A key taken back leaves nothing behind, unlike an entry in a
 plain heap, which would hold each finished call until its deadline. Pure: time comes in as an argument.
+
+Code that adds keys may run in the middle of any step (a signal handler, a finalizer that makes a call). So the heap
+may hold a tick twice, and a tick without its set.
 """
 
 from __future__ import annotations
@@ -36,7 +39,7 @@ class Deadlines(Generic[Key]):
         tick = int(when * _PER_SECOND) + 1
         bucket = self._buckets.get(tick)
         if bucket is None:
-            bucket = self._buckets[tick] = set()
+            bucket = self._buckets.setdefault(tick, set())
             heapq.heappush(self._ticks, tick)
         bucket.add(key)
         return bucket
@@ -45,15 +48,17 @@ class Deadlines(Generic[Key]):
         """The earliest time at which `expired` may return something, or None when nothing is due ever."""
         while self._ticks:
             tick = self._ticks[0]
-            if self._buckets[tick]:
+            bucket = self._buckets.get(tick)
+            if bucket:
                 return tick * TICK
+            if bucket is not None:
+                del self._buckets[tick]
             heapq.heappop(self._ticks)
-            del self._buckets[tick]
         return None
 
     def expired(self, now: float) -> list[Key]:
         """Take out and return the keys whose time has come, the earliest tick's first."""
         due: list[Key] = []
         while self._ticks and self._ticks[0] * TICK <= now:
-            due.extend(self._buckets.pop(heapq.heappop(self._ticks)))
+            due.extend(self._buckets.pop(heapq.heappop(self._ticks), ()))
         return due

@@ -15,7 +15,8 @@
     |- MessageTooLarge         63  over the limit of one message
     |- RequestCancelled        64  the caller cancelled
     |- ExchangeLost            65  no connection to the exchange; the call may have run if it was in flight
-    '- RegistrationRefused     66  the exchange did not take a service's registration
+    |- RegistrationRefused     66  the exchange did not take a service's registration
+    '- ResponseLost            67  the method ran, but its answer could not be kept until its caller had room for it
 
 Codes up to 59 are OSE netsvc's, for gateways and logs; on the wire the kind (the class's name) decides.
 """
@@ -193,6 +194,13 @@ class RegistrationRefused(_LibraryFailure):
     default_description = "Registration Refused"
 
 
+class ResponseLost(_LibraryFailure):
+    """The method ran, but too many bytes of answers wait already for callers that do not read, or not fast enough."""
+
+    code = 67
+    default_description = "Response Lost"
+
+
 KINDS: dict[str, type[_LibraryFailure]] = {
     kind.__name__: kind
     for kind in (
@@ -211,6 +219,7 @@ KINDS: dict[str, type[_LibraryFailure]] = {
         RequestCancelled,
         ExchangeLost,
         RegistrationRefused,
+        ResponseLost,
     )
 }
 

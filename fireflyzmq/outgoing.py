@@ -1,26 +1,121 @@
-"""Outgoing: the credit that the exchange gives this session, and what waits for it, lane by lane. Pure."""
+"""Outgoing: the credit that the exchange gives this session, and what waits for it, lane by lane. Pure.
+
+It knows bytes and their order, not what they mean. Whatever it does may be interrupted at any call by code that posts
+more (a signal handler, a finalizer), so each step leaves a state that the next `post` can build on.
+"""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Protocol
 
 from fireflyzmq.errors import Overloaded
-from fireflyzmq.wire.commands import MAX_MESSAGE
+from fireflyzmq.wire.commands import ENVELOPE_COST, MAX_MESSAGE
 
 Frames = tuple[bytes, ...]
+
+
+class Waiting(Protocol):
+    """What waits in a lane: one message or several, one after the other.
+
+    `cost` is what all that have not left cost, `begins` whether the next one begins something that others must not
+    come between, `goes_on` whether more of it follows.
+    """
+
+    @property
+    def cost(self) -> int: ...
+    @property
+    def begins(self) -> bool: ...
+    @property
+    def goes_on(self) -> bool: ...
+    @property
+    def done(self) -> bool: ...
+    def take(self) -> tuple[Frames, int]:
+        """The next message, and what it costs."""
+        ...
+
+    def left(self) -> None:
+        """All messages have left."""
+        ...
+
+
+class Message:
+    """One message that waits. `more` says that it is part of a report, and not the last."""
+
+    __slots__ = ("cost", "done", "frames", "goes_on")
+
+    def __init__(self, frames: Frames, cost: int, more: bool = False) -> None:
+        self.frames = frames
+        self.cost = cost
+        self.goes_on = more
+        self.done = False
+
+    @property
+    def begins(self) -> bool:
+        return self.goes_on
+
+    def take(self) -> tuple[Frames, int]:
+        """The message."""
+        self.done = True
+        return self.frames, self.cost
+
+    def left(self) -> None:
+        """Nobody asks."""
+
+
+class Parts:
+    """An item that no frame holds, cut while it leaves: it lies in memory once, however slowly that is.
+
+    `envelopes` gives the frames of each part. `sent` is told when the last one has left.
+    """
+
+    __slots__ = ("_envelopes", "_following", "_sent", "begins", "begun", "cost", "done", "goes_on", "item", "number")
+
+    def __init__(
+        self,
+        number: int,
+        item: bytes,
+        envelopes: Iterator[Frames],
+        sent: Callable[[], None],
+    ) -> None:
+        self.number = number
+        self.item = item
+        self.cost = len(item) + ENVELOPE_COST
+        self.begins = self.goes_on = False
+        self.begun = False
+        self.done = False
+        self._envelopes = envelopes
+        self._following = next(envelopes, None)
+        self._sent = sent
+
+    def take(self) -> tuple[Frames, int]:
+        """The next part."""
+        frames = self._following
+        assert frames is not None
+        self.begun = True
+        self._following = next(self._envelopes, None)
+        self.done = self._following is None
+        cost = len(frames[-1]) + ENVELOPE_COST
+        self.cost = 0 if self.done else max(self.cost - cost, 1)
+        return frames, cost
+
+    def left(self) -> None:
+        """Tell whose item it is."""
+        self._sent()
 
 
 class Lane:
     """What keeps its order while it waits for credit: one channel's envelopes, or one service's reports.
 
-    `waiting` are messages with what they cost, and whether further parts of the same report follow.
+    `blocked` says whether it has its place among those that wait.
     """
 
-    __slots__ = ("waiting",)
+    __slots__ = ("blocked", "waiting")
 
     def __init__(self) -> None:
-        self.waiting: deque[tuple[Frames, int, bool]] = deque()
+        self.blocked = False
+        self.waiting: deque[Waiting] = deque()
 
 
 class Outgoing:
@@ -55,51 +150,90 @@ class Outgoing:
         `more` says that it is part of a report, and not the last.
         """
         if self.credit > 0 and not lane.waiting:
-            self._send(lane, frames, cost, more)
-            return
-        if not lane.waiting:
-            self._blocked.append(lane)
-        lane.waiting.append((frames, cost, more))
-        self.queued += cost
+            self._mark(lane, more)
+            self.credit -= cost
+            self.send(frames)
+        else:
+            self._wait(lane, Message(frames, cost, more))
 
-    def _send(self, lane: Lane, frames: Frames, cost: int, more: bool) -> None:
-        if more:
-            self._begun = lane
-        elif self._begun is lane:
-            self._begun = None
-        self.credit -= cost
-        self.send(frames)
+    def post_parts(self, lane: Lane, parts: Parts) -> None:
+        """Send an item in parts, as far as there is credit; the rest waits in its lane."""
+        self._wait(lane, parts)
+        self._pump()
+
+    def _wait(self, lane: Lane, waiting: Waiting) -> None:
+        self.queued += waiting.cost
+        lane.waiting.append(waiting)
+        if not lane.blocked:
+            lane.blocked = True
+            self._blocked.append(lane)
 
     def grant(self, credit: int) -> None:
         """The exchange takes `credit` more bytes: what waits leaves, the lanes taking turns."""
         self.credit += credit
-        while self._blocked and self.credit > 0:
+        self._pump()
+
+    def _pump(self) -> None:
+        """Let what waits leave while there is credit."""
+        while self.credit > 0 and self._blocked:
             lane = self._blocked.popleft()
-            if not self._held_up(lane):
-                frames, cost, more = lane.waiting.popleft()
-                self.queued -= cost
-                self._send(lane, frames, cost, more)
+            if lane.waiting and not self._held_up(lane):
+                self._send_next(lane)
             if lane.waiting:
                 self._blocked.append(lane)
+            else:
+                lane.blocked = False
+
+    def _send_next(self, lane: Lane) -> None:
+        waiting = lane.waiting[0]
+        before = waiting.cost
+        more = waiting.goes_on
+        frames, cost = waiting.take()
+        if waiting.done and lane.waiting and lane.waiting[0] is waiting:
+            lane.waiting.popleft()
+            self.queued -= before
+        else:
+            self.queued -= before - waiting.cost
+        self._mark(lane, more)
+        self.credit -= cost
+        self.send(frames)
+        if waiting.done:
+            waiting.left()
+
+    def _mark(self, lane: Lane, more: bool) -> None:
+        """Remember which lane has begun a report in parts."""
+        if more:
+            self._begun = lane
+        elif self._begun is lane:
+            self._begun = None
 
     def _held_up(self, lane: Lane) -> bool:
         """Whether a lane's next message begins a report in parts while another lane has the rest of one."""
         begun = self._begun
-        return begun is not None and begun is not lane and bool(begun.waiting) and lane.waiting[0][2]
+        return begun is not None and begun is not lane and bool(begun.waiting) and lane.waiting[0].begins
 
     def lose(self) -> None:
         """The connection is gone, and with it all credit and whatever still waits in a lane."""
         self.credit = self.queued = 0
         for lane in self._blocked:
             lane.waiting.clear()
+            lane.blocked = False
         self._blocked.clear()
 
-    def drop(self, lane: Lane) -> list[Frames]:
+    def drop(self, lane: Lane) -> list[Waiting]:
         """Take out what waits in a lane."""
         if not lane.waiting:
             return []
-        self._blocked.remove(lane)
-        dropped = [frames for frames, _, _ in lane.waiting]
-        self.queued -= sum(cost for _, cost, _ in lane.waiting)
+        dropped = list(lane.waiting)
+        self.queued -= sum(waiting.cost for waiting in dropped)
         lane.waiting.clear()
         return dropped
+
+    def withdraw(self, lane: Lane, number: int) -> Parts | None:
+        """Take out the item in parts of a number, as far as it has not left; None when it does not wait."""
+        for waiting in lane.waiting:
+            if isinstance(waiting, Parts) and waiting.number == number:
+                lane.waiting.remove(waiting)
+                self.queued -= waiting.cost
+                return waiting
+        return None

@@ -34,7 +34,6 @@ from fireflyzmq.wire.frames import (
     NOBODY,
     ProtocolError,
     encode_control,
-    item_slices,
     join_items,
     parse_reports_head,
     publish_head,
@@ -163,31 +162,36 @@ class Kept:
         return len(self.packed) + messages * (len(self.subject.encode()) + _KEPT_OVERHEAD)
 
 
-class Outbox(Lane):
-    """What one service has published: its numbers, what has not left yet, and what is kept."""
+Said = tuple[int, str, bytes, float | None]
+"""A report that has not left: number, subject, packed content, and its life, None when it was never kept."""
 
-    __slots__ = ("contents", "kept", "lives", "routes", "sequence", "sequences", "service", "size", "subjects")
+
+class Outbox(Lane):
+    """What one service has published: how many reports, what has not left yet (`said`), and what is kept."""
+
+    __slots__ = ("kept", "lives", "routes", "said", "sequence", "service", "size")
 
     def __init__(self, service: LocalService) -> None:
         super().__init__()
         self.service = service
         self.sequence = 0
-        self.sequences: list[int] = []
-        self.subjects: list[str] = []
-        self.contents: list[bytes] = []
-        self.lives: list[float] | None = None
+        self.said: list[Said] = []
+        self.lives = False
         self.size = 0
         self.kept: dict[str, Kept] = {}
         self.routes: dict[str, tuple[Subscription, ...]] = {}
 
     def take(self) -> tuple[bytes, bytes]:
         """Take out what has not left as index and contents."""
-        sizes = list(map(len, self.contents))
-        index: bytes = msgpack.packb([self.sequences, self.subjects, sizes, self.lives, None])
-        contents = join_items(self.contents)
-        self.sequences, self.subjects, self.contents, self.lives = [], [], [], None
+        fresh: list[Said] = []
+        said, self.said = self.said, fresh  # at once: what is said meanwhile is for the next time
+        lives, self.lives = self.lives, False
         self.size = 0
-        return index, contents
+        sequences, subjects, contents, kept = zip(*said, strict=True)
+        sizes = list(map(len, contents))
+        each = [life or 0 for life in kept] if lives else None
+        index: bytes = msgpack.packb([sequences, subjects, sizes, each, None])
+        return index, join_items(contents)
 
 
 class Reports:
@@ -226,6 +230,8 @@ class Reports:
         self._patterns: dict[Key, Patterns[Subscription]] = {}
         self._outboxes: dict[LocalService, Outbox] = {}
         self._unsaid: list[Outbox] = []
+        self._publishing = False
+        self._meanwhile: deque[tuple[Outbox, str, bytes, float, tuple[Subscription, ...]]] = deque()
         self._looped: deque[tuple[Subscription, Binding, str, bytes, int]] = deque()
         self._lives: Deadlines[Kept] = Deadlines()
         self._kept_size = 0
@@ -258,18 +264,36 @@ class Reports:
             packed = self._pack(content)
         except Exception as error:  # msgpack's own errors, or whatever a user's encoder raises
             raise RequestEncoding(f"the report does not travel: {error}") from error
+        if service.closed:  # by what ran while it was encoded
+            raise RuntimeError(f"service {service.name!r} is closed")
         if len(packed) > self.message_limit:
             raise MessageTooLarge(f"a report of {len(packed)} bytes is over the limit of {self.message_limit}")
         if self._outgoing.queued > self._outgoing.limit:
             raise self._outgoing.overloaded()
+        if life:
+            self._check_room(outbox, subject, packed)
+        self._meanwhile.append((outbox, subject, packed, life, readers))
+        if self._publishing:  # said in the middle of another (by a signal handler, a finalizer): it comes behind that
+            return
+        self._publishing = True
+        try:
+            while self._meanwhile:
+                self._publish(*self._meanwhile.popleft())
+        finally:
+            self._publishing = False
+
+    def _publish(
+        self, outbox: Outbox, subject: str, packed: bytes, life: float, readers: tuple[Subscription, ...]
+    ) -> None:
+        """Number a report, keep it, and say it: one at a time, so that numbers, what is kept, and order agree."""
+        outbox.sequence = sequence = outbox.sequence + 1
         lives = life != 0 or subject in outbox.kept
         if lives:
             self._keep(outbox, subject, packed, life)
-        outbox.sequence += 1
         for subscription in readers:
-            self._loop(subscription, service.binding, subject, packed, outbox.sequence)
+            self._loop(subscription, outbox.service.binding, subject, packed, sequence)
         if self.connected:
-            self._say(outbox, subject, packed, outbox.sequence, life if lives else None)
+            self._say(outbox, subject, packed, sequence, life if lives else None)
 
     def _say(self, outbox: Outbox, subject: str, packed: bytes, sequence: int, life: float | None) -> None:
         """Let a report leave at the end of the turn, or when a message is full."""
@@ -279,18 +303,14 @@ class Reports:
             if size > MAX_BODY // 2:
                 self._say_parts(outbox, subject, packed, sequence, life)
                 return
-        if not outbox.contents:
+        if not outbox.said:
             self._unsaid.append(outbox)
             self._wake()
-        if life is not None and outbox.lives is None:
-            outbox.lives = [0] * len(outbox.contents)
-        outbox.sequences.append(sequence)
-        outbox.subjects.append(subject)
-        outbox.contents.append(packed)
+        if life is not None:
+            outbox.lives = True
+        outbox.said.append((sequence, subject, packed, life))
         outbox.size += size
-        if outbox.lives is not None:
-            outbox.lives.append(life or 0)
-        if len(outbox.contents) >= REPORTS_AT_ONCE:
+        if len(outbox.said) >= REPORTS_AT_ONCE:
             self._flush_outbox(outbox)
 
     def _say_parts(self, outbox: Outbox, subject: str, packed: bytes, sequence: int, life: float | None) -> None:
@@ -301,7 +321,7 @@ class Reports:
             self._post(outbox, index, data, more=not last)
 
     def _flush_outbox(self, outbox: Outbox) -> None:
-        if outbox.contents:
+        if outbox.said:
             self._post(outbox, *outbox.take())
 
     def _post(self, outbox: Outbox, index: bytes, contents: bytes, more: bool = False) -> None:
@@ -310,18 +330,23 @@ class Reports:
 
     def flush(self) -> None:
         """What was published leaves."""
-        unsaid, self._unsaid = self._unsaid, []
+        fresh: list[Outbox] = []
+        unsaid, self._unsaid = self._unsaid, fresh
         for outbox in unsaid:
             self._flush_outbox(outbox)
+
+    def _check_room(self, outbox: Outbox, subject: str, packed: bytes) -> None:
+        """MessageTooLarge when there is no room to keep a report in the place of the last one of its subject."""
+        kept = Kept(outbox, subject, packed, 0, 0.0, None)
+        former = outbox.kept.get(subject)
+        size = self._kept_size - (former.cost if former is not None else 0)
+        if size + kept.cost > self.kept_limit:
+            raise MessageTooLarge(f"this process keeps reports of {size} bytes; the limit is {self.kept_limit}")
 
     def _keep(self, outbox: Outbox, subject: str, packed: bytes, life: float) -> None:
         """Keep a report in the place of the last one of its subject, or (0) none."""
         now = self._clock()
-        kept = Kept(outbox, subject, packed, outbox.sequence + 1, now, now + life if life > 0 else None)
-        former = outbox.kept.get(subject)
-        size = self._kept_size - (former.cost if former is not None else 0)
-        if life and size + kept.cost > self.kept_limit:
-            raise MessageTooLarge(f"this process keeps reports of {size} bytes; the limit is {self.kept_limit}")
+        kept = Kept(outbox, subject, packed, outbox.sequence, now, now + life if life > 0 else None)
         self._forget(outbox, subject)
         if life:
             outbox.kept[subject] = kept
@@ -424,7 +449,7 @@ class Reports:
     def dry(self, service: LocalService) -> bool:
         """Whether everything that a service has published has left."""
         outbox = self._outboxes.get(service)
-        return outbox is None or not (outbox.contents or outbox.waiting)
+        return outbox is None or not (outbox.said or outbox.waiting)
 
     # Subscribing.
 
@@ -522,12 +547,12 @@ class Reports:
         part = index[4] if len(index) > 4 else None
         contents: list[Any]
         if part is None:
-            contents = self._contents(publisher, frames[2])
+            contents = self._contents(publisher, frames[2], index[2])
         else:
             whole = self._join(subscription, index[0][0], part, frames[2])
             if whole is None:
                 return
-            contents = self._contents(publisher, join_items([whole]))
+            contents = self._contents(publisher, join_items([whole]), [len(whole)])
         place = peer, number
         unknown = subscription.interrupted and index[0][0] > 1
         before, last = subscription.heard.get(publisher.address, (None if unknown else place, 0))
@@ -548,18 +573,20 @@ class Reports:
         if missed == 0:
             subscription.heard[publisher.address] = place, newest
 
-    def _contents(self, publisher: Binding, packed: bytes) -> list[Any]:
+    def _contents(self, publisher: Binding, packed: bytes, sizes: list[int]) -> list[Any]:
         """The contents of a message; those that do not decode, by any decoder's fault, are left out and logged."""
         try:
             contents = unpack(packed)
-            if type(contents) is list:
+            if type(contents) is list and len(contents) == len(sizes):
                 return contents
         except Exception:
             logger.debug("reports of %r do not decode as a whole", publisher)
         contents = []
-        for item in item_slices(packed):
+        end = len(packed) - sum(sizes)
+        for size in sizes:
+            start, end = end, end + size
             try:
-                contents.append(unpack(item))
+                contents.append(unpack(packed[start:end]))
             except Exception as error:
                 logger.warning("a report of %r does not decode: %s", publisher, error)
                 contents.append(_UNREADABLE)
@@ -606,7 +633,8 @@ class Reports:
         self.connected = False
         self._departed.clear()
         for outbox in self._outboxes.values():
-            outbox.take()
+            outbox.said.clear()
+            outbox.size = 0
             self._outgoing.drop(outbox)
         self._unsaid.clear()
         for subscription in self._subscriptions.values():

@@ -25,6 +25,7 @@ from fireflyzmq.errors import (
     RequestCancelled,
     RequestDecoding,
     ResponseEncoding,
+    ResponseLost,
     counted_kind,
     failure_to_fields,
 )
@@ -483,9 +484,9 @@ class Serving:
             request.channel.answers += 1
             self._channels.append(request.channel, item, -request.number)
 
-    def cut_answer_item(self, number: int) -> bytes:
-        """What a caller gets in the place of an answer that no queue on its way could hold."""
-        failure = MessageTooLarge("the answer did not fit into the queues on its way")
+    def lost_answer_item(self, number: int) -> bytes:
+        """What a caller gets in the place of an answer that nothing on its way could hold."""
+        failure = ResponseLost("the method ran, but too many bytes of answers wait for their callers to keep this one")
         return self._pack([FAILURE, number, *failure_to_fields(failure)])
 
     def _answer_error(self, request: Request, error: BaseException) -> None:

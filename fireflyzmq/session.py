@@ -50,6 +50,7 @@ from fireflyzmq.wire.commands import (
     REJECTED,
     REPORTS,
     RETURNED,
+    ROOM,
     STATE,
     SUBSCRIBER,
     UNWATCH,
@@ -133,6 +134,7 @@ class Session:
             GONE: self._receive_gone,
             GOODBYE: self._receive_goodbye,
             CREDIT: self.outgoing.grant,
+            ROOM: self.channels.receive_room,
         }
 
     # The connection, as the shell sees it.
@@ -185,7 +187,6 @@ class Session:
         now = self._clock()
         self.calls.expire(now)
         self.serving.expire(now)
-        self.channels.expire(now)
         self.reports.expire(now)
         if self._grace_until is not None and self._grace_until <= now:
             self._grace_until = None
@@ -196,7 +197,7 @@ class Session:
     def next_deadline(self) -> float | None:
         """When `expire` has something to do next."""
         earliest = self.calls.next_deadline()
-        halves = (self.serving.next_deadline(), self.channels.next_deadline(), self.reports.next_deadline())
+        halves = (self.serving.next_deadline(), self.reports.next_deadline())
         for when in (*halves, self._grace_until, self._sweep_at):
             if when is not None and (earliest is None or when < earliest):
                 earliest = when

@@ -28,6 +28,7 @@ SUBSCRIBE: Final = 13
 UNSUBSCRIBE: Final = 14
 EXPIRE: Final = 15
 PUBLISH: Final = 17
+AWAIT: Final = 18
 # In both directions:
 CREDIT: Final = 10
 ENVELOPE: Final = 16
@@ -47,6 +48,7 @@ EXPELLED: Final = 43
 SUBSCRIBER: Final = 44
 ENDED: Final = 45
 REPORTS: Final = 46
+ROOM: Final = 47
 
 COMMAND_NAMES: Final = {
     HELLO: "HELLO",
@@ -64,6 +66,7 @@ COMMAND_NAMES: Final = {
     UNSUBSCRIBE: "UNSUBSCRIBE",
     EXPIRE: "EXPIRE",
     PUBLISH: "PUBLISH",
+    AWAIT: "AWAIT",
     CREDIT: "CREDIT",
     ENVELOPE: "ENVELOPE",
     WELCOME: "WELCOME",
@@ -81,6 +84,7 @@ COMMAND_NAMES: Final = {
     SUBSCRIBER: "SUBSCRIBER",
     ENDED: "ENDED",
     REPORTS: "REPORTS",
+    ROOM: "ROOM",
 }
 
 # Items: the first element of each array in an envelope's body.
@@ -137,6 +141,12 @@ MAX_TIMEOUT: Final = 1e7
 """Seconds from now that a deadline may be away."""
 MAX_CONTROL: Final = 64 * 1024
 MAX_SUBJECT: Final = 1024
+MAX_ANSWERS: Final = 512 * 1024 * 1024
+"""What a peer keeps of answers that its callers have no room for; half of it at most for one of them."""
+MAX_POSTPONED: Final = 64 * 1024 * 1024
+"""What a peer keeps of requests that it does not begin while their callers have no room for answers."""
+MAX_NUMBER: Final = (1 << 53) - 1
+"""The largest number of a call: what a language whose only numbers are floats counts exactly."""
 MAX_RETAINED: Final = 64 * 1024 * 1024
 """What all reports that the exchange keeps for one peer may have."""
 MAX_WAITING_REPORTS: Final = 32 * 1024 * 1024

@@ -15,6 +15,7 @@ and its body one msgpack array of items. Knows layouts and types, not what the m
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgpack
@@ -22,6 +23,7 @@ import msgpack
 from fireflyzmq.wire.commands import (
     ABSENT,
     ANNOUNCE,
+    AWAIT,
     CLOSE,
     COMMAND_NAMES,
     CREDIT,
@@ -38,6 +40,7 @@ from fireflyzmq.wire.commands import (
     JOINED,
     LEAVE,
     MAX_CONTROL,
+    PART,
     PRESENT,
     PUBLISH,
     REFUSED,
@@ -46,6 +49,7 @@ from fireflyzmq.wire.commands import (
     REJECTED,
     REPORTS,
     RETURNED,
+    ROOM,
     STATE,
     SUBSCRIBE,
     SUBSCRIBER,
@@ -55,6 +59,7 @@ from fireflyzmq.wire.commands import (
     WELCOME,
     WITHDRAW,
 )
+from fireflyzmq.wire.skipping import end_of
 
 HEAD_SIZE: Final = 17
 NOBODY: Final = bytes(8)
@@ -64,6 +69,11 @@ _head = struct.Struct(">B8sII")
 _count = struct.Struct(">BI")
 _reports = struct.Struct(">B8sIIQ")
 _ARRAY32: Final = 0xDD
+_ONE_PART: Final = b"\xdd\x00\x00\x00\x01\x95"
+"""The header of a body of one item, and that of an item of five elements."""
+
+_FRONT: Final = 32
+"""Bytes that an array's header and two integers have at most, and some."""
 
 FIELDS: Final[dict[int, tuple[type, ...]]] = {
     HELLO: (dict,),
@@ -81,6 +91,7 @@ FIELDS: Final[dict[int, tuple[type, ...]]] = {
     UNSUBSCRIBE: (int,),
     EXPIRE: (int, list),
     CREDIT: (int,),
+    AWAIT: (bytes, int, int),
     WELCOME: (dict,),
     REFUSED: (str, str, dict),
     REGISTERED: (int, str),
@@ -94,6 +105,7 @@ FIELDS: Final[dict[int, tuple[type, ...]]] = {
     EXPELLED: (int, str, str),
     SUBSCRIBER: (int, list, str, bool),
     ENDED: (int, str),
+    ROOM: (bytes, int, int),
 }
 """The fields of each control message; a receiver ignores further ones."""
 
@@ -172,27 +184,70 @@ def parse_reports_head(head: bytes) -> tuple[bytes, int, int, int]:
     return peer, number, subscription, lost
 
 
-def join_items(items: list[bytes]) -> bytes:
+def join_items(items: Sequence[bytes]) -> bytes:
     """One body of items that were packed each by itself."""
     return _count.pack(_ARRAY32, len(items)) + b"".join(items)
 
 
+def part_body(number: int, index: int, last: bool, data: bytes | memoryview) -> bytes:
+    """A body that holds one part of an item."""
+    packed: bytes = msgpack.packb((PART, number, index, last))
+    return b"".join((_ONE_PART, packed[1:], b"\xc6", len(data).to_bytes(4, "big"), data))
+
+
 def item_slices(body: bytes) -> list[bytes]:
-    """The items of a body, still packed: the slow way, for a body that does not decode as a whole."""
-    unpacker = msgpack.Unpacker(max_buffer_size=len(body), strict_map_key=False)
-    unpacker.feed(body)
-    slices = []
-    try:
-        count = unpacker.read_array_header()
-        start = unpacker.tell()
-        for _ in range(count):
-            unpacker.skip()
-            end = unpacker.tell()
-            slices.append(body[start:end])
-            start = end
-    except Exception as error:
-        raise ProtocolError(f"a body is not an array of items: {type(error).__name__}: {error}") from error
+    """The items of a body, still packed, however deep they nest. ProtocolError when it is not an array of items."""
+    slices, rest = cut_body(body)
+    if rest is not None:
+        raise ProtocolError("a body is not an array of items")
     return slices
+
+
+def cut_body(body: bytes) -> tuple[list[bytes], bytes | None]:
+    """What stands in a body behind its array's header, as far as it is well-formed: objects, still packed.
+
+    Behind them the rest, from the first byte that is not well-formed; None when there are as many objects as the
+    header says, and nothing else.
+    """
+    header = _array_header(body)
+    if header is None:
+        return [], body
+    count, at = header
+    slices: list[bytes] = []
+    while at < len(body):
+        try:
+            end = end_of(body, at)
+        except ValueError:
+            return slices, body[at:]
+        slices.append(body[at:end])
+        at = end
+    return slices, None if len(slices) == count else b""
+
+
+def _array_header(body: bytes) -> tuple[int, int] | None:
+    """How many elements an array has, and where they begin; None when it is none."""
+    first = body[0] if body else 0
+    if first & 0xF0 == 0x90:
+        return first & 0x0F, 1
+    width = {0xDC: 2, 0xDD: 4}.get(first, 0)
+    if not width or len(body) <= width:
+        return None
+    return int.from_bytes(body[1 : 1 + width], "big"), 1 + width
+
+
+def kind_and_number(packed: bytes) -> tuple[int, int] | None:
+    """An item's kind and number, which stand at its front; None when they cannot be read.
+
+    What stands behind them may be broken in any way.
+    """
+    unpacker = msgpack.Unpacker()
+    unpacker.feed(packed[:_FRONT])
+    try:
+        unpacker.read_array_header()
+        kind, number = unpacker.unpack(), unpacker.unpack()
+    except Exception:
+        return None
+    return (kind, number) if type(kind) is int and type(number) is int else None
 
 
 def describe(frames: list[bytes]) -> str:

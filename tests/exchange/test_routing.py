@@ -14,6 +14,7 @@ from exchange.config import Limits
 from exchange.directory import Entry
 from fireflyzmq.wire.binding import address_of
 from fireflyzmq.wire.commands import (
+    AWAIT,
     BY_ADDRESS,
     BY_GROUP,
     BY_MEMBER,
@@ -1044,7 +1045,7 @@ def test_garbage_raises_nothing_and_touches_no_other_pair(garbage: list[tuple[by
             assert mentions(pair.core.core, peer) == []
 
 
-@pytest.mark.parametrize("command", sorted(set(COMMAND_NAMES) - {HELLO, GOODBYE, ENVELOPE, PUBLISH}))
+@pytest.mark.parametrize("command", sorted(set(COMMAND_NAMES) - {HELLO, GOODBYE, ENVELOPE, PUBLISH, AWAIT}))
 def test_a_command_that_is_not_for_a_peer_to_send_is_refused(command: int) -> None:
     core = Core()
     peer: HandPeer = core.peer(b"one")
@@ -1070,3 +1071,96 @@ def test_an_answer_to_a_peer_is_msgpack_that_anybody_reads() -> None:
     core = Core()
     core.send(b"one", hello_frame)
     assert msgpack.unpackb(encode_control(HELLO, HELLO_1)[1:]) == [HELLO_1]
+
+
+# Room, for those whose envelopes came back.
+
+
+def room_of(pair: Pair) -> tuple[Any, ...]:
+    return ("ROOM", pair.callee.id, 5, 1)
+
+
+def test_who_asks_for_room_before_anything_came_back_is_told_at_once() -> None:
+    pair = Pair(Core(queue=1000), window=100)
+    pair.call(bytes(100))
+    pair.call(bytes(500))
+    pair.caller.take()
+    pair.caller.say(AWAIT, pair.callee.id, 5, 1)
+    assert pair.caller.take() == [room_of(pair)]
+
+
+def test_who_asks_for_room_after_something_came_back_is_told_when_half_of_the_queue_is_free() -> None:
+    pair = Pair(Core(queue=1000), window=100)
+    for _ in range(8):
+        pair.call(bytes(100))
+    assert "RETURNED" in names(pair.caller.take())
+    pair.caller.say(AWAIT, pair.callee.id, 5, 1)
+    assert pair.caller.take() == []
+    while pair.callee.state.queued > 500:
+        assert pair.caller.take() == []
+        pair.callee.say(CREDIT, 228)
+    assert pair.caller.take() == [room_of(pair)]
+    pair.callee.say(CREDIT, 10_000)
+    assert pair.caller.take() == [], "it is said once"
+
+
+def test_room_is_behind_all_that_came_back() -> None:
+    pair = Pair(Core(queue=1000), window=100)
+    for _ in range(8):
+        pair.call(bytes(100))
+    pair.caller.say(AWAIT, pair.callee.id, 5, 1)
+    for _ in range(10):
+        pair.callee.say(CREDIT, 228)
+    said = names(pair.caller.take())
+    assert said.count("ROOM") == 1 and said.index("ROOM") > max(n for n, name in enumerate(said) if name == "RETURNED")
+
+
+def test_who_asks_for_room_at_nobody_is_told_at_once() -> None:
+    pair = Pair()
+    pair.caller.say(AWAIT, pair.callee.id, 77, 1)
+    pair.caller.say(AWAIT, bytes(8), 5, 1)
+    assert pair.caller.take() == [("ROOM", pair.callee.id, 77, 1), ("ROOM", bytes(8), 5, 1)]
+
+
+@pytest.mark.parametrize("fields", [(b"short", 5, 1), (bytes(8), 1 << 32, 1), (bytes(8), 5, 1 << 32)])
+def test_an_await_that_names_nothing_is_refused(fields: tuple[Any, ...]) -> None:
+    pair = Pair()
+    pair.caller.say(AWAIT, *fields)
+    assert "REFUSED" in names(pair.caller.take())
+
+
+def test_nobody_is_told_of_room_at_a_service_that_has_gone() -> None:
+    pair = Pair(Core(queue=1000), window=100)
+    for _ in range(8):
+        pair.call(bytes(100))
+    pair.caller.say(AWAIT, pair.callee.id, 5, 1)
+    pair.caller.take()
+    pair.callee.say(CLOSE, 5, "goodbye")
+    assert "ROOM" not in names(pair.caller.take())
+    assert not pair.callee.state.awaiting
+
+
+def test_many_that_wait_for_room_are_told_a_few_at_a_time_and_the_rest_a_little_later() -> None:
+    core = Core(queue=8 << 20, window=1 << 20)
+    target = core.peer(b"target", 16 << 20)
+    target.register(5, "target")
+    senders = [core.peer(b"sender %d" % number) for number in range(12)]
+    for sender in senders:
+        sender.register(1)
+        for _ in range(5):
+            for _ in range(4):
+                sender.envelope(1, target.id, 5, bytes(200_000))
+            core.send(sender.key, encode_control(CREDIT, 1 << 20))
+        sender.take()
+        sender.say(AWAIT, target.id, 5, 1)
+        for other in senders:
+            other.take()
+    waiting = len(target.state.awaiting)
+    assert waiting >= 6
+    target.say(CREDIT, 16 << 20)
+    told = ["ROOM" in names(sender.take()) for sender in senders].count(True)
+    assert target.state.queued == 0 and told == 4 < waiting, "half of the queue, a window each"
+    for _ in range(10):
+        core.expire(0.06)
+    told += ["ROOM" in names(sender.take()) for sender in senders].count(True)
+    assert told == waiting and core.core.next_deadline() is None

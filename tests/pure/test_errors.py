@@ -29,6 +29,7 @@ CODES = {
     "RequestCancelled": 64,
     "ExchangeLost": 65,
     "RegistrationRefused": 66,
+    "ResponseLost": 67,
 }
 kinds = st.sampled_from(sorted(CODES))
 texts = st.text(max_size=20)

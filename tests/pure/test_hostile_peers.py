@@ -9,9 +9,10 @@ import pytest
 from world import pair
 
 from fireflyzmq.errors import Overloaded
+from fireflyzmq.parts import MAX_PARTS
 from fireflyzmq.wire.codec import encode
 from fireflyzmq.wire.commands import FAILURE, LOAD, MAX_GROUPS, MAX_TIMEOUT, PART, REQUEST, RESPONSE
-from fireflyzmq.wire.frames import join_items
+from fireflyzmq.wire.frames import join_items, part_body
 
 
 @pytest.mark.parametrize("body", [b"\x01", b"\xc0", b"\xc3", b"\xcb" + bytes(8), b"\x80"], ids=lambda body: body.hex())
@@ -132,3 +133,57 @@ def test_a_group_that_the_exchange_refuses_is_left_again() -> None:
     call = caller.call("math")
     world.settle()
     assert call.value == call.token
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b"\x95\x01\x05\xa4echo\x91\xc7\x01\x63x\xcb" + bytes(8),
+        b"\x95\x01\x05\xa4echo\x91\x81\x91\x01\x02\xcb" + bytes(8),
+        b"\x95\x01\x05\xa4echo\x91" + b"\x91" * 2000 + b"\xc0\xcb" + bytes(8),
+        b"\x95\x01\x05\xa4echo\x91\xa1\xff\xcb" + bytes(8),
+        b"\x95\x01\x05\xa4echo\x91\xa1x\xa1y\xcb" + bytes(8),
+    ],
+    ids=["unknown extension", "array as a key", "too deep", "bad text", "too many elements"],
+)
+def test_a_broken_request_costs_its_neighbours_nothing_and_is_answered(broken: bytes) -> None:
+    world, caller, callee, service = pair()
+    deadline = world.now + world.ahead + 10.0
+    before, behind = (encode([REQUEST, number, "echo", [f"token {number}"], deadline]) for number in (101, 102))
+    caller.caller.forge(service, join_items([before, broken, behind]))
+    world.settle()
+    assert callee.link is not None
+    assert dict(world.runs) == {"token 101": 1, "token 102": 1}
+    assert callee.session.channels.bad_items == 1
+    assert service.local.failures == {"RequestDecoding": 1}
+
+
+@pytest.mark.parametrize("kind", [RESPONSE, FAILURE])
+def test_a_broken_answer_ends_its_call_and_no_other(kind: int) -> None:
+    world, caller, _, service = pair()
+    calls = [caller.call("math", "later") for _ in range(3)]
+    world.settle()
+    answers = [encode([RESPONSE, int(call), call.token]) for call in calls]
+    answers[1] = bytes((0x93, kind)) + encode(int(calls[1])) + b"\xc7\x01\x63x"
+    service.forge(caller.caller, join_items(answers))
+    world.settle()
+    assert [call.failure for call in calls] == ["", "ResponseEncoding", ""]
+
+
+@pytest.mark.parametrize("number", [-1, 1 << 53, 1 << 64])
+def test_an_item_of_a_number_that_no_call_has_is_ignored(number: int) -> None:
+    world, caller, _, service = pair()
+    body = join_items([b"\x95\x01" + encode(number) + b"\xa4echo\x91\xc7\x01\x63x\xcb" + bytes(8)])
+    caller.caller.forge(service, body)
+    world.settle()
+    assert service.local.failures == {} and caller.session.channels.bad_items == 0
+
+
+def test_an_item_that_grows_too_large_in_parts_ends_its_call() -> None:
+    world, caller, _, service = pair()
+    call = caller.call("math", "later")
+    world.settle()
+    for index in range(MAX_PARTS + 1):
+        service.forge(caller.caller, part_body(-int(call), index, False, b""))
+    world.settle()
+    assert call.failure == "ResponseEncoding"

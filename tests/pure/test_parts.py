@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fireflyzmq.parts import MAX_BODY, TooMuchUnfinished, Unfinished, cut
+from fireflyzmq.parts import MAX_BODY, MAX_PARTS, ItemTooLarge, TooMuchUnfinished, Unfinished, cut
 from fireflyzmq.wire.commands import MAX_MESSAGE
 from fireflyzmq.wire.frames import ProtocolError
 
@@ -35,7 +37,7 @@ def test_a_part_that_does_not_continue_is_dropped() -> None:
 
 
 def test_an_item_beyond_the_budget_is_given_up_and_the_others_go_on() -> None:
-    unfinished = Unfinished(limit=10)
+    unfinished = Unfinished(limit=210)
     assert unfinished.add("a", 1, 0, False, b"12345") is None
     with pytest.raises(TooMuchUnfinished):
         unfinished.add("b", 2, 0, False, b"123456")
@@ -61,6 +63,42 @@ def test_what_a_closed_channel_had_unfinished_is_forgotten() -> None:
     assert unfinished.size == 0 and len(unfinished) == 0
 
 
-def test_the_data_of_a_part_are_bytes() -> None:
+@pytest.mark.parametrize(
+    "part",
+    [(1.0, 0, True, b""), (1, 0.0, True, b""), (1, True, True, b""), (1, 0, 1, b""), (1, 0, True, "text")],
+)
+def test_a_part_whose_fields_have_the_wrong_types_is_an_error(part: tuple[Any, ...]) -> None:
     with pytest.raises(ProtocolError):
-        Unfinished().add("a", 1, 0, True, "text")  # type: ignore[arg-type]
+        Unfinished().add("a", *part)
+
+
+def test_an_item_may_come_in_many_small_parts() -> None:
+    unfinished = Unfinished()
+    for index in range(MAX_PARTS - 1):
+        assert unfinished.add("a", 1, index, False, b"x") is None
+    assert unfinished.add("a", 1, MAX_PARTS - 1, True, b"x") == b"x" * MAX_PARTS
+    assert unfinished.size == 0
+
+
+def test_more_parts_than_an_item_may_have_are_an_error() -> None:
+    unfinished = Unfinished()
+    with pytest.raises(ItemTooLarge):
+        for index in range(MAX_PARTS + 1):
+            unfinished.add("a", 1, index, False, b"")
+    assert unfinished.size == 0
+
+
+def test_an_item_in_tiny_parts_counts_what_they_take_in_memory() -> None:
+    unfinished = Unfinished()
+    for index in range(100):
+        unfinished.add("a", 1, index, False, b"x")
+    assert unfinished.size > 100 * len(b"x") * 50
+
+
+def test_only_the_item_of_a_number_is_forgotten() -> None:
+    unfinished = Unfinished()
+    unfinished.add("a", 7, 0, False, b"one")
+    unfinished.drop("a", 8)
+    assert unfinished.size > 0
+    unfinished.drop("a", 7)
+    assert unfinished.size == 0 and len(unfinished) == 0

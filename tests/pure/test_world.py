@@ -17,6 +17,7 @@ from world import (
     World,
     WorldPeer,
     WorldService,
+    kept_answers_of,
     kept_of,
     queued_of,
     waiting_costs,
@@ -625,6 +626,7 @@ class Histories(RuleBasedStateMachine):
         assert not core.registrar._claims._held and core.registrar._claims.waiting() == []
         for peer in self.peers:
             assert queued_of(peer.session) == 0
+            assert kept_answers_of(peer.session) == 0
             assert [service.local.running for service in peer.services] == [0] * len(peer.services)
             assert [task.token for task in peer.tasks if not task.cancelled] == []
 

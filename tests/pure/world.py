@@ -65,9 +65,14 @@ def queued_of(session: Session) -> int:
     return session.outgoing.queued
 
 
+def kept_answers_of(session: Session) -> int:
+    """What a session keeps of answers that may have to be sent again, in bytes."""
+    return session.channels.answers.size
+
+
 def waiting_costs(session: Session) -> list[int]:
     """What each message costs that a session keeps for lack of credit."""
-    return [cost for lane in session.outgoing._blocked for _, cost, _ in lane.waiting]
+    return [waiting.cost for lane in session.outgoing._blocked for waiting in lane.waiting]
 
 
 def kept_of(service: WorldService) -> dict[str, int]:
