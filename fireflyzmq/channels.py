@@ -170,7 +170,8 @@ class Channels:
     """All channels of a session.
 
     `outgoing` takes the envelopes; `wake` asks for a call of `flush` at the end of the loop's turn; `control` takes
-    the messages that are no envelopes.
+    the messages that are no envelopes. `answers` are those that may have to leave again, `postponed_bytes` those of
+    the requests that have not begun for want of room for answers.
     """
 
     calls: CallSide
@@ -197,7 +198,7 @@ class Channels:
         self._locals: dict[int, LocalService] = {}
         self.answers = Answers(self._ask_for_room, lambda number: self.serving.lost_answer_item(number))
         self._postponed: dict[Channel, deque[tuple[list[Any], int]]] = {}
-        self._postponed_size = 0
+        self.postponed_bytes = 0
         self._unfinished = Unfinished()
         self._turn_began = 0.0
         self._used = 0
@@ -319,10 +320,10 @@ class Channels:
 
         What is kept of such requests is bounded too; those beyond are refused, and may be asked of others.
         """
-        if self._postponed_size + size > MAX_POSTPONED:
+        if self.postponed_bytes + size > MAX_POSTPONED:
             self.serving.refuse_request(channel, item, self._clock())
             return
-        self._postponed_size += size
+        self.postponed_bytes += size
         self._postponed.setdefault(channel, deque()).append((item, size))
 
     def _begin_postponed(self) -> None:
@@ -331,7 +332,7 @@ class Channels:
             queue = self._postponed.get(channel)
             while queue and not channel.slow and not self._outgoing.full:
                 item, size = queue.popleft()
-                self._postponed_size -= size
+                self.postponed_bytes -= size
                 self._take(channel, item, self._clock())
             if not queue:
                 self._postponed.pop(channel, None)
@@ -344,7 +345,7 @@ class Channels:
         """Forget the requests of a channel that have not begun, or the one of a number."""
         queue = self._postponed.pop(channel, deque())
         kept = deque(each for each in queue if number not in (None, each[0][1]))
-        self._postponed_size -= sum(size for _, size in queue) - sum(size for _, size in kept)
+        self.postponed_bytes -= sum(size for _, size in queue) - sum(size for _, size in kept)
         if kept:
             self._postponed[channel] = kept
 

@@ -43,6 +43,7 @@ COUNTERS: Final[dict[str, Family]] = {
     "requests_failed": ("Requests that were answered with a failure.", ("service", "kind")),
     "requests_refused": ("Requests that were not taken: overloaded, or draining.", ("service",)),
     "requests_expired": ("Requests whose deadline had come before they were answered.", ()),
+    "answers_lost": ("Answers that could not be kept until their callers had room for them.", ()),
     "bad_items": ("Items from peers that make no sense.", ()),
     "reports_published": ("Reports that services of this process published.", ()),
     "reports_delivered": ("Reports that came for subscriptions of this process.", ()),
@@ -64,6 +65,8 @@ GAUGES: Final[dict[str, Family]] = {
     "calls_in_flight": ("Calls that have not ended.", ()),
     "requests_running": ("Requests that are being served, those that wait for a thread among them.", ("service",)),
     "outgoing_queued_bytes": ("Bytes that wait until the exchange takes more.", ()),
+    "answers_kept_bytes": ("Bytes of answers that their callers have no room for, and of large ones under way.", ()),
+    "requests_postponed_bytes": ("Bytes of requests that begin when their callers have room for answers.", ()),
     "subscriptions": ("Subscriptions to reports.", ()),
     "netport_connections": ("Connections of clients.", ("netport",)),
     "netport_sessions": ("Sessions of clients.", ("netport",)),
@@ -236,6 +239,7 @@ class Readings:
         for kind, number in failures.items():
             reading.count("calls_failed", number, kind)
         reading.count("requests_expired", session.serving.expired)
+        reading.count("answers_lost", session.channels.answers.lost)
         reading.count("bad_items", session.channels.bad_items)
         reading.count("reports_published", reports.published)
         reading.count("reports_delivered", reports.delivered)
@@ -250,6 +254,8 @@ class Readings:
             reading.show("connections", connection.state == state, state)
         reading.show("calls_in_flight", calls.pending)
         reading.show("outgoing_queued_bytes", session.outgoing.queued)
+        reading.show("answers_kept_bytes", session.channels.answers.size)
+        reading.show("requests_postponed_bytes", session.channels.postponed_bytes)
         reading.show("subscriptions", reports.subscriptions)
         return reading
 

@@ -24,6 +24,7 @@ STATUS: Final = {
     "RequestCancelled": 502,
     "ExchangeLost": 503,
     "RegistrationRefused": 503,
+    "ResponseLost": 502,
 }
 """HTTP status by kind. What a service fails on purpose with is 422: it was understood, and refused."""
 
