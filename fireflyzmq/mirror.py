@@ -170,8 +170,10 @@ class Mirror:
 
     def add(self, kind: int, key: str, known: bool) -> Target:
         """Begin to watch; local instances are there at once."""
-        target = Target(kind, key, known)
-        self._targets[kind, key] = target
+        made = Target(kind, key, known)
+        target = self._targets.setdefault((kind, key), made)
+        if target is not made:  # somebody else began to, in the middle of this
+            return target
         for instance in (*self._local.values(), *self._instances.values()):
             if (kind, key) in instance.answers_to():
                 self._place(instance)
@@ -223,12 +225,12 @@ class Mirror:
                 self._instances.pop(instance.binding.address, None)
         if not keep_missing:
             self._lose_unconfirmed(target)
-        target.known = True
         self._held = {target: None}  # whoever waits is to choose among all, not to take the first
         try:
             for instance in snapshot.values():
                 self.present(instance)
         finally:
+            target.known = True  # behind them: a call in the middle of this is to wait, not to find nobody
             held, self._held = self._held, None
         for each in held:
             self._tell(each)

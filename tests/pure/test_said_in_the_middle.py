@@ -55,6 +55,7 @@ class Scene:
         self.peer, self.far = self.world.peer(), self.world.peer()
         self.local: WorldService = self.peer.add_service("local")
         self.there: WorldService = self.far.add_service("there")
+        self.unwatched: WorldService = self.far.add_service("unwatched")
         self.news: WorldService = self.peer.add_service("news")
         self.readers = [
             self.far.caller.subscribe(BY_ADDRESS, self.news.address),
@@ -66,8 +67,8 @@ class Scene:
         self.said = 0
 
     def speak(self) -> None:
-        """Two calls over the exchange, one within the process, a report that is kept and one that is not."""
-        for whom in ("there", "local", "there"):
+        """Calls over the exchange and within the process, a report that is kept and one that is not."""
+        for whom in ("there", "local", "there", "unwatched"):
             self.peer.start(whom)
         self.publish(60.0)
         self.publish(0.0)
@@ -128,6 +129,10 @@ def without_credit(scene: Scene) -> Callable[[], None]:
     return grant
 
 
+def in_a_first_call(scene: Scene) -> Callable[[], None]:
+    return lambda: scene.peer.start("unwatched") and None
+
+
 def in_a_large_call(scene: Scene) -> Callable[[], None]:
     return lambda: scene.peer.start("there", padding=600_000) and None
 
@@ -154,7 +159,7 @@ def while_answers_are_taken_in(scene: Scene) -> Callable[[], None]:
 
 @pytest.mark.parametrize(
     "prepare",
-    [in_a_call, in_a_report, in_a_turn, without_credit, in_a_large_call, while_answers_are_taken_in],
+    [in_a_call, in_a_first_call, in_a_report, in_a_turn, without_credit, in_a_large_call, while_answers_are_taken_in],
     ids=lambda prepare: prepare.__name__,
 )
 def test_what_is_said_in_the_middle_of_something_loses_nothing(prepare: Callable[[Scene], Callable[[], None]]) -> None:
