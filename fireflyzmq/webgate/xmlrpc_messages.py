@@ -35,7 +35,8 @@ from fireflyzmq.webgate.rpc_errors import (
 )
 from fireflyzmq.webgate.xmlrpc_reader import Reader, fits
 
-CONTENT_TYPE: Final = "text/xml; charset=utf-8"
+CONTENT_TYPE: Final = "text/xml"
+"""Exactly so: netsvc's own clients take nothing else. The encoding stands in the XML declaration."""
 
 Fault = xmlrpc.client.Fault
 

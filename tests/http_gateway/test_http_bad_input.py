@@ -71,6 +71,7 @@ async def test_xml_that_is_no_call_is_a_fault(web: Web, body: bytes, code: int) 
     await web.service("math", add=add)
     answer = await web.post(daemon, "/xmlrpc/math", body, headers={"Content-Type": "text/xml"})
     assert answer.status == 200
+    assert answer.headers["Content-Type"] == "text/xml", "netsvc's own clients take nothing else"
     assert fault_code(answer.body) == code
     assert await lives(web, daemon)
 
