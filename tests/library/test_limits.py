@@ -205,7 +205,7 @@ def test_requests_begin_when_less_waits_for_the_exchange() -> None:
         network.settle()
         assert 2 not in ran and outgoing.queued < 300_000
         outgoing.grant(4 << 20)
-        service._connection.session.channels.wake()  # as a message with credit does
+        core_of(service).connection.session.channels.wake()  # as a message with credit does
         assert [len(network.run(id)) for id in (*ids, late)] == [90_000, 90_000, 90_000, 2]
 
 
