@@ -1,18 +1,25 @@
-"""The test vectors of docs/protocol.md, held against the code in both directions."""
+"""The test vectors of docs/protocol.md, held against the code in both directions.
+
+Those that say what a peer or the exchange does, `served`, `answered`, `refusals` and `taken_without_complaint`, are
+played in tests/conformance.
+"""
 
 from __future__ import annotations
 
-import json
-import math
 import pathlib
 from typing import Any
 
 import msgpack
 import notation
 import pytest
+from notation import octets, same
 
+from exchange.directory import Entry
+from exchange.flow import Peer
+from fireflyzmq.errors import KINDS
+from fireflyzmq.subjects import Patterns, matches, pattern_problem, subject_problem
 from fireflyzmq.wire import codec, commands
-from fireflyzmq.wire.binding import Binding, address_of
+from fireflyzmq.wire.binding import address_of
 from fireflyzmq.wire.frames import (
     FIELDS,
     encode_control,
@@ -27,45 +34,27 @@ from fireflyzmq.wire.frames import (
     reports_head,
     returned_head,
 )
+from fireflyzmq.wire.names import method_problem, name_problem
 
-VECTORS: dict[str, Any] = json.loads(pathlib.Path(__file__).with_name("vectors.json").read_text("utf-8"))
+VECTORS: dict[str, Any] = notation.load(pathlib.Path(__file__).with_name("vectors.json"))
 
 
 def every(kind: str) -> pytest.MarkDecorator:
-    vectors = VECTORS[kind]
-    return pytest.mark.parametrize("vector", vectors, ids=[each.get("description", "") for each in vectors])
+    """A test for each vector of a kind, called by its description or by its first texts."""
+    names = [each.get("description") or " ".join(map(str, each.values()))[:60] for each in VECTORS[kind]]
+    return pytest.mark.parametrize("vector", VECTORS[kind], ids=[ascii(name) for name in names])
 
 
-def number_of(name: str) -> int:
-    number = getattr(commands, name)
-    assert isinstance(number, int)
+def number_of(vector: dict[str, Any], key: str) -> int:
+    """The number of what a vector names; it says the number itself, too."""
+    number = getattr(commands, vector[key])
+    assert isinstance(number, int) and number == vector["octet"]
     return number
-
-
-def same(one: Any, other: Any) -> bool:
-    """Equality that tells types apart: 1, 1.0 and True, a list and a tuple, and the parts of bindings."""
-    if type(one) is not type(other):
-        return False
-    if isinstance(one, float):
-        return math.isnan(other) if math.isnan(one) else one == other and _sign(one) == _sign(other)
-    if isinstance(one, (list, tuple)):
-        return len(one) == len(other) and all(map(same, one, other))
-    if isinstance(one, dict):
-        return same(list(one.items()), list(other.items()))
-    if isinstance(one, Binding):
-        return same(one.to_fields(), other.to_fields())
-    if hasattr(one, "tzinfo") and one.tzinfo is not None:
-        return bool(one == other) and one.utcoffset() == other.utcoffset()
-    return bool(one == other)
-
-
-def _sign(number: float) -> float:
-    return math.copysign(1, number)
 
 
 @every("values")
 def test_a_value_decodes_as_the_vector_says(vector: dict[str, Any]) -> None:
-    assert same(codec.decode(bytes.fromhex(vector["hex"])), notation.read(vector["value"]))
+    assert same(codec.decode(octets(vector["hex"])), notation.read(vector["value"]))
 
 
 @every("values")
@@ -74,50 +63,55 @@ def test_a_value_encodes_as_the_vector_says(vector: dict[str, Any]) -> None:
     if vector.get("only") == "decode":
         assert same(codec.decode(encoded), notation.read(vector["value"]))
     else:
-        assert encoded.hex() == vector["hex"]
+        assert encoded == octets(vector["hex"])
 
 
 @every("refused_values")
 def test_bytes_that_hold_no_value_are_refused(vector: dict[str, Any]) -> None:
     with pytest.raises(codec.DecodingError):
-        codec.decode(bytes.fromhex(vector["hex"]))
+        codec.decode(octets(vector["hex"]))
+
+
+@every("python_keys")
+def test_keys_that_python_takes_for_equal_are_one(vector: dict[str, Any]) -> None:
+    assert same(codec.decode(octets(vector["hex"])), notation.read(vector["value"]))
 
 
 @every("control_messages")
 def test_a_control_message_is_read_as_the_vector_says(vector: dict[str, Any]) -> None:
-    frame = bytes.fromhex(vector["hex"])
-    assert frame[0] == number_of(vector["command"])
+    frame = octets(vector["hex"])
+    assert frame[0] == number_of(vector, "command")
     assert same(parse_control(frame), notation.read(vector["fields"]))
 
 
 @every("control_messages")
 def test_a_control_message_is_written_as_the_vector_says(vector: dict[str, Any]) -> None:
-    written = encode_control(number_of(vector["command"]), *notation.read(vector["fields"]))
+    written = encode_control(number_of(vector, "command"), *notation.read(vector["fields"]))
     assert vector.get("only") == "decode" or written.hex() == vector["hex"]
 
 
 def test_there_is_a_vector_for_each_control_message() -> None:
-    assert {number_of(vector["command"]) for vector in VECTORS["control_messages"]} == set(FIELDS)
+    assert {number_of(vector, "command") for vector in VECTORS["control_messages"]} == set(FIELDS)
 
 
 @every("envelope_heads")
 def test_an_envelope_head_is_read_and_written_as_the_vector_says(vector: dict[str, Any]) -> None:
     parts = (bytes.fromhex(vector["peer"]), vector["to"], vector["sender"])
-    assert envelope_head(*parts, command=number_of(vector["command"])).hex() == vector["hex"]
-    assert parse_head(bytes.fromhex(vector["hex"])) == parts
-    assert parse_head(bytes.fromhex(vector["hex"]) + b"reserved") == parts
+    assert envelope_head(*parts, command=number_of(vector, "command")).hex() == vector["hex"]
+    assert parse_head(octets(vector["hex"])) == parts
+    assert parse_head(octets(vector["hex"]) + b"reserved") == parts
 
 
 @every("returned_heads")
 def test_a_returned_head_is_what_the_vector_says(vector: dict[str, Any]) -> None:
     head = bytes.fromhex(vector["head"])
-    assert returned_head(head, number_of(vector["reason"])).hex() == vector["hex"]
-    assert parse_head(bytes.fromhex(vector["hex"])) == parse_head(head)
+    assert returned_head(head, number_of(vector, "reason")).hex() == vector["hex"]
+    assert parse_head(octets(vector["hex"])) == parse_head(head)
 
 
 @every("bodies")
 def test_a_body_is_read_and_written_as_the_vector_says(vector: dict[str, Any]) -> None:
-    items, body = notation.read(vector["items"]), bytes.fromhex(vector["hex"])
+    items, body = notation.read(vector["items"]), octets(vector["hex"])
     assert same(codec.decode(body), items)
     assert join_items([codec.encode(item) for item in items]) == body
     assert [codec.decode(item) for item in item_slices(body)] == items
@@ -157,7 +151,8 @@ def contents_of(vector: dict[str, Any]) -> bytes:
 def assert_frames_behind_the_head(vector: dict[str, Any]) -> None:
     """The index and the contents are read and written as the vector says, and fit each other."""
     index, contents = (bytes.fromhex(frame) for frame in vector["frames"][1:])
-    assert same(msgpack.unpackb(index), vector["index"]) and msgpack.packb(vector["index"]) == index
+    assert same(msgpack.unpackb(index), notation.read(vector["index"]))
+    assert msgpack.packb(notation.read(vector["index"])) == index
     assert contents_of(vector) == contents
     if "contents" in vector:
         assert list(map(len, item_slices(contents))) == vector["index"][2]
@@ -190,3 +185,61 @@ def test_the_parts_of_the_vectors_join_to_a_report_of_the_size_in_their_index(ki
 @pytest.mark.parametrize("vector", VECTORS["addresses"], ids=lambda vector: str(vector["address"][:8]))
 def test_a_secret_proves_the_address_of_the_vector(vector: dict[str, str]) -> None:
     assert address_of(bytes.fromhex(vector["secret"])) == vector["address"]
+
+
+LEGALITY = {
+    "names": name_problem,
+    "method_names": method_problem,
+    "subjects": subject_problem,
+    "patterns": pattern_problem,
+}
+
+
+@pytest.mark.parametrize("kind", LEGALITY)
+def test_what_may_be_a_name_a_subject_or_a_pattern_is_what_the_vectors_say(kind: str) -> None:
+    for vector in VECTORS[kind]:
+        problem = LEGALITY[kind](notation.read(vector["text"]))
+        assert (problem is None) is vector["legal"], vector
+
+
+@every("matches")
+def test_a_pattern_matches_what_the_vector_says(vector: dict[str, Any]) -> None:
+    assert matches(vector["pattern"], vector["subject"]) is vector["matches"]
+    patterns: Patterns[str] = Patterns()
+    patterns.add(vector["pattern"], "found")
+    assert patterns.find(vector["subject"]) == (["found"] if vector["matches"] else [])
+
+
+@every("watched")
+def test_a_watch_shows_what_the_vector_says(vector: dict[str, Any]) -> None:
+    peer_id, number, name, address, groups, _, listed = notation.read(vector["entry"])
+    entry = Entry(Peer(b"key", peer_id, "", 1, 1, 0.0), number, address, name, groups)
+    entry.listed = listed
+    assert ((vector["kind"], vector["key"]) in entry.watches()) is vector["shows"]
+
+
+def test_the_numbers_in_the_file_are_the_codes() -> None:
+    numbers = VECTORS["numbers"]
+    assert numbers["commands"] == {name: number for number, name in commands.COMMAND_NAMES.items()}
+    for kind in ("items", "reasons"):
+        assert numbers[kind] == {name: getattr(commands, name) for name in numbers[kind]}
+    assert len(numbers["items"]) == commands.PART and len(numbers["reasons"]) == commands.NO_SENDER
+    assert list(numbers["watches"].values()) == list(range(commands.BY_NAME, commands.BY_MEMBER + 1))
+    assert list(numbers["extensions"].values()) == list(range(codec.TUPLE, codec.BINDING + 1))
+    assert numbers["failures"] == {name: kind.code for name, kind in KINDS.items()}
+
+
+FOR_THE_FILE = {"plain", "hex", "only", "any"}
+"""What the file says of its notation, beside the forms of values."""
+
+
+def test_the_file_explains_every_form_of_its_notation() -> None:
+    assert VECTORS["notation"].keys() == FOR_THE_FILE | notation.FORMS.keys()
+
+
+@pytest.mark.parametrize("text", ["1.0", "[-0.0]", '{"a": 9007199254740992}', "1e300"])
+def test_a_number_that_other_languages_read_otherwise_is_not_taken(text: str, tmp_path: pathlib.Path) -> None:
+    file = tmp_path / "vectors.json"
+    file.write_text(text, "utf-8")
+    with pytest.raises(ValueError, match="other languages"):
+        notation.load(file)
