@@ -410,7 +410,7 @@ class Channels:
         The credit for an envelope goes back when it is worked off.
         """
         channel = self._by_head.get(frames[0])
-        if channel is None:
+        if channel is None or len(frames) != 2:
             channel = self._receive_other_message(frames)
         if channel is not None:
             self._backlog = backlog
@@ -436,7 +436,8 @@ class Channels:
         if len(frames) != 2 or len(frames[0]) < HEAD_SIZE:
             logger.warning("%s from the exchange is no envelope", describe(frames))
             return None
-        channel = self._open_incoming(*parse_head(frames[0]))
+        head = frames[0][:HEAD_SIZE]  # what is behind it is reserved
+        channel = self._by_head.get(head) or self._open_incoming(*parse_head(head))
         if channel is None:  # it was on its way while the service here was closed
             logger.debug("%s came for a service that is closed", describe(frames))
             self.worked_off(len(frames[1]) + ENVELOPE_COST)
