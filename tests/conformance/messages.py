@@ -36,13 +36,14 @@ _MAX_CONTROL: Final = 1 << 20
 
 
 class Open:
-    """A place in what is expected where anything of a type may stand."""
+    """A place in what is expected where anything of a type may stand; what stands there may be known by a name."""
 
     TYPES: Final = {"anything": object, "text": str, "map": dict, "integer": int, "float": float, "bytes": bytes}
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, known_as: str | None = None) -> None:
         self.name = name
         self.type = self.TYPES[name]
+        self.known_as = known_as
 
     def takes(self, value: Any) -> bool:
         """Whether a value may stand here."""
@@ -52,17 +53,37 @@ class Open:
         return f"<any {self.name}>"
 
 
-def expected(written: Any) -> Any:
-    """What is expected, as values; `any` stands for `Open` in it, at any depth of arrays and maps."""
+def expected(written: Any, known: dict[str, Any] | None = None) -> Any:
+    """What is expected, as values; `Open` stands in it for `any`, and for a `var` that is not known yet.
+
+    `negative` stands for the negative of a number that is known.
+    """
     if isinstance(written, list):
-        return [expected(each) for each in written]
+        return [expected(each, known) for each in written]
     if isinstance(written, dict):
         ((form, content),) = written.items()
         if form == "any":
             return Open(content)
         if form == "map":
-            return {notation.read(key): expected(value) for key, value in content}
+            return {notation.read(key): expected(value, known) for key, value in content}
+        if known is not None and form == "var":
+            return known[content] if content in known else Open("anything", content)
+        if known is not None and form == "negative":
+            return -known[content]
     return notation.read(written)
+
+
+def learn(wanted: Any, value: Any, known: dict[str, Any]) -> None:
+    """Note what stands where something was expected under a name."""
+    if isinstance(wanted, Open):
+        if wanted.known_as is not None:
+            known[wanted.known_as] = value
+    elif isinstance(wanted, list):
+        for each, part in zip(wanted, value, strict=True):
+            learn(each, part, known)
+    elif isinstance(wanted, dict):
+        for key, each in wanted.items():
+            learn(each, value[key], known)
 
 
 def fits(wanted: Any, value: Any) -> bool:
@@ -116,18 +137,17 @@ def _read_reports(frames: Frames) -> Message:
 
 # Writing.
 
-_PLAIN: Final = ("message", "octet", "service", "sender", "number", "subscription", "lost", "reason")
-_VALUES: Final = ("fields", "items", "index", "contents")
+_OCTETS: Final = ("peer", "data")
+_NOT_SAID: Final = ("from", "to", "times", "about", "hex")
 
 
-def message_of(written: dict[str, Any]) -> Message:
+def message_of(written: dict[str, Any], known: dict[str, Any] | None = None) -> Message:
     """The message that a step writes or expects, with `Open` where it leaves something open."""
-    message = {key: written[key] for key in _PLAIN if key in written}
-    message |= {key: expected(written[key]) for key in _VALUES if key in written}
-    for key in ("peer", "data"):
-        if key in written:
-            message[key] = notation.octets(written[key])
-    return message
+    parts = {key: part for key, part in written.items() if key not in _NOT_SAID}
+    return {
+        key: notation.octets(part) if key in _OCTETS and not isinstance(part, dict) else expected(part, known)
+        for key, part in parts.items()
+    }
 
 
 def write_frames(message: Message) -> Frames:

@@ -53,6 +53,22 @@ def read(written: Written) -> Any:
     return written
 
 
+def write(value: Any) -> Written:
+    """What `read` reads as this value; TypeError for one that has no form here."""
+    if value is None or isinstance(value, (bool, str)):
+        return value
+    if isinstance(value, int):
+        return value if -(1 << 53) < value < 1 << 53 else {"int": str(value)}
+    if isinstance(value, float):
+        return {"float": repr(value)} if value.is_integer() or not math.isfinite(value) else value
+    if isinstance(value, list):
+        return [write(each) for each in value]
+    if isinstance(value, dict):
+        return {"map": [[write(key), write(each)] for key, each in value.items()]}
+    form, content = _WRITE[type(value)]
+    return {form: content(value)}
+
+
 def octets(written: Written) -> bytes:
     """The bytes that hexadecimal digits stand for: one text, or an array of texts and of [text, how often]."""
     if isinstance(written, str):
@@ -121,3 +137,18 @@ FORMS: dict[str, Callable[[Any], Any]] = {
     "nested": _read_nested,
 }
 """How each form of the notation is read."""
+
+_WRITE: dict[type, tuple[str, Callable[[Any], Written]]] = {
+    bytes: ("bytes", bytes.hex),
+    tuple: ("tuple", lambda items: write(list(items))),
+    set: ("set", lambda items: write(list(items))),
+    frozenset: ("frozenset", lambda items: write(list(items))),
+    decimal.Decimal: ("decimal", str),
+    uuid.UUID: ("uuid", str),
+    datetime.datetime: ("datetime", datetime.datetime.isoformat),
+    datetime.date: ("date", datetime.date.isoformat),
+    datetime.time: ("time", datetime.time.isoformat),
+    datetime.timedelta: ("timedelta", lambda span: [span.days, span.seconds, span.microseconds]),
+    Binding: ("binding", Binding.to_fields),
+    Opaque: ("opaque", lambda opaque: [opaque.number, opaque.data.hex()]),
+}

@@ -1,6 +1,6 @@
 """The test vectors of docs/protocol.md, held against the code in both directions.
 
-Those that say what a peer or the exchange does, `served`, `answered`, `refusals` and `taken_without_complaint`, are
+Those that say what a peer or the exchange does, `served`, `refusals` and `taken_without_complaint`, are
 played in tests/conformance.
 """
 
@@ -64,6 +64,12 @@ def test_a_value_encodes_as_the_vector_says(vector: dict[str, Any]) -> None:
         assert same(codec.decode(encoded), notation.read(vector["value"]))
     else:
         assert encoded == octets(vector["hex"])
+
+
+@pytest.mark.parametrize("vector", [vector for vector in VECTORS["values"] if "nested" not in str(vector["value"])])
+def test_a_value_is_written_as_the_notation_reads_it(vector: dict[str, Any]) -> None:
+    value = notation.read(vector["value"])
+    assert same(notation.read(notation.write(value)), value)
 
 
 @every("refused_values")
