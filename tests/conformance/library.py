@@ -108,6 +108,8 @@ class LibraryInMemory:
                 self._outcomes.append({"call": name, **_outcome_of(call)})
         return self._outcomes.popleft() if self._outcomes else None
 
+    told = outcome
+
     # The connection.
 
     def send(self, frames: Frames) -> None:

@@ -38,7 +38,14 @@ _MAX_CONTROL: Final = 1 << 20
 class Open:
     """A place in what is expected where anything of a type may stand; what stands there may be known by a name."""
 
-    TYPES: Final = {"anything": object, "text": str, "map": dict, "integer": int, "float": float, "bytes": bytes}
+    TYPES: Final[dict[str, type | tuple[type, ...]]] = {
+        "anything": object,
+        "text": str,
+        "bytes": bytes,
+        "integer": int,
+        "number": (int, float),
+        "map": dict,
+    }
 
     def __init__(self, name: str, known_as: str | None = None) -> None:
         self.name = name

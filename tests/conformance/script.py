@@ -25,7 +25,9 @@ PEER_ID = b"fire\0\0\0\1"
 LONGEST = 1000
 """Messages that are waited for at the most before something that is expected."""
 
-_CHANGES = ("CREDIT", "REGISTER", "JOIN", "WATCH", "GOODBYE")
+_MEANT_FOR_OTHERS = ("REQUEST", "RESPONSE", "FAILURE", "NOT_ACCEPTED", "PUBLISH")
+"""What must not be said without being expected. Control messages, cancellations and loads cost nobody anything."""
+
 _EXPECTED_ELEMENTS = 7
 
 
@@ -36,7 +38,10 @@ class PeerUnderTest(Protocol):
         """Let the program do something; README.md lists what."""
 
     def outcome(self) -> dict[str, Any] | None:
-        """What the program tells next; None when it tells nothing more."""
+        """What the program tells next; None when a message comes first, or nothing at all."""
+
+    def told(self) -> dict[str, Any] | None:
+        """What the program has told already; None when that is nothing."""
 
     def send(self, frames: Frames) -> None:
         """Send the peer a message of the exchange."""
@@ -91,7 +96,10 @@ class Player:
                 where = f"step {number} of {self._script['name']!r}, {str(step)[:300]}"
                 raise Said(f"{error}; at {where}") from error
         self._take_all()
-        left = [said for said in self._said if said["message"] not in ("LOAD", "CANCEL", *_CHANGES)]
+        left = [said for said in self._said if said["message"] in _MEANT_FOR_OTHERS]
+        left += self._told
+        while (told := self._peer.told()) is not None:
+            left.append(told)
         if left:
             raise Said(f"{self._script['name']!r} is over, and more was said: {str(left)[:500]}")
 
@@ -260,7 +268,7 @@ class Player:
                     return
             if not self._take():
                 break
-        raise AssertionError(f"it has not come; what has: {str(self._said)[:1000]}")
+        raise AssertionError(f"it has not come; what has: {str(self._said)[:3000]}")
 
     def _is_it(self, written: dict[str, Any], said: Message) -> bool:
         """Whether a message is what is expected; if so, what stands where a name is given is known from now on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from fireflyzmq.wire.commands import CREDIT
 from fireflyzmq.wire.frames import encode_control
 
 from .library import LibraryInMemory
+from .programs import ProgramUnderTest
 from .script import SCRIPTS, Player, Said, script_of
 from .vectors import every
 
@@ -46,3 +48,29 @@ def test_credit_that_was_not_given_is_noticed() -> None:
     early = [{"send": {"message": "CREDIT", "fields": [0]}} if "CREDIT" in str(step) else step for step in steps]
     with pytest.raises(Said, match="without credit"):
         Player({**script, "steps": early}, Spendthrift()).play()
+
+
+OVER_SOCKETS = (
+    "call",
+    "one-way",
+    "credit",
+    "large-request",
+    "ignored",
+    "lost",
+    "lost-between-parts",
+    "serve",
+    "serve-credit",
+    "serve-large",
+    "serve-again",
+    "drain",
+    "publish",
+    "publish-kept",
+    "subscribe",
+    "subscribe-again",
+)
+
+
+@pytest.mark.parametrize("name", OVER_SOCKETS)
+def test_the_library_behind_sockets_keeps_to_the_script(name: str) -> None:
+    with ProgramUnderTest([sys.executable, "-m", "tests.conformance.program"]) as program:
+        Player(BY_NAME[name], program).play()

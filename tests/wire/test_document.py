@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import pathlib
 import re
+from collections.abc import Iterator
 
+import notation
+import pytest
+
+import fireflyzmq as netsvc
 from fireflyzmq.errors import KINDS
+from fireflyzmq.testing import ExchangeProcess
 from fireflyzmq.wire import codec, commands
 from fireflyzmq.wire.frames import FIELDS
 
-DOCUMENT = (pathlib.Path(__file__).parents[2] / "docs" / "protocol.md").read_text("utf-8")
+TESTS = pathlib.Path(__file__).parents[1]
+DOCUMENT = (TESTS.parent / "docs" / "protocol.md").read_text("utf-8")
 TYPES = {
     "integer": int,
     "text": str,
@@ -22,16 +29,17 @@ TYPES = {
 
 
 def table(heading: str) -> list[list[str]]:
-    """The rows of the first table behind a heading, without its own head."""
-    _, _, rest = DOCUMENT.partition(f"# {heading}\n")
-    rows = re.search(r"(?:^\|.*\n)+", rest, re.MULTILINE)
+    """The rows of the first table behind a heading, whatever its number, without its own head."""
+    begin = re.search(rf"^#+ (?:\d+\. )?{heading}\n", DOCUMENT, re.MULTILINE)
+    assert begin is not None, heading
+    rows = re.search(r"(?:^\|.*\n)+", DOCUMENT[begin.end() :], re.MULTILINE)
     assert rows is not None, heading
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in rows.group().splitlines()[2:]]
 
 
 def test_the_control_messages_have_their_numbers_and_fields() -> None:
     listed = {}
-    for number, name, _, fields, _ in table("4. Control messages"):
+    for number, name, _, fields, _ in table("Control messages"):
         assert commands.COMMAND_NAMES[int(number)] == name
         listed[int(number)] = fields
     assert set(listed) == set(commands.COMMAND_NAMES)
@@ -42,7 +50,7 @@ def test_the_control_messages_have_their_numbers_and_fields() -> None:
 
 
 def test_the_items_have_their_numbers() -> None:
-    rows = [row for row in table("5. Envelopes") if row[0]]
+    rows = [row for row in table("Envelopes") if row[0]]
     listed = {name: int(number) for number, name, _, _ in rows}
     assert listed == {name: getattr(commands, name) for name in listed} and len(listed) == commands.PART
     assert all(row[2].startswith(f"{row[0]}, ") for row in rows)
@@ -54,22 +62,22 @@ def test_the_reasons_have_their_numbers() -> None:
 
 
 def test_the_extensions_have_their_numbers() -> None:
-    numbers = {row[0] for row in table("8. Values")}
+    numbers = {row[0] for row in table("Values")}
     assert {str(number) for number in range(codec.TUPLE, codec.BINDING + 1)} <= numbers
     assert f"0 to {codec.FIRST_LIBRARY_NUMBER - 1}" in numbers and f"{codec.BINDING + 1} to 127" in numbers
 
 
 def test_the_failures_have_their_codes() -> None:
-    listed = {row[0]: int(row[1]) for row in table("9. Failures")}
+    listed = {row[0]: int(row[1]) for row in table("Failures")}
     assert listed == {name: kind.code for name, kind in KINDS.items()}
 
 
 def test_the_limits_are_the_codes() -> None:
-    limits = {row[0]: row[1] for row in table("10. Limits")}
+    limits = {row[0]: row[1] for row in table("Limits")}
     assert limits["body of an envelope"] == f"{commands.MAX_FRAME} bytes"
     assert limits["control message from a peer"] == f"{commands.MAX_CONTROL} bytes"
     assert f"({commands.MAX_MESSAGE})" in limits["item, in one body or in parts"]
-    assert limits["name of a service, group, role, method"] == f"{commands.MAX_NAME} bytes"
+    assert limits["name of a service, group, role"] == f"{commands.MAX_NAME} bytes"
     assert limits["key of a watch"] == f"{3 * commands.MAX_NAME + 2} bytes"
     assert limits["key of a subscription"] == f"{commands.MAX_NAME} bytes"
     assert limits["subject, pattern"] == f"{commands.MAX_SUBJECT} bytes"
@@ -88,7 +96,7 @@ def test_the_limits_are_the_codes() -> None:
 
 
 def test_the_kinds_of_watches_have_their_numbers() -> None:
-    kinds = [int(kind) for kind, _, _ in table("Watching")]
+    kinds = [int(kind) for kind, *_ in table("Watching")]
     assert kinds == [getattr(commands, f"BY_{word}") for word in ("NAME", "GROUP", "ADDRESS", "REGISTRY", "MEMBER")]
 
 
@@ -96,3 +104,71 @@ def test_the_policies_are_those_of_the_code() -> None:
     assert [policy.strip("`") for policy, _ in table("A slow subscriber")] == list(commands.POLICIES)
     options = {key.strip("`"): default.strip("`") for key, _, default, _ in table("SUBSCRIBE")}
     assert options == {"policy": commands.POLICIES[0], "limit": str(commands.SUBSCRIPTION_QUEUE)}
+
+
+def session() -> list[tuple[str, list[bytes]]]:
+    """The messages of the session in bytes: who says what to whom, and the frames."""
+    _, _, rest = DOCUMENT.partition("One session in bytes\n")
+    lines = rest.split("```")[1].splitlines()[1:]
+    messages: list[tuple[str, list[str]]] = []
+    for line in lines:
+        if re.match(r"\w+ > \w+  ", line):
+            messages.append((line, []))
+        elif re.match(r"    [0-9a-f]", line):
+            messages[-1][1].append(line)
+        elif re.match(r"      [0-9a-f]", line):
+            messages[-1][1][-1] += line
+        else:
+            assert line.startswith(("# ", " " * 7)), line
+    return [(said, [bytes.fromhex(frame) for frame in frames]) for said, frames in messages]
+
+
+def test_the_session_in_bytes_is_the_transcript_that_is_played() -> None:
+    transcripts = notation.load(TESTS / "conformance" / "transcripts.json")["transcripts"]
+    steps = next(each["steps"] for each in transcripts if each["name"] == "call")
+    told = session()
+    for (said, frames), step in zip(told, steps, strict=True):
+        way = f"{step['from']} > X" if "from" in step else f"X > {step['to']}"
+        assert said.startswith(f"{way}  {step['message']} ")
+        assert frames == [notation.octets(frame) for frame in step["hex"]]
+
+
+def test_the_sections_are_counted_and_the_references_lead_to_sections() -> None:
+    numbers = [int(number) for number in re.findall(r"^## (\d+)\. ", DOCUMENT, re.MULTILINE)]
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert {int(number) for number in re.findall(r"section (\d+)", DOCUMENT)} <= set(numbers)
+
+
+def documented(heading: str) -> dict[str, set[str]]:
+    """The methods of a table, each with the names that its value has."""
+    return {row[0].strip("`"): set(re.findall(r"`(\w+)`", row[2])) for row in table(heading)}
+
+
+@pytest.fixture(scope="module")
+def caller() -> Iterator[netsvc.Client]:
+    """A caller of a real exchange, which is a service as well."""
+    with ExchangeProcess() as process, netsvc.Client(process.address) as client:
+        yield client
+
+
+def test_every_service_answers_what_is_told(caller: netsvc.Client) -> None:
+    system = caller.serviceEndPoint("exchange").system
+    names = {**documented("Every service"), "system.report": {"refused"}}
+    assert names.keys() == {"system.describe", "system.statistics", "system.failures", "system.report"}
+    assert system.describe().keys() == names["system.describe"]
+    assert system.statistics().keys() == names["system.statistics"]
+    with pytest.raises(netsvc.MethodUnavailable):
+        caller.serviceEndPoint("exchange").nothing()
+    assert system.failures()[-1].keys() == names["system.failures"]
+    with pytest.raises(netsvc.InvalidArguments):
+        system.report("no subject, as it has spaces", None)
+
+
+def test_the_exchange_answers_what_is_told(caller: netsvc.Client) -> None:
+    exchange = caller.serviceEndPoint("exchange")
+    names = documented("The exchange")
+    assert {each["name"] for each in exchange.system.describe()["methods"]} == names.keys()
+    assert exchange.ping() == "pong"
+    assert exchange.services()[0].keys() == names["services"] and list(exchange.groups()) == []
+    assert exchange.peers()[0].keys() == names["peers"]
+    assert exchange.stats().keys() > names["stats"]
