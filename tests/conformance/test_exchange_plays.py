@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -9,10 +10,11 @@ import pytest
 
 from fireflyzmq.testing import ExchangeProcess
 from fireflyzmq.wire.commands import COMMAND_NAMES
-from fireflyzmq.wire.frames import encode_control
+from fireflyzmq.wire.frames import HEAD_SIZE, encode_control
 from tests.wire import notation
 
 from .exchanges import InMemory, OverSockets
+from .fill import filled, written
 from .messages import NUMBERS, Frames, fits, is_open, message_of, read_frames, write_frames
 from .transcript import TRANSCRIPTS, ExchangeUnderTest, frames_of, play
 from .vectors import VECTORS, every
@@ -151,3 +153,21 @@ def test_what_differs_from_a_transcript_is_noticed() -> None:
 def test_the_transcripts_have_every_message_of_the_protocol() -> None:
     said = {step["message"] for each in BY_NAME.values() for step in each["steps"] if "message" in step}
     assert NUMBERS.keys() == said
+
+
+@each_transcript
+def test_the_bytes_of_a_step_can_be_filled_in(transcript: dict[str, Any]) -> None:
+    for step in transcript["steps"]:
+        bare = {key: each for key, each in step.items() if key not in ("hex", "octet")}
+        reserved = step.get("message") == "ENVELOPE" and len(step["hex"][0]) > 2 * HEAD_SIZE
+        if "message" in step and not reserved:
+            done = filled(bare)
+            assert done["octet"] == step["octet"]
+            assert is_open(message_of(step)) or frames_of(done) == frames_of(step)
+        assert filled(step) is step
+
+
+@pytest.mark.parametrize("kind", ["transcripts", "scripts"])
+def test_the_files_are_written_a_step_a_line(kind: str) -> None:
+    path = pathlib.Path(__file__).with_name(f"{kind}.json")
+    assert written(notation.load(path), kind) == path.read_text("utf-8")
