@@ -162,12 +162,10 @@ class Fanout:
         for position, subject in enumerate(subjects):
             for stream in routes[subject]:
                 positions.setdefault(stream, []).append(position)
-        picked: dict[tuple[int, ...], Batch] = {}
-        for stream, chosen in positions.items():
-            part = picked.get(tuple(chosen))
-            if part is None:
-                part = picked[tuple(chosen)] = batch.pick(chosen)
-            self._offer(stream, part)
+        wanted = {stream: tuple(chosen) for stream, chosen in positions.items()}
+        picked = batch.picks(set(wanted.values()))
+        for stream, chosen in wanted.items():
+            self._offer(stream, picked[chosen])
 
     def _route(self, publisher: Publisher, entry: Entry, subject: str) -> Streams:
         """The streams that a publisher's subject goes to; those of its own peer are its own session's business."""

@@ -6,7 +6,9 @@ missed is counted there.
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import msgpack
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from .directory import Entry
     from .flow import Peer
 
+Positions = tuple[int, ...]
 Message = tuple[bytes, bytes]
 """Index and contents: two of the three frames in which reports travel."""
 
@@ -49,22 +52,39 @@ class Batch:
         subject: str = self.index[1][0]
         return subject
 
-    def pick(self, positions: list[int]) -> Batch:
-        """A batch of some of the reports of this one."""
-        if len(positions) == self.count:
-            return self
+    def picks(self, wanted: Iterable[Positions]) -> dict[Positions, Batch]:
+        """Batches of some of the reports of this one, by the positions that were wanted."""
+        starts = self._starts()
+        return {each: self if len(each) == self.count else self._pick(each, starts) for each in wanted}
+
+    def _pick(self, positions: Positions, starts: list[int]) -> Batch:
         ((_, contents),) = self.messages
-        sequence, subjects, sizes = self.index[:3]
-        starts = [len(contents) - sum(sizes)]
-        for size in sizes:
-            starts.append(starts[-1] + size)
-        index = [[column[position] for position in positions] for column in (sequence, subjects, sizes)]
+        index = [[column[position] for position in positions] for column in self.index[:3]]
         picked = [contents[starts[position] : starts[position + 1]] for position in positions]
         return Batch(self.entry, index, ((msgpack.packb(index), join_contents(picked)),))
 
+    def _starts(self) -> list[int]:
+        """Where each content begins, and the last one ends."""
+        ((_, contents),) = self.messages
+        sizes = self.index[2]
+        return list(itertools.accumulate(sizes, initial=len(contents) - sum(sizes)))
+
     def singles(self) -> list[Batch]:
         """A batch for each report."""
-        return [self.pick([position]) for position in range(self.count)] if self.count > 1 else [self]
+        if self.count == 1:
+            return [self]
+        ((_, contents),) = self.messages
+        entry, pack = self.entry, msgpack.Packer().pack
+        singles = []
+        for number, subject, size, start in zip(*self.index[:3], self._starts()[:-1], strict=True):
+            index = [[number], [subject], [size]]
+            message = pack(index), _ONE + contents[start : start + size]
+            singles.append(Batch(entry, index, (message,)))
+        return singles
+
+
+_ONE = b"\xdd\x00\x00\x00\x01"
+"""The header of an array of one content."""
 
 
 def join_contents(contents: list[bytes]) -> bytes:

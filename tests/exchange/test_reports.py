@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any, NoReturn
 
 import msgpack
@@ -1062,3 +1063,37 @@ def test_a_new_subscription_gets_exactly_what_a_plain_record_of_the_reports_says
                 ]
         one.take()
     assert MAX_MESSAGE > prices.retained >= 100 * sum(map(len, kept.values()))
+
+
+def work_of_a_publish(prices: Prices, count: int, lives: float | None) -> int:
+    """How many functions, built-in ones too, the exchange calls for one message of so many reports."""
+    contents = [msgpack.packb(0)] * count
+    subjects = [f"{'ab'[number % 2]}.{number}" for number in range(count)]
+    index = [list(range(1, count + 1)), subjects, [1] * count, None if lives is None else [lives] * count, None]
+    frames = publish_head(5), msgpack.packb(index), join_items(contents)
+    calls = 0
+
+    def note(frame: Any, event: str, argument: Any) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    sys.setprofile(note)
+    try:
+        prices.core.core.receive(b"publisher", list(frames), 0.0)
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+@pytest.mark.parametrize("lives", [None, 60.0], ids=["passed on", "kept"])
+@pytest.mark.parametrize("policy", ["none", "latest", "drop-oldest"])
+def test_many_reports_in_one_message_are_work_for_each_of_them_and_no_more(lives: float | None, policy: str) -> None:
+    work = {}
+    for count in (500, 2000):
+        prices = Prices()
+        (one,) = prices.subscribers
+        for number, pattern in enumerate(["a.*", "b.>", ">"] if policy != "none" else [], 1):
+            one.subscribe(number, "prices", pattern, policy=policy)
+        one.state.credit = 0
+        work[count] = work_of_a_publish(prices, count, lives)
+    assert work[2000] < 5 * work[500]
