@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fireflyzmq.wire.commands import BY_ADDRESS, BY_GROUP, BY_MEMBER, BY_NAME, BY_REGISTRY
 
 if TYPE_CHECKING:
-    from .flow import Peer, Route
+    from .flow import Key, Peer, Route
     from .reports import Publisher
     from .streams import Stream
 
@@ -68,7 +68,7 @@ class Entry:
         self.readers: set[Peer] = set()
         self.streams: dict[int, Stream] = {}
         self.routes: set[Route] = set()
-        self.introduced: set[bytes] = set()
+        self.introduced: set[Key] = set()
 
     def to_fields(self) -> list[Any]:
         """What the wire carries of an entry: peer id, number, name, address, groups with roles, user, listed."""
@@ -100,7 +100,7 @@ class Directory:
     def __init__(self) -> None:
         self._entries: dict[str, Entry] = {}
         self._found: dict[Watch, dict[str, Entry]] = {}
-        self._watchers: dict[Watch, set[bytes]] = {}
+        self._watchers: dict[Watch, set[Key]] = {}
 
     def find(self, kind: int, key: str) -> list[Entry]:
         """The entries that a watch shows, in the order of their coming."""
@@ -134,18 +134,18 @@ class Directory:
                 if not found:
                     del self._found[watch]
 
-    def interested(self, entry: Entry) -> set[bytes]:
+    def interested(self, entry: Entry) -> set[Key]:
         """The keys of the peers that watch something this entry answers to now."""
-        keys: set[bytes] = set()
+        keys: set[Key] = set()
         for watch in entry.watches():
             keys |= self._watchers.get(watch, set())
         return keys
 
-    def watch(self, peer: bytes, watch: Watch) -> None:
+    def watch(self, peer: Key, watch: Watch) -> None:
         """Let a peer see a name, group, address or the registry."""
         self._watchers.setdefault(watch, set()).add(peer)
 
-    def unwatch(self, peer: bytes, watch: Watch) -> None:
+    def unwatch(self, peer: Key, watch: Watch) -> None:
         """End a peer's watch."""
         watchers = self._watchers.get(watch)
         if watchers is not None:

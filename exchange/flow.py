@@ -29,7 +29,25 @@ ROOM_PAUSE = 0.05
 """Seconds after which further senders are told of room, when those that were told before have not used it."""
 
 Frames = tuple[bytes, ...]
-Send = tuple[bytes, Frames]
+
+
+class LocalKey:
+    """What the server knows a peer of its own process by. Connections are known by bytes, which never equal it."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def hex(self) -> str:
+        """What a log shows of it, in the place of a routing id."""
+        return self.name
+
+
+Key = bytes | LocalKey
+"""What the server knows its peers by."""
+
+Send = tuple[Key, Frames]
 
 
 class Route:
@@ -87,7 +105,7 @@ class Peer:
         "window",
     )
 
-    def __init__(self, key: bytes, peer_id: bytes, process: str, window: int, allowance: int, since: float) -> None:
+    def __init__(self, key: Key, peer_id: bytes, process: str, window: int, allowance: int, since: float) -> None:
         self.key = key
         self.id = peer_id
         self.process = process
@@ -148,13 +166,13 @@ class Flow:
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self.peers: dict[bytes, Peer] = {}
+        self.peers: dict[Key, Peer] = {}
         self.low_allowance = limits.window // 2
         self.returned = 0
         self.controls_sent = 0
         self.gone = Gone()
         self.sends: list[Send] = []
-        self.overfull: set[bytes] = set()
+        self.overfull: set[Key] = set()
         self._room = limits.queue // 2
         self._crowded: dict[Peer, None] = {}
         self._tell_at: float | None = None
@@ -196,7 +214,7 @@ class Flow:
         self.controls_sent += 1
         self._deliver(peer, (encode_control(command, *fields),), 0)
 
-    def control_to(self, keys: Iterable[bytes], command: int, *fields: Any) -> None:
+    def control_to(self, keys: Iterable[Key], command: int, *fields: Any) -> None:
         """Send the peers of some keys, those that are still there, the same control message."""
         frames: Frames = ()
         for key in keys:

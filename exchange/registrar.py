@@ -39,7 +39,7 @@ from fireflyzmq.wire.frames import ProtocolError
 from fireflyzmq.wire.names import EXCHANGE_NAME, name_problem
 
 from .directory import Directory, Entry
-from .flow import Flow, Peer, Route
+from .flow import Flow, Key, Peer, Route
 from .reports import Fanout
 
 _STATE_SIZE = 64 * 1024
@@ -54,7 +54,7 @@ class Registrar:
     `exchange`.
     """
 
-    def __init__(self, flow: Flow, directory: Directory, fanout: Fanout, operator: bytes) -> None:
+    def __init__(self, flow: Flow, directory: Directory, fanout: Fanout, operator: Key) -> None:
         self._flow = flow
         self._limits = flow.limits
         self._directory = directory
@@ -99,7 +99,7 @@ class Registrar:
             source.introduced.add(peer.key)
             self._flow.control(peer, INTRODUCED, source.to_fields())
 
-    def remove(self, peer: Peer, reason: str) -> set[bytes]:
+    def remove(self, peer: Peer, reason: str) -> set[Key]:
         """Withdraw the services of a peer that is gone; returns the keys of those that were in touch with it."""
         for watch in peer.watches:
             self._directory.unwatch(peer.key, watch)
@@ -107,7 +107,7 @@ class Registrar:
             for group, role in entry.waits.items():
                 self._claims.withdraw(_claim_key(entry, group, role), entry)
             entry.waits.clear()
-        partners: set[bytes] = set()
+        partners: set[Key] = set()
         for entry in list(peer.services.values()):
             self._unlist(entry, reason)
             partners |= self._drop(entry)
@@ -237,10 +237,10 @@ class Registrar:
             self._give_up(entry, group, role)
         entry.waits.clear()
 
-    def _announce(self, entry: Entry, keys: set[bytes], reason: str = "") -> None:
+    def _announce(self, entry: Entry, keys: set[Key], reason: str = "") -> None:
         self._flow.control_to(keys, PRESENT, entry.to_fields(), reason)
 
-    def _drop(self, entry: Entry) -> set[bytes]:
+    def _drop(self, entry: Entry) -> set[Key]:
         """Remove an entry and its routes; returns the keys of the peers that were in touch with it."""
         self._fanout.closed(entry)
         self._directory.remove(entry)

@@ -5,8 +5,8 @@ message also has everything before it. And a body is never decoded: an envelope 
 alone, through one table look-up once its route is known.
 
 Messages come in as frames and go out as `(key, frames)` pairs, a key being whatever the server knows its peers
-by (a routing id). The core raises nothing on what a peer sends: a peer that breaks the protocol is told why and
-cut.
+by (a routing id, or an object for a peer of the same process). The core raises nothing on what a peer sends: a peer
+that breaks the protocol is told why and cut.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from fireflyzmq.wire.frames import (
 
 from .config import Limits
 from .directory import Directory
-from .flow import MAX_COST, MAX_WINDOW, Flow, Peer, Route, Send
+from .flow import MAX_COST, MAX_WINDOW, Flow, Key, Peer, Route, Send
 from .registrar import Registrar
 from .reports import Fanout
 
@@ -63,10 +63,17 @@ class RoutingCore:
     """The exchange's state and its reactions.
 
     `identity` (4 random bytes) makes peer ids differ between one life of the exchange and the next; `operator`
-    is the key of the peer that may register the name `exchange`.
+    is the key of the peer that may register the name `exchange`. `admits` says of a key whether it may become a
+    peer's.
     """
 
-    def __init__(self, identity: bytes, limits: Limits | None = None, operator: bytes = b"") -> None:
+    def __init__(
+        self,
+        identity: bytes,
+        limits: Limits | None = None,
+        operator: Key = b"",
+        admits: Callable[[Key], bool] = lambda key: True,
+    ) -> None:
         self.identity = identity
         self.limits = limits or Limits()
         self.directory = Directory()
@@ -78,9 +85,10 @@ class RoutingCore:
         self.controls_received = 0
         self._low_allowance = self.flow.low_allowance
         self._operator = operator
+        self._admits = admits
         self._by_id: dict[bytes, Peer] = {}
         self._serial = 0
-        self._refused: set[bytes] = set()
+        self._refused: set[Key] = set()
         self._commands: dict[int, Callable[..., None]] = {
             GOODBYE: self._receive_goodbye,
             CREDIT: self.flow.receive_credit,
@@ -91,7 +99,7 @@ class RoutingCore:
 
     # What the server calls.
 
-    def receive(self, key: bytes, frames: list[bytes], now: float) -> list[Send]:
+    def receive(self, key: Key, frames: list[bytes], now: float) -> list[Send]:
         """React to a message: `frames` behind the routing id. Returns what to send, in order.
 
         The hot path is an envelope under a head that has a route, for a peer that has credit.
@@ -110,7 +118,7 @@ class RoutingCore:
         target.forwarded += 1
         return [(target.key, (route.out_head, body))]
 
-    def gone(self, key: bytes, reason: str) -> list[Send]:
+    def gone(self, key: Key, reason: str) -> list[Send]:
         """React to the loss of a peer's connection."""
         peer = self.peers.get(key)
         if peer is not None:
@@ -132,7 +140,7 @@ class RoutingCore:
 
     # Messages.
 
-    def _receive_slow(self, key: bytes, peer: Peer | None, frames: list[bytes], now: float) -> list[Send]:
+    def _receive_slow(self, key: Key, peer: Peer | None, frames: list[bytes], now: float) -> list[Send]:
         """React to everything but what `receive` deals with itself."""
         try:
             if peer is None:
@@ -197,15 +205,17 @@ class RoutingCore:
 
     # Coming and going.
 
-    def _receive_from_stranger(self, key: bytes, frames: list[bytes], now: float) -> None:
+    def _receive_from_stranger(self, key: Key, frames: list[bytes], now: float) -> None:
         if not frames[0]:
             return
+        if not self._admits(key):
+            raise ProtocolError("a peer chooses no routing id: the exchange's socket gives it one")
         if frames[0][0] != HELLO:
             raise ProtocolError(f"hello comes first, not {describe(frames)}")
         (hello,) = parse_control(frames[0])
         self._receive_hello(key, hello, now)
 
-    def _receive_hello(self, key: bytes, hello: dict[str, Any], now: float) -> None:
+    def _receive_hello(self, key: Key, hello: dict[str, Any], now: float) -> None:
         versions, window = hello.get("versions"), hello.get("window")
         process = hello.get("process", "")
         if not isinstance(versions, list) or type(window) is not int or window <= 0 or not isinstance(process, str):
@@ -247,7 +257,7 @@ class RoutingCore:
         self._remove(peer, "goodbye")
         self.flow.sends.append((peer.key, (encode_control(GOODBYE, "goodbye"),)))
 
-    def _refuse(self, key: bytes, code: str, reason: str, process: str = "") -> None:
+    def _refuse(self, key: Key, code: str, reason: str, process: str = "") -> None:
         """Tell a peer why it is cut, and forget it. Who goes on talking without a hello is told once."""
         self.refusals += 1
         peer = self.peers.get(key)
@@ -257,7 +267,7 @@ class RoutingCore:
             if len(self._refused) >= _REFUSED_KEYS:
                 self._refused.clear()
             self._refused.add(key)
-        logger.warning("refused %s: %s", peer or process or key.hex(), reason)
+        logger.warning("refused %s: %s", peer or process or key.hex()[:20], reason)
         if peer is not None:
             self._remove(peer, "kicked")
         details = {"versions": [VERSION]}

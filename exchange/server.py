@@ -7,6 +7,7 @@ A server belongs to one thread. Somebody else runs the loop: the daemon's `serve
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import logging
 import os
@@ -19,9 +20,10 @@ import zmq
 from zmq.utils.monitor import parse_monitor_message
 
 from fireflyzmq.wire.commands import HEARTBEATS_MISSED
+from fireflyzmq.wire.frames import describe
 
 from .config import Limits
-from .flow import Send
+from .flow import Key, LocalKey, Send
 from .routing import RoutingCore
 
 logger = logging.getLogger(__name__)
@@ -55,9 +57,10 @@ class Server:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.clock = clock
-        self.core = RoutingCore(os.urandom(4), limits, operator=_OPERATOR)
+        self._operator = LocalKey("exchange")
+        self.core = RoutingCore(os.urandom(4), limits, self._operator, _admits)
         self.addresses: list[str] = []
-        self._local: dict[bytes, Receive] = {}
+        self._local: dict[LocalKey, Receive] = {}
         self._locals = 0
         self._probes: list[float] = []
         self._probed_at = float("-inf")
@@ -65,6 +68,7 @@ class Server:
         self._unread = False
         self._monitored_at = 0.0
         self.heard_at = float("-inf")
+        _seed_routing_ids()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
         self._socket = self._open_socket()
         self._monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
@@ -121,16 +125,16 @@ class Server:
     def join(self, receive: Receive, operator: bool = False) -> Joined:
         """Join a peer of this process: `receive` gets the frames of each of its messages."""
         self._locals += 1
-        key = _OPERATOR if operator else (b"local%d" % self._locals).ljust(LOCAL_KEY_SIZE, b"\0")
+        key = self._operator if operator else LocalKey(f"local {self._locals}")
         self._local[key] = receive
         return Joined(self, key)
 
-    def receive_joined(self, key: bytes, frames: Iterable[bytes]) -> None:
+    def receive_joined(self, key: LocalKey, frames: Iterable[bytes]) -> None:
         """Take a message from a peer of this process."""
         if key in self._local:
             self._transmit(self.core.receive(key, list(frames), self.clock()))
 
-    def part(self, key: bytes, reason: str) -> None:
+    def part(self, key: LocalKey, reason: str) -> None:
         """Lose a peer of this process."""
         if self._local.pop(key, None) is not None:
             self._transmit(self.core.gone(key, reason))
@@ -192,24 +196,33 @@ class Server:
         the descriptor's only sign that something has come, so it must be read again until nothing is left.
         """
         send = self._socket.send
-        unreachable: list[bytes] = []
+        unreachable: list[Key] = []
         for key, frames in sends:
+            if isinstance(key, LocalKey):
+                self._hand_over(key, frames)
+                continue
             try:
-                local = self._local.get(key)
-                if local is None:
-                    send(key, _NOBLOCK_MORE)
-                    for frame in frames[:-1]:
-                        send(frame, _NOBLOCK_MORE)
-                    send(frames[-1], _NOBLOCK)
-                else:
-                    local(list(frames))
+                send(key, _NOBLOCK_MORE)
+                for frame in frames[:-1]:
+                    send(frame, _NOBLOCK_MORE)
+                send(frames[-1], _NOBLOCK)
             except zmq.ZMQError as error:
                 if error.errno != _UNREACHABLE:
-                    logger.warning("cannot send to %s: %s", key.hex(), error)
+                    logger.warning("cannot send to %s: %s", key.hex()[:20], error)
                 unreachable.append(key)
         for key in unreachable:  # behind what was decided before
             self._transmit(self.core.gone(key, "lost"))
         self._unread = True
+
+    def _hand_over(self, key: LocalKey, frames: Iterable[bytes]) -> None:
+        """Give a peer of this process a message. What it does with it is its own affair."""
+        receive = self._local.get(key)
+        if receive is None:
+            return
+        try:
+            receive(list(frames))
+        except Exception:
+            logger.exception("%s failed on %s", key.name, describe(list(frames)))
 
     # Death.
 
@@ -237,7 +250,7 @@ class Server:
         self._probed_at = self.clock()
         self._unread = True  # as after every sending
         for key in list(self.core.peers):
-            if key not in self._local:
+            if not isinstance(key, LocalKey):
                 try:
                     self._socket.send_multipart((key, b""), _NOBLOCK)
                 except zmq.ZMQError:
@@ -255,6 +268,28 @@ class Server:
         self._socket.close()
 
 
+def _admits(key: Key) -> bool:
+    """Whether a key may be a peer's: that of a peer of this process, or a routing id that the ROUTER gave.
+
+    Those have five bytes, the first of which is 0. A connection that chose one of its own chose whom to be taken for.
+    """
+    return isinstance(key, LocalKey) or (len(key) == 5 and key[0] == 0)
+
+
+def _seed_routing_ids() -> None:
+    """Let the routing ids of the next ROUTER begin at a number that nobody foresees.
+
+    libzmq counts them up from what the C library's `rand` says, which is the same in each process unless somebody has
+    seeded it; and a connection that claims one before it is given makes libzmq abort.
+    """
+    try:
+        seed = ctypes.CDLL(None).srand
+    except (OSError, AttributeError) as error:
+        logger.warning("cannot seed the C library's random numbers (%s): routing ids can be foreseen", error)
+    else:
+        seed(ctypes.c_uint(int.from_bytes(os.urandom(4), "big")))
+
+
 def _somebody_listens(path: str) -> bool:
     """Whether a program serves a Unix socket; ZeroMQ would take the path from it without asking."""
     with socket.socket(socket.AF_UNIX) as probe:
@@ -268,7 +303,7 @@ def _somebody_listens(path: str) -> bool:
 class Joined:
     """The link of a peer in this process to its exchange."""
 
-    def __init__(self, server: Server, key: bytes) -> None:
+    def __init__(self, server: Server, key: LocalKey) -> None:
         self._server = server
         self._key = key
 
@@ -279,9 +314,3 @@ class Joined:
     def leave(self, reason: str = "lost") -> None:
         """Be gone, as if the connection were cut."""
         self._server.part(self._key, reason)
-
-
-LOCAL_KEY_SIZE: Final = 256
-"""Keys of local peers are longer than any routing id of ZeroMQ's (255 bytes), so nobody can take one."""
-
-_OPERATOR = b"exchange".ljust(LOCAL_KEY_SIZE, b"\0")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -23,13 +25,14 @@ PATIENCE = 10.0
 
 
 class Stranger:
-    """A DEALER socket of anybody's, under a routing id of its own choice."""
+    """A DEALER socket of anybody's, under a routing id of its own choice, or (None) under none."""
 
-    def __init__(self, server: Server, routing_id: bytes) -> None:
+    def __init__(self, server: Server, routing_id: bytes | None) -> None:
         self._server = server
         self._socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
         self._socket.setsockopt(zmq.LINGER, 0)
-        self._socket.setsockopt(zmq.ROUTING_ID, routing_id)
+        if routing_id is not None:
+            self._socket.setsockopt(zmq.ROUTING_ID, routing_id)
         self._socket.connect(server.addresses[0])
 
     def send(self, frame: bytes) -> None:
@@ -72,10 +75,7 @@ def stranger(server: Server, request: pytest.FixtureRequest) -> Iterator[Strange
 
 def test_no_routing_id_makes_a_stranger_the_exchanges_operator(server: Server, stranger: Stranger) -> None:
     assert stranger.ask(encode_control(GOODBYE, "hijacked"))[:2] == ("REFUSED", "protocol")
-    assert len(server.core.directory.find(BY_NAME, "exchange")) == 1
-    assert stranger.ask(encode_control(HELLO, HELLO_1))[0] == "WELCOME"
-    answer = stranger.ask(encode_control(REGISTER, 1, secret("stranger"), "exchange", {}, {}))
-    assert answer[:3] == ("REJECTED", 1, "illegal")
+    assert len(server.core.directory.find(BY_NAME, "exchange")) == 1 and len(server.core.peers) == 1
 
 
 def test_no_routing_id_makes_a_stranger_a_peer_of_the_exchanges_process(server: Server, stranger: Stranger) -> None:
@@ -85,6 +85,73 @@ def test_no_routing_id_makes_a_stranger_a_peer_of_the_exchanges_process(server: 
     assert [readable(tuple(frames))[0] for frames in came] == ["WELCOME"]
     assert stranger.ask(encode_control(GOODBYE, "hijacked"))[:2] == ("REFUSED", "protocol")
     assert len(came) == 1 and len(server.core.peers) == 2
+
+
+def test_who_chooses_its_own_routing_id_becomes_no_peer(server: Server, stranger: Stranger) -> None:
+    name, code, reason, _ = stranger.ask(encode_control(HELLO, HELLO_1))
+    assert (name, code) == ("REFUSED", "protocol") and "routing id" in str(reason)
+    stranger.send(encode_control(REGISTER, 1, secret("stranger"), "stranger", {}, {}))
+    honest = Stranger(server, None)
+    try:
+        assert honest.ask(encode_control(HELLO, HELLO_1))[0] == "WELCOME"
+    finally:
+        honest.close()
+    assert len(server.core.peers) == 2 and server.core.directory.find(BY_NAME, "stranger") == []
+
+
+@pytest.mark.parametrize("identity", [b"exchange".ljust(256, b"\0"), b"local2".ljust(256, b"\0"), b"\0" * 256])
+def test_an_identity_longer_than_zeromq_allows_becomes_no_peer_either(server: Server, identity: bytes) -> None:
+    came: list[list[bytes]] = []
+    local = server.join(came.append)
+    local.send((encode_control(HELLO, HELLO_1),))
+    host, port = server.addresses[0].removeprefix("tcp://").split(":")
+    with socket.create_connection((host, int(port)), PATIENCE) as raw:
+        raw.sendall(GREETING)
+        received = raw.recv(len(GREETING), socket.MSG_WAITALL)
+        raw.sendall(ready(identity) + message(encode_control(GOODBYE, "hijacked")))
+        raw.settimeout(0.01)
+        until = time.monotonic() + PATIENCE
+        while b"routing id" not in received:
+            assert time.monotonic() < until, "no answer"
+            server.process()
+            try:
+                received += raw.recv(4096)
+            except TimeoutError:
+                continue
+    assert len(came) == 1 and len(server.core.peers) == 2
+    assert len(server.core.directory.find(BY_NAME, "exchange")) == 1
+
+
+GREETING = b"\xff" + bytes(8) + b"\x7f" + b"\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32)
+"""What a peer of ZMTP 3.0 without security says first: RFC 23."""
+
+
+def ready(identity: bytes) -> bytes:
+    """What a DEALER with an identity of its own says next."""
+    command = b"\x05READY" + properties((b"Socket-Type", b"DEALER"), (b"Identity", identity))
+    return b"\x06" + len(command).to_bytes(8, "big") + command
+
+
+def properties(*pairs: tuple[bytes, bytes]) -> bytes:
+    return b"".join(bytes((len(name),)) + name + len(value).to_bytes(4, "big") + value for name, value in pairs)
+
+
+def message(frame: bytes) -> bytes:
+    """A message of one frame, as ZMTP has it."""
+    return bytes((0, len(frame))) + frame
+
+
+def test_routing_ids_begin_elsewhere_in_each_process() -> None:
+    """The socket counts them up from `rand()`, which says the same in each process unless it is seeded."""
+    program = "; ".join(
+        (
+            "import ctypes, exchange.server as server",
+            "server.Server()",
+            "print(ctypes.CDLL(None).rand())",
+        )
+    )
+    said = {subprocess.run([sys.executable, "-c", program], check=True, capture_output=True).stdout for _ in range(3)}
+    assert len(said) == 3
 
 
 class Stop:
@@ -119,7 +186,7 @@ def test_after_a_message_the_daemon_looks_for_more_for_a_while_before_it_sleeps(
     Operator(server)
     stop = Stop()
     serving = threading.Thread(target=serve, args=(server, stop, busy_seconds))
-    stranger = Stranger(server, b"stranger")
+    stranger = Stranger(server, None)
     serving.start()
     try:
         stranger.send(encode_control(HELLO, HELLO_1))
