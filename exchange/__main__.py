@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from types import FrameType
 
@@ -26,6 +27,12 @@ logger = logging.getLogger("exchange")
 DEFAULT_LISTEN = "tcp://127.0.0.1:11111"
 CONSOLE_SECONDS = 3.0
 """How long the console may take to end."""
+
+FAULT_PAUSE = 0.1
+"""Seconds for which the loop does nothing after it has failed."""
+
+LONGEST_POLL = 3600.0
+"""Seconds after which the loop looks again at what is due."""
 
 BUSY_POLL = 300
 """Microseconds for which the daemon looks for more before it sleeps, as to be woken is much of a lone call's time."""
@@ -55,7 +62,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--busy-poll-microseconds",
-        type=int,
+        type=_microseconds,
         default=BUSY_POLL,
         metavar="N",
         help="how long to look for more after each message before sleeping: calls that come one at a time are "
@@ -75,6 +82,14 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     except ValueError as error:
         parser.error(str(error))
     return options
+
+
+def _microseconds(text: str) -> int:
+    """A number of microseconds up to a second; ValueError for anything else."""
+    value = int(text)
+    if not 0 <= value <= 1_000_000:
+        raise ValueError(f"{text!r} is not 0 to 1000000")
+    return value
 
 
 _LIMITS = {field.name: field for field in dataclasses.fields(Limits)}
@@ -158,16 +173,27 @@ def serve(server: Server, stop: StopFlag, busy_seconds: float) -> None:
         poller.register(descriptor, select.POLLIN)
     server.process_monitor()
     while stop.signal is None:
-        if server.process():
-            continue
-        if server.clock() < server.heard_at + busy_seconds:
-            os.sched_yield()
-            continue
-        due = server.next_deadline()
-        timeout = None if due is None else max(0, int((due - server.clock()) * 1000) + 1)
-        for descriptor, _ in poller.poll(timeout):
-            if descriptor == monitor_descriptor:
-                server.process_monitor()
+        try:
+            if server.process():
+                continue
+            if server.clock() < server.heard_at + busy_seconds:
+                os.sched_yield()
+                continue
+            for descriptor, _ in poller.poll(_poll_timeout(server)):
+                if descriptor == monitor_descriptor:
+                    server.process_monitor()
+        except Exception:
+            logger.exception("the exchange's loop failed, and goes on")
+            time.sleep(FAULT_PAUSE)  # what stays wrong must not fill the log, or a core
+
+
+def _poll_timeout(server: Server) -> int | None:
+    """Milliseconds until there is something to do though nothing comes; None when there is nothing.
+
+    `poll` takes a C int of them, and something may be due in months: then it looks again before.
+    """
+    due = server.next_deadline()
+    return None if due is None else max(0, int(min(due - server.clock(), LONGEST_POLL) * 1000) + 1)
 
 
 def main(arguments: list[str] | None = None) -> int:

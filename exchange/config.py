@@ -22,9 +22,20 @@ from fireflyzmq.wire.commands import (
 _MULTIPLES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
-def _limit(default: Any, unit: str, about: str) -> Any:
-    """A field with the unit and the sentence that the daemon's help shows."""
-    return dataclasses.field(default=default, metadata={"unit": unit, "help": about})
+_MOST = 1 << 53
+"""The largest number of bytes, peers and so on: what travels exactly in every language, and fits ZeroMQ's options."""
+
+_LONGEST_HANDSHAKE = 86_400.0
+_LONGEST_HEARTBEAT = 600.0
+"""Seconds. ZeroMQ takes its times as milliseconds in a C int, and what a heartbeat promises as tenths in 16 bits."""
+
+_SHORTEST = 0.001
+"""Seconds: what is less is 0 ms for ZeroMQ, and that means never."""
+
+
+def _limit(default: Any, unit: str, about: str, most: float = _MOST) -> Any:
+    """A field with the unit, the sentence that the daemon's help shows, and the most that it may be."""
+    return dataclasses.field(default=default, metadata={"unit": unit, "help": about, "most": most})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,11 +63,12 @@ class Limits:
         "reports that may wait for one peer that reads slowly; more are dropped and counted",
     )
     retained: int = _limit(MAX_RETAINED, "BYTES", "reports that the exchange keeps for the publishers of one peer")
-    hello: float = _limit(5.0, "SECONDS", "time that a connection has for ZeroMQ's own handshake")
+    hello: float = _limit(5.0, "SECONDS", "time that a connection has for ZeroMQ's own handshake", _LONGEST_HANDSHAKE)
     heartbeat: float = _limit(
         HEARTBEAT_SECONDS,
         "SECONDS",
         "time between two heartbeats; a frozen peer, or exchange, is noticed after four of them",
+        _LONGEST_HEARTBEAT,
     )
 
     def __post_init__(self) -> None:
@@ -65,6 +77,11 @@ class Limits:
             kinds = (int, float) if field.metadata["unit"] == "SECONDS" else int
             if isinstance(value, bool) or not isinstance(value, kinds) or not value > 0:
                 raise ValueError(f"the limit {field.name} is more than 0 {field.metadata['unit']}, not {value!r}")
+            least, most = _SHORTEST if field.metadata["unit"] == "SECONDS" else 1, field.metadata["most"]
+            if not least <= value <= most:
+                raise ValueError(
+                    f"the limit {field.name} is {least} to {most} {field.metadata['unit']}, not {value!r}"
+                )
         if self.window < 2 * (MAX_FRAME + ENVELOPE_COST):
             raise ValueError(f"a window holds at least two frames: {2 * (MAX_FRAME + ENVELOPE_COST)} bytes")
         if self.name > MAX_NAME or self.message > MAX_MESSAGE:

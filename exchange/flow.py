@@ -6,9 +6,10 @@ knows nothing of what the messages mean.
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from fireflyzmq.wire.commands import CREDIT, ENVELOPE_COST, MAX_FRAME, ROOM
 from fireflyzmq.wire.frames import ProtocolError, encode_control, envelope_head, returned_head
@@ -18,6 +19,8 @@ from .config import Limits
 if TYPE_CHECKING:
     from .directory import Entry, Watch
     from .streams import Stream
+
+logger = logging.getLogger(__name__)
 
 MAX_COST = MAX_FRAME + ENVELOPE_COST
 """The most that one envelope costs."""
@@ -29,6 +32,17 @@ ROOM_PAUSE = 0.05
 """Seconds after which further senders are told of room, when those that were told before have not used it."""
 
 Frames = tuple[bytes, ...]
+
+Result = TypeVar("Result")
+
+
+def guarded(what: str, function: Callable[..., Result], *args: Any) -> Result | None:
+    """Do one step of a reaction that others must follow; None when it fails, which is logged."""
+    try:
+        return function(*args)
+    except Exception:
+        logger.exception("the exchange failed on %s", what)
+        return None
 
 
 class LocalKey:

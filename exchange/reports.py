@@ -33,7 +33,7 @@ from fireflyzmq.wire.commands import (
 from fireflyzmq.wire.frames import ProtocolError, describe, parse_publish_head
 
 from .directory import Directory, Entry, Watch
-from .flow import Flow, Peer
+from .flow import Flow, Peer, guarded
 from .streams import Batch, Message, Stream, cost_of, join_contents
 
 _KNOWN_SUBJECTS = 10_000
@@ -346,13 +346,13 @@ class Fanout:
         peer, key = stream.peer, (stream.kind, stream.key)
         del peer.streams[stream.number]
         del stream.subscriber.streams[stream.number]
-        if stream.pending:
-            peer.behind.remove(stream)
-        stream.clear()
         patterns = self._patterns[key]
         patterns.remove(stream.pattern, stream)
         if not patterns:
             del self._patterns[key]
+        if stream.pending:
+            peer.behind.remove(stream)
+        stream.clear()
         self._forget_routes(key)
         self._notify(stream, self._entries(key), subscribed=False)
 
@@ -417,7 +417,7 @@ class Fanout:
     def remove(self, peer: Peer) -> None:
         """A peer is gone: nobody's reports are for it."""
         for stream in list(peer.streams.values()):
-            self._end(stream)
+            guarded("the end of a subscription", self._end, stream)
         for entry in peer.publishers:
             entry.readers.discard(peer)
             entry.introduced.discard(peer.key)

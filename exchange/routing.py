@@ -46,7 +46,7 @@ from fireflyzmq.wire.frames import (
 
 from .config import Limits
 from .directory import Directory
-from .flow import MAX_COST, MAX_WINDOW, Flow, Key, Peer, Route, Send
+from .flow import MAX_COST, MAX_WINDOW, Flow, Key, Peer, Route, Send, guarded
 from .registrar import Registrar
 from .reports import Fanout
 
@@ -128,9 +128,9 @@ class RoutingCore:
 
     def expire(self, now: float) -> list[Send]:
         """React to the time: reports whose life is over, names kept for those that a restart has cut off."""
-        self.registrar.expire(now)
-        self.fanout.expire(now)
-        self.flow.expire(now)
+        guarded("names that were kept", self.registrar.expire, now)
+        guarded("reports that were kept", self.fanout.expire, now)
+        guarded("room in queues", self.flow.expire, now)
         return self._take()
 
     def next_deadline(self) -> float | None:
@@ -153,6 +153,9 @@ class RoutingCore:
                 self._receive_command(peer, frames)
         except ProtocolError as error:
             self._refuse(key, "protocol", str(error))
+        except Exception:  # ours; what the reaction has decided by then is sent, as the state says that it was
+            logger.exception("%s of %r failed", describe(frames), peer or key.hex()[:20])
+            self._refuse(key, "fault", f"the exchange failed on {describe(frames)}")
         return self._take()
 
     def _receive_envelope(self, peer: Peer, frames: list[bytes]) -> None:
@@ -274,12 +277,15 @@ class RoutingCore:
         self.flow.sends.append((key, (encode_control(REFUSED, code, reason[:500], details),)))
 
     def _remove(self, peer: Peer, reason: str) -> None:
-        """Forget a peer: its services are withdrawn, what waits for it goes back, its partners are told."""
+        """Forget a peer: its services are withdrawn, what waits for it goes back, its partners are told.
+
+        A step that fails, as it may for a peer in whose reaction something has failed, costs the others nothing.
+        """
         del self.peers[peer.key]
         del self._by_id[peer.id]
-        self.fanout.remove(peer)
-        partners = self.registrar.remove(peer, reason)
-        self.flow.withdraw_waiting(peer, None, TARGET_GONE)
+        guarded("subscriptions", self.fanout.remove, peer)
+        partners = guarded("services", self.registrar.remove, peer, reason) or set()
+        guarded("what waits", self.flow.withdraw_waiting, peer, None, TARGET_GONE)
         self.flow.control_to(partners, GONE, peer.id, 0, reason)
         self.flow.gone.add(peer)
 

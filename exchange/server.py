@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 import zmq
-from zmq.utils.monitor import parse_monitor_message
 
 from fireflyzmq.wire.commands import HEARTBEATS_MISSED
 from fireflyzmq.wire.frames import describe
@@ -36,6 +35,9 @@ PROBE_SECONDS: Final = 1e-4
 
 MESSAGES_AT_ONCE: Final = 1000
 """Messages read before the time and other work get their turn."""
+
+FAULT_SECONDS: Final = 1.0
+"""Seconds until what is due is looked at again after it failed, so that a fault that stays does not keep the loop."""
 
 DEAF_SECONDS: Final = 0.005
 """Seconds after which `process` looks at the monitor, whoever polls it."""
@@ -65,6 +67,7 @@ class Server:
         self._probes: list[float] = []
         self._probed_at = float("-inf")
         self._due: float | None = None
+        self._not_before = float("-inf")
         self._unread = False
         self._monitored_at = 0.0
         self.heard_at = float("-inf")
@@ -174,14 +177,23 @@ class Server:
         """Probe the peers, if it was to be done by now."""
         if self._probes and self._probes[0] <= now:
             self._probes = [when for when in self._probes if when > now]
-            self._probe()
+            try:
+                self._probe()
+            except Exception:
+                logger.exception("probing the peers failed")
 
     def _expire(self, now: float) -> None:
-        """Let the core react to the time, if it has something to do."""
-        self._due = self.core.next_deadline()
-        if self._due is not None and self._due <= now:
-            self._transmit(self.core.expire(now))
+        """Let the core react to the time, if it has something to do; a little later when it fails."""
+        if now < self._not_before:
+            return
+        try:
             self._due = self.core.next_deadline()
+            if self._due is not None and self._due <= now:
+                self._transmit(self.core.expire(now))
+                self._due = self.core.next_deadline()
+        except Exception:
+            logger.exception("what was due failed")
+            self._due = self._not_before = now + FAULT_SECONDS
 
     def next_deadline(self) -> float | None:
         """When `process` has something to do though nothing arrives; seconds of `clock`."""
@@ -232,7 +244,7 @@ class Server:
         events = 0
         try:
             while True:
-                parse_monitor_message(self._monitor.recv_multipart(_NOBLOCK))
+                self._monitor.recv_multipart(_NOBLOCK)  # there is one kind of them
                 events += 1
         except zmq.Again:
             pass

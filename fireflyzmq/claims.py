@@ -25,8 +25,8 @@ class Claims(Generic[Claimant]):
         return False
 
     def _free(self, key: str, sole: bool) -> bool:
-        held = self._held.get(key, {})
-        return not held or not (sole or any(held.values()))
+        held = self._held.get(key)
+        return held is None or not (sole or next(iter(held.values())))  # who is sole is the only one
 
     def withdraw(self, key: str, claimant: Claimant) -> None:
         """Hold and want a key no more; then ask `next`."""
@@ -36,6 +36,10 @@ class Claims(Generic[Claimant]):
                 claimants.pop(claimant, None)
                 if not claimants:
                     del table[key]
+
+    def holds(self, key: str, claimant: Claimant) -> bool:
+        """Whether a claimant holds a key."""
+        return claimant in self._held.get(key, ())
 
     def holders(self, key: str) -> list[Claimant]:
         """Who holds a key."""
@@ -48,7 +52,8 @@ class Claims(Generic[Claimant]):
     def next(self, key: str) -> list[Claimant]:
         """Let those hold a key who may now, the longest waiting first; returns them."""
         admitted = []
-        for claimant, sole in list(self._waiting.get(key, {}).items()):
+        while waiting := self._waiting.get(key):
+            claimant, sole = next(iter(waiting.items()))
             if not self._free(key, sole):
                 break
             self.claim(key, claimant, sole)

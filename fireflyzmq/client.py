@@ -121,7 +121,8 @@ class Client:
         if threading.current_thread() is self._thread:
             coroutine.close()
             raise RuntimeError("a client's blocking calls are not for the client's own thread")
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout)
+        seconds = min(timeout, threading.TIMEOUT_MAX)
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(seconds)
 
     def _stop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)

@@ -10,6 +10,7 @@ import asyncio
 import contextvars
 import importlib
 import importlib.util
+import logging
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -19,6 +20,15 @@ import fireflyzmq
 
 if TYPE_CHECKING:
     from exchange.server import Joined, Server
+
+
+logger = logging.getLogger(__name__)
+
+FAULT_PAUSE = 0.1
+"""Seconds until an exchange that has failed goes on, so that what stays wrong fills neither the log nor the loop."""
+
+LONGEST_WAIT = 3600.0
+"""Seconds after which it looks again at what is due: loops have bounds of their own for their timers."""
 
 
 def _exchange_package() -> str:
@@ -74,20 +84,28 @@ class EmbeddedExchange:
         self._poked = False
         if self._server.closed:
             return
-        if self._server.process():
-            self._poke()
         if self._timer is not None:
             self._timer.cancel()
-        due = self._server.next_deadline()
-        self._timer = None
-        if due is not None:
-            wait = max(0.0, due - self._server.clock())
+            self._timer = None
+        try:
+            if self._server.process():
+                self._poke()
+            due = self._server.next_deadline()
+            wait = None if due is None else min(max(0.0, due - self._server.clock()), LONGEST_WAIT)
+        except Exception:
+            logger.exception("the exchange in this process failed, and goes on")
+            wait = FAULT_PAUSE
+        if wait is not None:
             self._timer = self._loop.call_later(wait, self._drive, context=self._context)
 
     def _hear(self) -> None:
-        if not self._server.closed:
+        if self._server.closed:
+            return
+        try:
             self._server.process_monitor()
-            self._drive()
+        except Exception:
+            logger.exception("the exchange in this process failed on its monitor, and goes on")
+        self._drive()
 
     def close(self) -> None:
         """Stop listening; the peers see their connections go."""

@@ -136,7 +136,8 @@ class ResponseId(Call):
         if self.state == PENDING:
             event = threading.Event()
             self._events = (*self._events, event)
-            if self.state == PENDING and not event.wait(timeout) and self.state == PENDING:
+            seconds = None if timeout is None else min(timeout, threading.TIMEOUT_MAX)
+            if self.state == PENDING and not event.wait(seconds) and self.state == PENDING:
                 raise RequestTimeout(f"no answer within {timeout} s of waiting")
         return self.result()
 

@@ -44,7 +44,7 @@ class Watching(Facet):
         connection = self._fireflyzmq.connection
         target = connection.watch(BY_NAME, name)
         loop = asyncio.get_running_loop()
-        patience = loop.time() + timeout
+        patience = loop.time() + max(0.0, timeout)
         while not target.ready or (not target.known and connection.session.calls.connected):
             asked = not target.known and connection.session.calls.connected
             waiting = max(patience - loop.time(), _ANSWER_SECONDS if asked else 0.0)

@@ -9,6 +9,7 @@ import pytest
 
 from exchange.__main__ import parse_arguments
 from exchange.config import Limits, parse_size
+from exchange.server import Server
 
 
 @pytest.mark.parametrize(
@@ -37,6 +38,13 @@ def test_what_is_no_size_is_refused(text: str) -> None:
         {"window": 1000},
         {"name": 201},
         {"message": (64 << 20) + 1},
+        {"heartbeat": 0.0001},
+        {"heartbeat": 601.0},
+        {"heartbeat": float("inf")},
+        {"heartbeat": float("nan")},
+        {"hello": 1e10},
+        {"window": 1 << 62},
+        {"queue": 1 << 64},
     ],
 )
 def test_limits_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
@@ -68,6 +76,22 @@ def test_each_limit_is_an_option_of_the_daemon() -> None:
         arguments += [option, str(value)]
     assert parse_arguments(arguments).limits == Limits(**chosen)
     assert parse_arguments([]).limits == Limits()
+
+
+def test_a_server_takes_the_least_and_the_most_of_each_limit() -> None:
+    """What goes to ZeroMQ fits its options, which are C integers."""
+    fields = {field.name: field.metadata for field in dataclasses.fields(Limits)}
+    least = {name: 0.001 for name, said in fields.items() if said["unit"] == "SECONDS"}
+    most = {name: said["most"] for name, said in fields.items() if name not in ("name", "message")}
+    for limits in (least, most):
+        Server((), Limits(**limits)).close()
+
+
+@pytest.mark.parametrize("text", ["-1", "1e3", "9" * 400, "soon"])
+def test_a_time_to_look_that_makes_no_sense_ends_the_daemon(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse_arguments(["--busy-poll-microseconds", text])
+    assert "busy-poll" in capsys.readouterr().err
 
 
 def test_a_limit_that_makes_no_sense_ends_the_daemon_with_the_reason(capsys: pytest.CaptureFixture[str]) -> None:
