@@ -22,15 +22,20 @@ Watch = tuple[int, str]
 class Entry:
     """One service instance: its identity, who offers it, and the routes that mention it.
 
-    `listed` says whether its name and groups find it: a hidden or refused service is not listed, but its address finds
-    it; `refused` says why it has not the name that it wanted. A `withdrawn` one is not found at all; who is in touch
-    with it stays so. `waits` are groups, with the roles, whose places others have. `introduced` are the keys of the
-    peers that know it, `readers` those of them that read its reports; `streams` are its own subscriptions by number;
-    `notices` says whether it wants to hear of its subscribers.
+    `listed` says whether its name and groups find it: a hidden service, and one that is `waiting` for its name, is
+    not listed, but its address finds it. `name` is the one that it has, `wanted` the one that it wants to have. A
+    `withdrawn` one is not found at all; who is in touch with it stays so. `entitled` says whether it has the rights of
+    its name. `waits` are the groups, with the roles, whose places it has not got yet, `standby` those of them that it
+    waited for before; `claims` are the keys of what it has or waits for, and whether it wants that alone.
+
+    `introduced` are the keys of the peers that know it, `readers` those of them that read its reports; `streams` are
+    its own subscriptions by number; `notices` says whether it wants to hear of its subscribers.
     """
 
     __slots__ = (
         "address",
+        "claims",
+        "entitled",
         "groups",
         "introduced",
         "listed",
@@ -40,13 +45,15 @@ class Entry:
         "peer",
         "publisher",
         "readers",
-        "refused",
         "routes",
+        "standby",
         "streams",
         "unique",
         "user",
         "visible",
+        "waiting",
         "waits",
+        "wanted",
         "withdrawn",
     )
 
@@ -54,12 +61,15 @@ class Entry:
         self.peer = peer
         self.number = number
         self.address = address
-        self.name = name
+        self.name = self.wanted = name
         self.groups = groups
         self.user: str | None = None
-        self.refused: str | None = None
+        self.claims: dict[str, bool] = {}
         self.waits: dict[str, str] = {}
+        self.standby: set[str] = set()
+        self.waiting = False
         self.listed = False
+        self.entitled = False
         self.visible = True
         self.unique = False
         self.withdrawn = False
@@ -71,8 +81,12 @@ class Entry:
         self.introduced: set[Key] = set()
 
     def to_fields(self) -> list[Any]:
-        """What the wire carries of an entry: peer id, number, name, address, groups with roles, user, listed."""
-        return [self.peer.id, self.number, self.name, self.address, self.groups, self.user, self.listed]
+        """What the wire carries of an entry: peer id, number, name, address, groups with roles, user, listed.
+
+        The last is whether it has the rights of its name: who is not found any more may have them still.
+        """
+        listed = self.listed or self.entitled
+        return [self.peer.id, self.number, self.name, self.address, self.groups, self.user, listed]
 
     def size(self) -> int:
         """How many bytes its fields have on the wire, at most and roughly."""
@@ -130,6 +144,15 @@ class Directory:
         for watch in entry.watches():
             found = self._found.get(watch)
             if found is not None and found.get(entry.address) is entry:
+                del found[entry.address]
+                if not found:
+                    del self._found[watch]
+
+    def purge(self, entry: Entry) -> None:
+        """Take an entry out of all indexes, whatever it was in: the slow way, for one whose change has failed."""
+        self.remove(entry)
+        for watch, found in list(self._found.items()):
+            if found.get(entry.address) is entry:
                 del found[entry.address]
                 if not found:
                     del self._found[watch]

@@ -5,6 +5,7 @@ It knows nothing of envelopes and reports, but that whoever is in touch with a s
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,6 @@ from fireflyzmq.wire.binding import address_of
 from fireflyzmq.wire.commands import (
     ABSENT,
     ANNOUNCE,
-    BY_MEMBER,
     BY_NAME,
     CLOSE,
     EXPEL,
@@ -24,7 +24,6 @@ from fireflyzmq.wire.commands import (
     JOIN,
     JOINED,
     LEAVE,
-    MAX_NAME,
     PRESENT,
     REGISTER,
     REGISTERED,
@@ -36,17 +35,19 @@ from fireflyzmq.wire.commands import (
     WITHDRAW,
 )
 from fireflyzmq.wire.frames import ProtocolError
-from fireflyzmq.wire.names import EXCHANGE_NAME, name_problem
+from fireflyzmq.wire.names import EXCHANGE_NAME, name_problem, watch_problem
 
 from .directory import Directory, Entry
-from .flow import Flow, Key, Peer, Route
+from .flow import Flow, Key, Peer, Route, guarded
+from .options import join_problem, register_problem
 from .reports import Fanout
+
+logger = logging.getLogger(__name__)
 
 _STATE_SIZE = 64 * 1024
 """Bytes of entries in one STATE message, roughly: what is more goes into the next."""
 
 _MAX_REASON = 500
-_MAX_KEY = 3 * MAX_NAME + 2
 
 
 class Registrar:
@@ -61,6 +62,7 @@ class Registrar:
         self._fanout = fanout
         self._operator = operator
         self._claims: Claims[Entry] = Claims()
+        self._former: dict[str, set[Entry]] = {}
         self._grace_until: float | None = None
         self._grace_over = False
         self.commands: dict[int, Callable[..., None]] = {
@@ -83,7 +85,7 @@ class Registrar:
             self._grace_until = now + GRACE
 
     def expire(self, now: float) -> None:
-        """Once the time to come back is over: let those have a place who waited for it before the restart."""
+        """Once the time to come back is over: let those have a name or place who waited for it before the restart."""
         if self._grace_until is not None and not self._grace_over and self._grace_until <= now:
             self._grace_over = True
             for key in self._claims.waiting():
@@ -102,15 +104,34 @@ class Registrar:
     def remove(self, peer: Peer, reason: str) -> set[Key]:
         """Withdraw the services of a peer that is gone; returns the keys of those that were in touch with it."""
         for watch in peer.watches:
-            self._directory.unwatch(peer.key, watch)
+            guarded("the end of a watch", self._directory.unwatch, peer.key, watch)
         for entry in peer.services.values():  # what one of them has is not for another one
-            for group, role in entry.waits.items():
-                self._claims.withdraw(_claim_key(entry, group, role), entry)
+            for key in list(entry.claims):
+                if not self._claims.holds(key, entry):
+                    self._yield(entry, key)
             entry.waits.clear()
         partners: set[Key] = set()
         for entry in list(peer.services.values()):
-            self._unlist(entry, reason)
-            partners |= self._drop(entry)
+            try:
+                self._unlist(entry, reason)
+                partners |= self._drop(entry)
+            except Exception:
+                logger.exception("the exchange failed on the end of service %d of %r", entry.number, peer)
+                partners |= self._purge(entry)
+        return partners
+
+    def _purge(self, entry: Entry) -> set[Key]:
+        """Forget an entry of a peer in whose reaction something has failed, whatever is left of it."""
+        partners = set(entry.introduced)
+        guarded("its reports", self._fanout.closed, entry)
+        self._directory.purge(entry)
+        self._forget_rights(entry)
+        for key in list(entry.claims):
+            guarded("what it had", self._yield, entry, key)
+        for route in list(entry.routes):
+            partners.add((route.target if route.source is entry else route.source).peer.key)
+            guarded("a route", _drop_route, route)
+        partners.discard(entry.peer.key)
         return partners
 
     # Services.
@@ -118,7 +139,7 @@ class Registrar:
     def _receive_register(
         self, peer: Peer, number: int, secret: bytes, name: str, groups: dict[str, str], options: dict[str, Any]
     ) -> None:
-        problem = self._registration_problem(peer, number, secret, name, groups)
+        problem = self._registration_problem(peer, number, secret, name, groups, options)
         if problem is not None:
             self._flow.control(peer, REJECTED, number, "illegal", problem[:500], "")
             return
@@ -132,32 +153,31 @@ class Registrar:
             vacated = self._vacate(former)
             self._close(former, "moved")
         entry = Entry(peer, number, address, name, {})
-        entry.unique = bool(options.get("unique"))
-        entry.visible = bool(options.get("visible", True))
-        entry.notices = bool(options.get("notices"))
+        entry.unique = options.get("unique", False)
+        entry.visible = options.get("visible", True)
+        entry.notices = options.get("notices", False)
         peer.services[number] = entry
-        entry.refused = taken = self._name_taken(entry)
-        if taken is not None:  # nor is it to be taken for the one that has the name
-            entry.name = ""
-        entry.listed = entry.visible and taken is None
-        refused = self._enter_groups(entry, groups, options)
+        self._ask_for_name(entry, options.get("waiting", False))
+        self._enter_groups(entry, groups, options)
         self._directory.add(entry)
-        if taken is not None:
-            self._flow.control(peer, REJECTED, number, "taken", taken, "")
+        if entry.waiting:
+            self._reject_name(entry)
         else:
             self._flow.control(peer, REGISTERED, number, address)
         for group, role in entry.groups.items():
             if role:
                 self._flow.control(peer, JOINED, number, group, role)
-        for group in refused:
+        for group in entry.waits:
             self._reject_membership(entry, group)
         self._announce(entry, self._directory.interested(entry))
         self._fanout.registered(entry)
+        if entry.listed:
+            self._entitle(entry)
         for key in vacated:
             self._admit(key)
 
     def _registration_problem(
-        self, peer: Peer, number: int, secret: bytes, name: str, groups: dict[str, str]
+        self, peer: Peer, number: int, secret: bytes, name: str, groups: dict[str, str], options: dict[str, Any]
     ) -> str | None:
         if not 0 < number < 1 << 32 or number in peer.services:
             return f"service number {number} is in use or out of range"
@@ -172,7 +192,7 @@ class Registrar:
         problem = self._name_problem(name, "service name") if name else None
         for group, role in groups.items():
             problem = problem or self._membership_problem(group, role)
-        return problem
+        return problem or register_problem(groups, options)
 
     def _membership_problem(self, group: object, role: object) -> str | None:
         problem = self._name_problem(group, "group name")
@@ -184,27 +204,108 @@ class Registrar:
             return f"{what} {name!r} is longer than {self._limits.name} bytes"
         return problem
 
-    def _name_taken(self, entry: Entry) -> str | None:
-        """Why an entry may not have its name, when it or one that has the name wants to be the only one."""
-        others = self._directory.find(BY_NAME, entry.name) if entry.name else []
-        if others and (entry.unique or any(other.unique for other in others)):
-            return f"the name {entry.name!r} is taken by {others[0].peer.process or 'another process'}"
-        return None
-
     def _receive_announce(self, peer: Peer, number: int) -> None:
-        """Let a hidden service be found from now on."""
+        """Let a hidden service be found from now on; one that waits for its name asks for it anew."""
         entry = peer.services.get(number)
-        if entry is None or entry.visible or entry.withdrawn:
+        if entry is None or entry.listed or entry.withdrawn:
             return
-        taken = entry.refused or self._name_taken(entry)
-        if taken is not None:
-            self._flow.control(peer, REJECTED, number, "taken", taken, "")
+        known = entry.waiting
+        entry.visible = True
+        self._ask_for_name(entry, waited=known)
+        if not entry.waiting:
+            self._list(entry)
             return
-        self._directory.remove(entry)
-        entry.visible = entry.listed = True
-        self._directory.add(entry)
-        self._announce(entry, self._directory.interested(entry))
+        self._reject_name(entry)
+        if not known:
+            self._lose_name(entry)
+
+    # Names.
+
+    def _ask_for_name(self, entry: Entry, waited: bool) -> None:
+        """Let an entry have its name, or wait for it when another one has it and either wants to be the only one.
+
+        A hidden service has a name that nobody finds it by, and gives it no rights.
+        """
+        entry.waiting = bool(
+            entry.wanted and entry.visible and not self._claim(entry, entry.wanted, entry.unique, waited)
+        )
+        entry.name = "" if entry.waiting else entry.wanted  # it is not to be taken for the one that has it
+        entry.listed = entry.visible and not entry.waiting
+
+    def _reject_name(self, entry: Entry) -> None:
+        problem = f"the name {entry.wanted!r} is {self._holder(entry.wanted)}"
+        self._flow.control(entry.peer, REJECTED, entry.number, "taken", problem[:500], "")
+
+    def _holder(self, key: str) -> str:
+        """Why something is not free, for people."""
+        others = self._claims.holders(key)
+        return f"taken by {others[0].peer.process or 'another process'}" if others else "kept for who had it before"
+
+    def _list(self, entry: Entry) -> None:
+        """An entry is found by its name and groups from now on."""
+        self._change(entry, name=entry.wanted, listed=True)
         self._fanout.listed(entry)
+        self._entitle(entry)
+
+    def _lose_name(self, entry: Entry) -> None:
+        """A hidden entry has asked for its name, and waits: nor does it have a place under that name."""
+        self._change(entry, name="", listed=False)
+        for group, role in list(entry.groups.items()):
+            if role:
+                key = _claim_key(entry, group, role)
+                sole = entry.claims[key]
+                entry.waits[group] = role
+                self._regroup(entry, {name: each for name, each in entry.groups.items() if name != group})
+                self._reject_membership(entry, group)
+                self._yield(entry, key)
+                entry.claims[key] = sole
+
+    def _have_name(self, entry: Entry) -> None:
+        """The name that an entry has waited for is its own, and now it may have places under it."""
+        entry.waiting = False
+        self._flow.control(entry.peer, REGISTERED, entry.number, entry.address)
+        self._list(entry)
+        for group, role in list(entry.waits.items()):
+            key = _claim_key(entry, group, role)
+            if self._claim(entry, key, entry.claims[key], waited=group in entry.standby):
+                self._have_place(entry, group, role)
+
+    def _change(self, entry: Entry, name: str, listed: bool) -> None:
+        """Change what finds an entry: tell who watched it before or watches it now, and introduce it anew."""
+        keys = self._directory.interested(entry)
+        self._directory.remove(entry)
+        entry.name, entry.listed = name, listed
+        self._directory.add(entry)
+        self._introduce_anew(entry)
+        self._announce(entry, keys | self._directory.interested(entry))
+
+    # What a name entitles to.
+
+    def _entitle(self, entry: Entry) -> None:
+        """A listed entry has the rights of its name; those that were withdrawn have them no more."""
+        entry.entitled = True
+        for former in self._former.pop(entry.name, ()) if entry.name else ():
+            former.entitled = False
+            self._introduce_anew(former)
+
+    def _retire(self, entry: Entry) -> None:
+        """A withdrawn entry finishes what it has begun with the rights of its name, until another one has the name."""
+        if not entry.entitled:
+            return
+        if entry.name and not self._directory.find(BY_NAME, entry.name):
+            self._former.setdefault(entry.name, set()).add(entry)
+        else:
+            entry.entitled = False
+            self._introduce_anew(entry)
+
+    def _forget_rights(self, entry: Entry) -> None:
+        former = self._former.get(entry.name)
+        if former is not None:
+            former.discard(entry)
+            if not former:
+                del self._former[entry.name]
+
+    # Withdrawing and closing.
 
     def _receive_withdraw(self, peer: Peer, number: int, reason: str) -> None:
         entry = peer.services.get(number)
@@ -229,13 +330,17 @@ class Registrar:
         """Let nobody find an entry any more, by its address neither; who is in touch with it stays so."""
         keys = self._directory.interested(entry)
         self._directory.remove(entry)
-        entry.listed = False
+        entry.listed = entry.waiting = False
         entry.withdrawn = True
         self._directory.add(entry)
         self._flow.control_to(keys, ABSENT, entry.address, reason)
-        for group, role in (*entry.groups.items(), *entry.waits.items()):
-            self._give_up(entry, group, role)
+        self._retire(entry)
+        freed = self._vacate(entry)
+        for key in list(entry.claims):
+            self._yield(entry, key)
         entry.waits.clear()
+        for key in freed:
+            self._admit(key)
 
     def _announce(self, entry: Entry, keys: set[Key], reason: str = "") -> None:
         self._flow.control_to(keys, PRESENT, entry.to_fields(), reason)
@@ -244,13 +349,14 @@ class Registrar:
         """Remove an entry and its routes; returns the keys of the peers that were in touch with it."""
         self._fanout.closed(entry)
         self._directory.remove(entry)
-        entry.peer.services.pop(entry.number, None)
+        self._forget_rights(entry)
         partners = set(entry.introduced)
         for route in list(entry.routes):
             other = route.target if route.source is entry else route.source
             partners.add(other.peer.key)
             self._flow.forget_awaiting(route)
             _drop_route(route)
+        entry.peer.services.pop(entry.number, None)
         partners.discard(entry.peer.key)
         return partners
 
@@ -260,18 +366,21 @@ class Registrar:
         entry = peer.services.get(number)
         if entry is None:
             return
-        problem = self._membership_problem(group, role)
+        problem = self._membership_problem(group, role) or join_problem(options)
         known = group in entry.groups or group in entry.waits
         if not known and len(entry.groups) + len(entry.waits) >= self._limits.groups_per_service:
             problem = f"a service is in at most {self._limits.groups_per_service} groups"
         if problem is not None:
             self._flow.control(peer, REJECTED, number, "group", problem[:500], group)
             return
-        former = entry.groups.get(group, entry.waits.pop(group, None))
+        former = entry.waits.pop(group, None)
+        entry.standby.discard(group)
+        waited = former == role or options.get("standby", False)
+        former = entry.groups.get(group, former)
         if former is not None and former != role:
-            self._give_up(entry, group, former)
+            self._yield(entry, _claim_key(entry, group, former))
         groups = {name: each for name, each in entry.groups.items() if name != group}
-        if self._enter(entry, group, role, bool(options.get("sole")), standby=bool(options.get("standby"))):
+        if self._enter(entry, group, role, options.get("sole", False), waited):
             self._regroup(entry, {**groups, group: role})
             self._flow.control(peer, JOINED, number, group, role)
             if role:  # who had it alone may share it now
@@ -280,57 +389,71 @@ class Registrar:
             self._regroup(entry, groups)
             self._reject_membership(entry, group)
 
-    def _enter_groups(self, entry: Entry, groups: dict[str, str], options: dict[str, Any]) -> list[str]:
-        """Put a new entry into its groups; returns those that it has to wait for."""
-        sole, standby = (options.get(name) for name in ("sole", "standby"))
+    def _enter_groups(self, entry: Entry, groups: dict[str, str], options: dict[str, Any]) -> None:
+        """Put a new entry into those of its groups for whose places it need not wait."""
+        sole, standby = options.get("sole", ()), options.get("standby", ())
         for group, role in groups.items():
-            alone = isinstance(sole, list) and group in sole
-            waited = isinstance(standby, list) and group in standby
-            if self._enter(entry, group, role, alone, waited):
+            if self._enter(entry, group, role, group in sole, group in standby):
                 entry.groups[group] = role
-        return list(entry.waits)
 
-    def _enter(self, entry: Entry, group: str, role: str, sole: bool, standby: bool) -> bool:
+    def _enter(self, entry: Entry, group: str, role: str, sole: bool, waited: bool) -> bool:
         """Whether an entry may be in a group under a role now; otherwise it waits.
 
-        Who had waited when the exchange was lost waits again, until those who were in have had time to come back.
+        Who waits for its name waits for its places too: they are that name's.
         """
         if not role or entry.withdrawn:
             return True
-        admit = not standby or self._grace_over
-        if self._claims.claim(_claim_key(entry, group, role), entry, sole, admit):
+        key = _claim_key(entry, group, role)
+        entry.claims[key] = sole
+        if not entry.waiting and self._claim(entry, key, sole, waited):
             return True
         entry.waits[group] = role
+        if waited:
+            entry.standby.add(group)
         return False
 
-    def _give_up(self, entry: Entry, group: str, role: str) -> None:
-        """An entry leaves its place in a group, or does not wait for it any more; the next one has it."""
-        if role:
-            key = _claim_key(entry, group, role)
-            held = entry in self._claims.holders(key)
-            self._claims.withdraw(key, entry)
-            if held:
-                self._admit(key)
+    def _claim(self, entry: Entry, key: str, sole: bool, waited: bool) -> bool:
+        """Whether an entry has a name or a place from now on; otherwise it waits for it.
+
+        Who had waited when the exchange was lost waits again, until those who had it have had time to come back.
+        """
+        entry.claims[key] = sole
+        return self._claims.claim(key, entry, sole, admit=self._grace_over or not waited)
+
+    def _yield(self, entry: Entry, key: str) -> None:
+        """An entry has a name or a place no more, or does not wait for it any more; the next one has it."""
+        held = self._claims.holds(key, entry)
+        self._claims.withdraw(key, entry)
+        entry.claims.pop(key, None)
+        if held:
+            self._admit(key)
 
     def _vacate(self, entry: Entry) -> list[str]:
-        """Take an entry's places away, and give them to nobody yet: the same address is to find them free."""
-        keys = [_claim_key(entry, group, role) for group, role in entry.groups.items() if role]
-        held = [key for key in keys if entry in self._claims.holders(key)]
+        """Take away what an entry has, and give it to nobody yet: the same address is to find it free."""
+        held = [key for key in entry.claims if self._claims.holds(key, entry)]
         for key in held:
             self._claims.withdraw(key, entry)
+            del entry.claims[key]
         return held
 
     def _admit(self, key: str) -> None:
-        group, role, _ = key.split(" ")
+        """Let those have a name or a place who may now."""
+        group, _, rest = key.partition(" ")
         for entry in self._claims.next(key):
-            entry.waits.pop(group, None)
-            self._regroup(entry, {**entry.groups, group: role})
-            self._flow.control(entry.peer, JOINED, entry.number, group, role)
+            if rest:
+                guarded("a place for who waited", self._have_place, entry, group, rest.partition(" ")[0])
+            else:
+                guarded("a name for who waited", self._have_name, entry)
+
+    def _have_place(self, entry: Entry, group: str, role: str) -> None:
+        entry.waits.pop(group, None)
+        self._regroup(entry, {**entry.groups, group: role})
+        self._flow.control(entry.peer, JOINED, entry.number, group, role)
 
     def _reject_membership(self, entry: Entry, group: str) -> None:
-        others = self._claims.holders(_claim_key(entry, group, entry.waits[group]))
-        holder = f"taken by {others[0].peer.process or 'another process'}" if others else "kept for who had it before"
-        problem = f"the place of {entry.name!r} in group {group!r} is {holder}"
+        role = entry.waits[group]
+        holder = "for when it has that name" if entry.waiting else self._holder(_claim_key(entry, group, role))
+        problem = f"the place of {entry.wanted!r} in group {group!r} is {holder}"
         self._flow.control(entry.peer, REJECTED, entry.number, "member", problem[:500], group)
 
     def _receive_leave(self, peer: Peer, number: int, group: str) -> None:
@@ -339,22 +462,21 @@ class Registrar:
             self._leave(entry, group, "left")
 
     def _leave(self, entry: Entry, group: str, reason: str) -> bool:
-        role = entry.waits.pop(group, None)
-        if role is not None:
-            self._give_up(entry, group, role)
-            return True
-        if group not in entry.groups:
+        role = entry.waits.pop(group, entry.groups.get(group))
+        if role is None:
             return False
-        role = entry.groups[group]
         self._regroup(entry, {name: each for name, each in entry.groups.items() if name != group}, reason)
-        self._give_up(entry, group, role)
+        if role:
+            self._yield(entry, _claim_key(entry, group, role))
         return True
 
     def _receive_expel(self, peer: Peer, number: int, address: str, reason: str) -> None:
-        """A service puts another out of the group that carries its own name."""
+        """A service that is listed under a name puts another out of the group that carries it."""
         reason = reason[:_MAX_REASON]
         entry, member = peer.services.get(number), self._directory.at(address)
-        if entry is not None and entry.name and member is not None and self._leave(member, entry.name, reason):
+        if entry is None or not entry.listed or not entry.name or member is None:
+            return
+        if self._leave(member, entry.name, reason):
             self._flow.control(member.peer, EXPELLED, member.number, entry.name, reason)
 
     def _regroup(self, entry: Entry, groups: dict[str, str], reason: str = "") -> None:
@@ -365,16 +487,22 @@ class Registrar:
         self._directory.remove(entry)
         entry.groups = groups
         self._directory.add(entry)
+        self._introduce_anew(entry)
+        self._announce(entry, keys | self._directory.interested(entry), reason)
+
+    def _introduce_anew(self, entry: Entry) -> None:
+        """Tell those who know an entry what has changed of it."""
         known_to = entry.introduced.union(route.target.peer.key for route in entry.routes if route.source is entry)
         self._flow.control_to(known_to, INTRODUCED, entry.to_fields())
-        self._announce(entry, keys | self._directory.interested(entry), reason)
 
     # Watching.
 
     def _receive_watch(self, peer: Peer, kind: int, key: str) -> None:
-        known = BY_NAME <= kind <= BY_MEMBER and len(key.encode("utf-8", "replace")) <= _MAX_KEY
-        if not known or len(peer.watches) >= self._limits.watches_per_peer:
-            raise ProtocolError(f"watch {kind} {key[:50]!r} is unknown, or one too many")
+        problem = watch_problem(kind, key)
+        if problem is None and len(peer.watches) >= self._limits.watches_per_peer:
+            problem = f"a peer has at most {self._limits.watches_per_peer} watches"
+        if problem is not None:
+            raise ProtocolError(f"watch {kind} {key[:50]!r} shows nothing: {problem}")
         peer.watches.add((kind, key))
         self._directory.watch(peer.key, (kind, key))
         part: list[Any] = []
@@ -388,13 +516,15 @@ class Registrar:
         self._flow.control(peer, STATE, kind, key, part, True)
 
     def _receive_unwatch(self, peer: Peer, kind: int, key: str) -> None:
-        peer.watches.discard((kind, key))
         self._directory.unwatch(peer.key, (kind, key))
+        peer.watches.discard((kind, key))
 
 
 def _claim_key(entry: Entry, group: str, role: str) -> str:
-    """Names have no white space, so these keys are told apart, and taken apart, by theirs."""
-    return f"{group} {role} {entry.name}"
+    """What a place is claimed under; a name is claimed under itself. Names have no white space, so these keys are told
+    apart, and taken apart, by theirs.
+    """
+    return f"{group} {role} {entry.wanted}"
 
 
 def _drop_route(route: Route) -> None:

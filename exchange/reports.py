@@ -34,6 +34,7 @@ from fireflyzmq.wire.frames import ProtocolError, describe, parse_publish_head
 
 from .directory import Directory, Entry, Watch
 from .flow import Flow, Peer, guarded
+from .options import subscribe_problem
 from .streams import Batch, Message, Stream, cost_of, join_contents
 
 _KNOWN_SUBJECTS = 10_000
@@ -312,12 +313,9 @@ class Fanout:
     def _receive_subscribe(
         self, peer: Peer, number: int, service: int, kind: int, key: str, pattern: str, options: dict[str, Any]
     ) -> None:
-        policy, limit = options.get("policy", POLICIES[0]), options.get("limit", SUBSCRIPTION_QUEUE)
         problem = pattern_problem(pattern)
         if problem is None and (kind not in (BY_NAME, BY_ADDRESS) or len(key.encode("utf-8", "replace")) > MAX_NAME):
             problem = "a subscription is to a name or an address"
-        if problem is None and (policy not in POLICIES or type(limit) is not int or limit <= 0):
-            problem = f"a subscription's policy is one of {', '.join(POLICIES)}, its limit a number of bytes"
         if problem is None and (number in peer.streams or len(peer.streams) >= self._limits.subscriptions_per_peer):
             problem = f"subscription {number} is there already, or one too many"
         if problem is None and not 0 < number < 1 << 32:
@@ -327,6 +325,11 @@ class Fanout:
         subscriber = peer.services.get(service)
         if subscriber is None:
             return
+        problem = subscribe_problem(options)
+        if problem is not None:
+            self._flow.control(peer, ENDED, number, problem)
+            return
+        policy, limit = options.get("policy", POLICIES[0]), options.get("limit", SUBSCRIPTION_QUEUE)
         stream = Stream(peer, number, subscriber, kind, key, pattern, policy, min(limit, self._limits.reports))
         peer.streams[number] = stream
         subscriber.streams[number] = stream
@@ -441,19 +444,43 @@ def _read_index(message: Message) -> list[Any]:
         raise ProtocolError("a frame of reports is over the limit")
     try:
         index = msgpack.unpackb(packed)
-        sequence, subjects, sizes, lives, part = index[:5]
-        count = len(sequence)
-        right = type(sequence) is type(subjects) is type(sizes) is list
-        right = right and count == len(subjects) == len(sizes) > 0 and (lives is None or len(lives) == count)
-        right = right and {*map(type, sequence), *map(type, sizes)} == {int} and min(*sequence, *sizes) > 0
-        right = right and {*map(type, subjects)} == {str}
-        if part is None:
-            right = right and sum(sizes) + 5 == len(contents)
-        else:
-            right = right and count == 1 and [*map(type, part)] == [int, bool] and len(contents) > 0
-        right = right and all(life == -1 or 0 <= life <= MAX_TIMEOUT for life in lives or ())
     except Exception as error:
-        raise ProtocolError(f"an index of reports does not decode: {type(error).__name__}: {error}") from error
-    if not right:
-        raise ProtocolError("an index of reports does not fit its contents")
-    return [sequence, subjects, sizes, lives, part]
+        raise ProtocolError("an index of reports does not decode") from error
+    problem = _index_problem(index, len(contents))
+    if problem is not None:
+        raise ProtocolError(f"an index of reports: {problem}")
+    return list(index[:5])
+
+
+def _index_problem(index: Any, size: int) -> str | None:
+    """What is wrong with an index, or does not fit contents of this size; or None."""
+    if type(index) is not list or len(index) < 5:
+        return "it is an array of five elements"
+    sequence, subjects, sizes, lives, part = index[:5]
+    if not type(sequence) is type(subjects) is type(sizes) is list or not len(sequence) == len(subjects) == len(sizes):
+        return "numbers, subjects and sizes are arrays of one length"
+    if not sequence:
+        return "it is of one report at least"
+    if {*map(type, sequence), *map(type, sizes)} != {int} or min(min(sequence), min(sizes)) <= 0:
+        return "numbers and sizes are integers of 1 or more"
+    if {*map(type, subjects)} != {str}:
+        return "subjects are texts"
+    return _lives_problem(lives, len(sequence)) or _sizes_problem(sizes, part, size)
+
+
+def _lives_problem(lives: Any, count: int) -> str | None:
+    if lives is None:
+        return None
+    if type(lives) is not list or len(lives) != count:
+        return "lives are nil, or an array of a number for each report"
+    if not {*map(type, lives)} <= {int, float} or not all(life == -1 or 0 <= life <= MAX_TIMEOUT for life in lives):
+        return f"a life is -1, or 0 to {MAX_TIMEOUT:g} seconds"
+    return None
+
+
+def _sizes_problem(sizes: list[int], part: Any, size: int) -> str | None:
+    if part is None:
+        return None if sum(sizes) + 5 == size else f"its sizes come to {sum(sizes)} bytes, its contents to {size - 5}"
+    if type(part) is not list or [*map(type, part)] != [int, bool] or len(sizes) != 1:
+        return "a part is nil, or for one report an array of an integer and a boolean"
+    return None if size > 0 else "a part has bytes"

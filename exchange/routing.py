@@ -47,6 +47,7 @@ from fireflyzmq.wire.frames import (
 from .config import Limits
 from .directory import Directory
 from .flow import MAX_COST, MAX_WINDOW, Flow, Key, Peer, Route, Send, guarded
+from .options import hello_problem
 from .registrar import Registrar
 from .reports import Fanout
 
@@ -56,7 +57,7 @@ _ENVELOPE_BYTE = bytes((ENVELOPE,))
 _PUBLISH_BYTE = bytes((PUBLISH,))
 
 _REFUSED_KEYS = 10_000
-"""How many refused connections are remembered, so that each is told only once."""
+"""How many refused connections are remembered, so that each is told only once, and how many that have left."""
 
 
 class RoutingCore:
@@ -89,6 +90,7 @@ class RoutingCore:
         self._by_id: dict[bytes, Peer] = {}
         self._serial = 0
         self._refused: set[Key] = set()
+        self._left: dict[str, str] = {}
         self._commands: dict[int, Callable[..., None]] = {
             GOODBYE: self._receive_goodbye,
             CREDIT: self.flow.receive_credit,
@@ -150,6 +152,7 @@ class RoutingCore:
             elif frames[0][:1] == _PUBLISH_BYTE:
                 self.fanout.receive_publish(peer, frames, now)
             elif frames[0]:
+                guarded("names that were kept", self.registrar.expire, now)  # what is due comes first
                 self._receive_command(peer, frames)
         except ProtocolError as error:
             self._refuse(key, "protocol", str(error))
@@ -202,6 +205,8 @@ class RoutingCore:
         self.controls_received += 1
         head = frames[0]
         handler = self._commands.get(head[0])
+        if head[0] == HELLO:
+            raise ProtocolError("a second HELLO: this connection has said one")
         if handler is None:
             raise ProtocolError(f"{COMMAND_NAMES.get(head[0], head[0])} is not for a peer to send")
         handler(peer, *parse_control(head))
@@ -219,12 +224,11 @@ class RoutingCore:
         self._receive_hello(key, hello, now)
 
     def _receive_hello(self, key: Key, hello: dict[str, Any], now: float) -> None:
-        versions, window = hello.get("versions"), hello.get("window")
-        process = hello.get("process", "")
-        if not isinstance(versions, list) or type(window) is not int or window <= 0 or not isinstance(process, str):
-            raise ProtocolError("a hello says which versions it speaks, how large its window is, and what it is")
-        process = process[:200]
-        spoken = [version for version in versions if type(version) is int]
+        problem = hello_problem(hello)
+        if problem is not None:
+            raise ProtocolError(problem)
+        window, process = hello["window"], hello.get("process", "")[:200]
+        spoken = [version for version in hello["versions"] if type(version) is int]
         if VERSION not in spoken:
             reason = f"this exchange speaks wire version {VERSION}, the peer {spoken[:8]}"
             self._refuse(key, "version", reason, process)
@@ -233,6 +237,7 @@ class RoutingCore:
             self._refuse(key, "limit", f"this exchange takes {self.limits.peers} peers, and has them", process)
             return
         self._refused.discard(key)
+        self._left.pop(key.hex(), None)
         self._serial += 1
         peer_id = self.identity + self._serial.to_bytes(4, "big")
         peer = Peer(key, peer_id, process, min(window, MAX_WINDOW), self.limits.window, now)
@@ -270,7 +275,9 @@ class RoutingCore:
             if len(self._refused) >= _REFUSED_KEYS:
                 self._refused.clear()
             self._refused.add(key)
-        logger.warning("refused %s: %s", peer or process or key.hex()[:20], reason)
+        left = self._left.get(key.hex()) if peer is None else None  # it was read late: nothing is wrong with it
+        level = logging.WARNING if left is None else logging.DEBUG
+        logger.log(level, "refused %s: %s", peer or process or left or key.hex()[:20], reason)
         if peer is not None:
             self._remove(peer, "kicked")
         details = {"versions": [VERSION]}
@@ -283,6 +290,9 @@ class RoutingCore:
         """
         del self.peers[peer.key]
         del self._by_id[peer.id]
+        if len(self._left) >= _REFUSED_KEYS:
+            self._left.clear()
+        self._left[peer.key.hex()] = repr(peer)
         guarded("subscriptions", self.fanout.remove, peer)
         partners = guarded("services", self.registrar.remove, peer, reason) or set()
         guarded("what waits", self.flow.withdraw_waiting, peer, None, TARGET_GONE)

@@ -215,7 +215,9 @@ def test_a_hidden_publisher_is_heard_by_its_address_and_when_it_is_announced_by_
     prices.publish("a.1", "b.1", lives=[FOR_EVER, FOR_EVER])
     assert by_name.take() == [] and subjects(by_address.reports()) == ["a.1", "b.1"]
     prices.publisher.say(ANNOUNCE, 5)
-    assert subjects(by_name.reports()) == ["a.1"] and by_address.take() == []
+    assert subjects(by_name.reports()) == ["a.1"]
+    ((introduced, fields),) = by_address.take()
+    assert introduced == "INTRODUCED" and fields[6] is True
     prices.publish("a.2")
     assert subjects(by_name.reports()) == subjects(by_address.reports()) == ["a.2"]
     prices.publisher.say(CLOSE, 5, "")
@@ -879,6 +881,25 @@ def test_unfinished_reports_of_many_services_are_refused_when_they_are_too_much(
 
 
 @pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        *(("policy", value) for value in ("newest", None, ["latest"], 7, {})),
+        *(("limit", value) for value in (0, -1, 1.5, True, "1", float("inf"), None)),
+    ],
+)
+def test_a_subscription_with_an_option_that_makes_no_sense_ends_at_once(option: str, value: Any) -> None:
+    prices = Prices()
+    (one,) = prices.subscribers
+    one.subscribe(1, "prices", **{option: value})
+    ((name, number, problem),) = one.take()
+    assert (name, number) == ("ENDED", 1) and option in problem
+    assert one.state.streams == {} and prices.core.core.fanout._patterns == {}
+    one.subscribe(1, "prices")
+    prices.publish("a")
+    assert subjects(one.reports()) == ["a"]
+
+
+@pytest.mark.parametrize(
     "fields",
     [
         (1, 1, BY_NAME, "prices", "", {}),
@@ -895,15 +916,6 @@ def test_unfinished_reports_of_many_services_are_refused_when_they_are_too_much(
         (0, 1, BY_NAME, "prices", ">", {}),
         (1 << 32, 1, BY_NAME, "prices", ">", {}),
         (1 << 63, 1, BY_NAME, "prices", ">", {}),
-        (1, 1, BY_NAME, "prices", ">", {"policy": "newest"}),
-        (1, 1, BY_NAME, "prices", ">", {"policy": None}),
-        (1, 1, BY_NAME, "prices", ">", {"policy": ["latest"]}),
-        (1, 1, BY_NAME, "prices", ">", {"limit": 0}),
-        (1, 1, BY_NAME, "prices", ">", {"limit": -1}),
-        (1, 1, BY_NAME, "prices", ">", {"limit": 1.5}),
-        (1, 1, BY_NAME, "prices", ">", {"limit": True}),
-        (1, 1, BY_NAME, "prices", ">", {"limit": "1"}),
-        (1, 1, BY_NAME, "prices", ">", {"limit": float("inf")}),
         (1, 1, BY_NAME, "prices"),
         (1, 1, BY_NAME, b"prices", ">", {}),
     ],

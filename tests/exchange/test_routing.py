@@ -133,6 +133,21 @@ def test_a_peer_that_speaks_several_versions_is_welcome_when_one_is_known() -> N
 
 
 @pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("versions", value) for value in (None, 1, "1", {})),
+        *(("window", value) for value in (None, 0, -1, "1", 1.5, True)),
+        *((field, value) for field in ("process", "library") for value in (None, 7, b"text", [])),
+    ],
+)
+def test_what_is_wrong_with_a_hello_is_named(field: str, value: Any) -> None:
+    core = Core()
+    core.send(b"one", encode_control(HELLO, {**HELLO_1, field: value}))
+    code, reason, *_ = refusal(core, b"one")
+    assert code == "protocol" and reason.startswith(f"{field} of a hello is ")
+
+
+@pytest.mark.parametrize(
     "hello",
     [
         {},
@@ -325,7 +340,7 @@ def test_nobody_joins_a_name_that_somebody_wants_alone() -> None:
     two.say(REGISTER, 1, secret("2"), "math", {}, {})
     assert two.take()[0][:3] == ("REJECTED", 1, "taken")
     one.say(CLOSE, 1, "")
-    two.say(CLOSE, 1, "")
+    assert two.take() == [("REGISTERED", 1, address_of(secret("2")))]
     two.register(2, "math")
 
 
@@ -532,6 +547,18 @@ def test_who_watches_a_hidden_services_address_hears_that_it_went() -> None:
         (WATCH, (1 << 40, "")),
         (WATCH, (BY_NAME, "x" * 603)),
         (WATCH, (BY_MEMBER, "é" * 302)),
+        (WATCH, (BY_REGISTRY, "math")),
+        (WATCH, (BY_NAME, "")),
+        (WATCH, (BY_NAME, "two words")),
+        (WATCH, (BY_NAME, "math*")),
+        (WATCH, (BY_GROUP, "")),
+        (WATCH, (BY_GROUP, "x" * 201)),
+        (WATCH, (BY_MEMBER, "")),
+        (WATCH, (BY_MEMBER, "red")),
+        (WATCH, (BY_MEMBER, "red ")),
+        (WATCH, (BY_MEMBER, "red  math")),
+        (WATCH, (BY_MEMBER, " child")),
+        (WATCH, (BY_MEMBER, "red child math more")),
     ],
 )
 def test_an_unknown_watch_is_refused(command: int, fields: tuple[Any, ...]) -> None:

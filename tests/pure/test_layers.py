@@ -57,6 +57,7 @@ PURE = {
     "fireflyzmq.webgate.xmlrpc_reader",
     "exchange.routing",
     "exchange.flow",
+    "exchange.options",
     "exchange.registrar",
     "exchange.reports",
     "exchange.streams",
