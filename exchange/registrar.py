@@ -62,6 +62,7 @@ class Registrar:
         self._fanout = fanout
         self._operator = operator
         self._claims: Claims[Entry] = Claims()
+        self._names: Claims[Entry] = Claims()
         self._former: dict[str, set[Entry]] = {}
         self._grace_until: float | None = None
         self._grace_over = False
@@ -88,12 +89,14 @@ class Registrar:
         """Once the time to come back is over: let those have a name or place who waited for it before the restart."""
         if self._grace_until is not None and not self._grace_over and self._grace_until <= now:
             self._grace_over = True
-            for key in self._claims.waiting():
+            for key in (*self._names.waiting(), *self._claims.waiting()):
                 self._admit(key)
 
     def next_deadline(self) -> float | None:
         """When `expire` has something to do."""
-        return self._grace_until if not self._grace_over and self._claims.waiting() else None
+        if self._grace_over or not (self._claims.waiting() or self._names.waiting()):
+            return None
+        return self._grace_until
 
     def introduce(self, source: Entry, peer: Peer) -> None:
         """Tell a peer who a service is, before the first message that comes from it."""
@@ -107,7 +110,7 @@ class Registrar:
             guarded("the end of a watch", self._directory.unwatch, peer.key, watch)
         for entry in peer.services.values():  # what one of them has is not for another one
             for key in list(entry.claims):
-                if not self._claims.holds(key, entry):
+                if not self._table(key).holds(key, entry):
                     self._yield(entry, key)
             entry.waits.clear()
         partners: set[Key] = set()
@@ -238,7 +241,7 @@ class Registrar:
 
     def _holder(self, key: str) -> str:
         """Why something is not free, for people."""
-        others = self._claims.holders(key)
+        others = self._table(key).holders(key)
         return f"taken by {others[0].peer.process or 'another process'}" if others else "kept for who had it before"
 
     def _list(self, entry: Entry) -> None:
@@ -412,34 +415,38 @@ class Registrar:
             entry.standby.add(group)
         return False
 
+    def _table(self, key: str) -> Claims[Entry]:
+        """The claims that a key is among: a name's has no white space, a place's has."""
+        return self._claims if " " in key else self._names
+
     def _claim(self, entry: Entry, key: str, sole: bool, waited: bool) -> bool:
         """Whether an entry has a name or a place from now on; otherwise it waits for it.
 
         Who had waited when the exchange was lost waits again, until those who had it have had time to come back.
         """
         entry.claims[key] = sole
-        return self._claims.claim(key, entry, sole, admit=self._grace_over or not waited)
+        return self._table(key).claim(key, entry, sole, admit=self._grace_over or not waited)
 
     def _yield(self, entry: Entry, key: str) -> None:
         """An entry has a name or a place no more, or does not wait for it any more; the next one has it."""
-        held = self._claims.holds(key, entry)
-        self._claims.withdraw(key, entry)
+        held = self._table(key).holds(key, entry)
+        self._table(key).withdraw(key, entry)
         entry.claims.pop(key, None)
         if held:
             self._admit(key)
 
     def _vacate(self, entry: Entry) -> list[str]:
         """Take away what an entry has, and give it to nobody yet: the same address is to find it free."""
-        held = [key for key in entry.claims if self._claims.holds(key, entry)]
+        held = [key for key in entry.claims if self._table(key).holds(key, entry)]
         for key in held:
-            self._claims.withdraw(key, entry)
+            self._table(key).withdraw(key, entry)
             del entry.claims[key]
         return held
 
     def _admit(self, key: str) -> None:
         """Let those have a name or a place who may now."""
         group, _, rest = key.partition(" ")
-        for entry in self._claims.next(key):
+        for entry in self._table(key).next(key):
             if rest:
                 guarded("a place for who waited", self._have_place, entry, group, rest.partition(" ")[0])
             else:

@@ -79,7 +79,7 @@ class Channel(Lane):
     """One local service in touch with one other service.
 
     `calls` holds the local service's calls that have not ended, `serving` the requests it is serving, by their numbers
-    at the caller's side. The offsets turn a deadline
+    at the caller's side. `entitled` says whether the other service has the rights of its name. The offsets turn a deadline
     here into the exchange's time (`offset_out`), and back (`offset_in`): the bounds of what is known, so that being
     wrong only makes a deadline later for whoever serves. `dirty` says that it is among those that the turn's end
     flushes, `kept` are answers that may have to leave again, `held` says that new ones wait behind them (or that the
@@ -92,6 +92,7 @@ class Channel(Lane):
         "calls",
         "closed",
         "dirty",
+        "entitled",
         "held",
         "in_head",
         "instance",
@@ -116,6 +117,7 @@ class Channel(Lane):
         self.peer = peer
         self.number = number
         self.binding = binding
+        self.entitled = False
         self.offset_in = least
         self.offset_out = most
         self.out_head = envelope_head(peer, number, local.number)
@@ -195,6 +197,7 @@ class Channels:
         self._dirty: list[Channel] = []
         self._looped: deque[tuple[Channel, bytes]] = deque()
         self._introduced: dict[bytes, dict[int, Binding]] = {}
+        self._entitled: set[tuple[bytes, int]] = set()
         self._locals: dict[int, LocalService] = {}
         self.answers = Answers(self._ask_for_room, lambda number: self.serving.lost_answer_item(number))
         self._postponed: dict[Channel, deque[tuple[list[Any], int]]] = {}
@@ -595,11 +598,15 @@ class Channels:
         instance.channels[local.number] = channel
         return channel
 
-    def introduce(self, peer: bytes, number: int, binding: Binding) -> None:
-        """The exchange says who a service of a peer is, before its first envelope and after a change."""
+    def introduce(self, peer: bytes, number: int, binding: Binding, entitled: bool) -> None:
+        """The exchange says who a service of a peer is, before its first envelope and after a change; and whether it
+        has the rights of its name.
+        """
         self._introduced.setdefault(peer, {})[number] = binding
+        (self._entitled.add if entitled else self._entitled.discard)((peer, number))
         for channel in self._by_peer.get(peer, {}).get(number, ()):
             channel.binding = binding
+            channel.entitled = entitled
 
     def introduced(self, peer: bytes, number: int) -> Binding | None:
         """Who a service of a peer is, as the exchange has said."""
@@ -609,6 +616,7 @@ class Channels:
         """A local service has another binding now: the other local services it is in touch with see that."""
         for channel in self._by_peer.get(NOBODY, {}).get(service.number, ()):
             channel.binding = service.binding
+            channel.entitled = service.entitled
 
     def _open_incoming(self, peer: bytes, to: int, sender: int) -> Channel | None:
         local = self._locals.get(to)
@@ -626,6 +634,8 @@ class Channels:
         channel = self._by_head.setdefault(made.in_head, made)
         if channel is not made:  # opened in the middle of this
             return channel
+        source = self._locals.get(number) if peer == NOBODY else None
+        channel.entitled = source.entitled if source is not None else (peer, number) in self._entitled
         self._by_peer.setdefault(peer, {}).setdefault(number, set()).add(channel)
         local.channels.add(channel)
         return channel
@@ -639,6 +649,7 @@ class Channels:
         introduced = self._introduced.get(peer, {})
         for each in [number] if number else list(introduced):
             binding = introduced.pop(each, None)
+            self._entitled.discard((peer, each))
             if binding is not None:
                 self.reports.departed((peer, each), binding)
         if not introduced:
@@ -661,6 +672,7 @@ class Channels:
         for peer in [peer for peer in self._by_peer if peer != NOBODY]:
             self.gone(peer, 0, reason)
         self._introduced.clear()
+        self._entitled.clear()
 
     def _close(self, channel: Channel, reason: str) -> None:
         self._by_head.pop(channel.in_head, None)

@@ -87,10 +87,10 @@ class LocalService:
     """What a session knows of one of its services: its identity, its methods, and how busy it is.
 
     The secret proves the address, to the exchange alone. `listed` says whether its name and groups find it, `taken`
-    that another service of this process wants the name for itself. `groups` are those it is in, with its roles,
-    `wishes` those it wants to be in, and whether alone under its name (`sole`); `refused_groups` are those it has to
-    wait for. `limit` is how many requests it takes at once, `running` how many it has, `typical` how long (s) such a
-    request takes.
+    that another service has the name, for which it waits, `entitled` that it has the rights of its name. `groups` are
+    those it is in, with its roles, `wishes` those it wants to be in, and whether alone under its name (`sole`);
+    `refused_groups` are those it has to wait for. `limit` is how many requests it takes at once, `running` how many it
+    has, `typical` how long (s) such a request takes.
     """
 
     __slots__ = (
@@ -99,6 +99,7 @@ class LocalService:
         "channels",
         "closed",
         "durations",
+        "entitled",
         "failed",
         "failures",
         "groups",
@@ -150,6 +151,7 @@ class LocalService:
         self.channels: set[Channel] = set()
         self.listed = visible
         self.taken = False
+        self.entitled = False
         self.registered = False
         self.accepting = True
         self.closed = False
@@ -279,7 +281,8 @@ class Serving:
             if name.startswith(RESERVED):
                 self._serve_reserved(request, name, args, kwargs)
                 return
-            method = service.methods.offered(name, request.sender.name) or self._catch_all(service, name)
+            sender = request.sender.name if channel.entitled else ""
+            method = service.methods.offered(name, sender) or self._catch_all(service, name)
         if method is None:
             self._answer_failure(request, MethodUnavailable(f"{service.name!r} exports no method {name!r}"))
         elif method.limit is not None and method.running >= method.limit:

@@ -71,6 +71,8 @@ _MAX_CONTROL = 1 << 20
 _CLOSED_NAMES = 1000
 """How many names of services that have closed are remembered for what they served."""
 
+_PLACE_OF_A_NAME = "the place of {!r} in group {!r} is for when it has that name"
+
 Changed = Callable[[str, str], None]
 
 
@@ -110,6 +112,7 @@ class Session:
         self._by_name: dict[str, list[LocalService]] = {}
         self._by_address: dict[str, LocalService] = {}
         self._claims: Claims[LocalService] = Claims()
+        self._former: dict[str, set[LocalService]] = {}
         self._send = send
         self._clock = clock
         self._changed = changed
@@ -220,39 +223,112 @@ class Session:
         service = LocalService(next(self._numbers), name, owner, unique, visible, limit)
         self.services[service.number] = self._by_address[service.binding.address] = service
         self.channels.add_local(service)
-        taken = self._taken_here(service)
-        service.taken = taken is not None
+        self._by_name.setdefault(name, []).append(service)
+        service.taken = not self._ask_for_name(service)
         service.regroup({})
-        service.listed = visible and taken is None
-        self._show(service)
+        self._list(service)
         self.reports.added(service)
-        if taken is not None:
-            owner.registration_failed("taken", taken, "")
+        if service.taken:
+            self._tell_taken(service)
         if self.state == CONNECTED:
             self._register(service)
-        elif not self.calls.attached and taken is None:
+        elif not self.calls.attached and not service.taken:
             service.registered = True
             owner.registered()
         return service
 
-    def _taken_here(self, service: LocalService) -> str | None:
-        """Why a service may not have its name, when it or one that has the name here wants to be the only one."""
-        same = self._by_name.setdefault(service.name, [])
-        others = [other for other in same if other.accepting and not other.taken]
-        taken = bool(service.name) and any(other.unique or service.unique for other in others)
-        same.append(service)
-        return f"the name {service.name!r} is taken by another service of this process" if taken else None
-
     def announce(self, service: LocalService) -> None:
-        """Let a hidden service be found from now on."""
+        """Let a hidden service be found from now on, by its name once it has that."""
         if service.visible:
             return
         service.visible = True
-        service.listed = service.accepting and not service.taken
-        self._show(service)
-        self.reports.listed(service)
-        if self.state == CONNECTED and not service.taken:
+        if service.accepting and not self._ask_for_name(service):
+            self._lose_name(service)
+            self._tell_taken(service)
+        else:
+            self._list(service)
+            self.reports.listed(service)
+        if self.state == CONNECTED:
             self._send((encode_control(ANNOUNCE, service.number),))
+
+    # Names that somebody wants alone. Without an exchange, who has one is decided here, as the exchange decides it.
+
+    def _ask_for_name(self, service: LocalService) -> bool:
+        """Whether a service may be found by its name; otherwise it waits.
+
+        With an exchange that has the last word; until it says it, one that others here stand in the way of waits.
+        """
+        if not service.name or not service.visible:
+            return True
+        if not self.calls.attached:
+            return self._claims.claim(service.name, service, service.unique)
+        return not any(
+            other.listed and other is not service and (other.unique or service.unique)
+            for other in self._by_name[service.name]
+        )
+
+    def _tell_taken(self, service: LocalService) -> None:
+        problem = f"the name {service.name!r} is taken by another service of this process"
+        service.owner.registration_failed("taken", problem, "")
+
+    def _have_name(self, service: LocalService) -> None:
+        """The name that a service has waited for is its own."""
+        service.taken = False
+        self._rename(service)
+        service.registered = True
+        service.owner.registered()
+        if not self.calls.attached:
+            for group in list(service.refused_groups):
+                role, sole = service.wishes[group]
+                if self._claims.claim(_claim_key(service, group, role), service, sole):
+                    self._enter(service, group, role)
+
+    def _lose_name(self, service: LocalService) -> None:
+        """Another service has the name that one wants: it waits, and for its places under that name too."""
+        service.taken = True
+        service.registered = False
+        self._rename(service)
+        if not self.calls.attached:
+            for group, role in list(service.groups.items()):
+                if role:
+                    self._refuse_group(service, group, _PLACE_OF_A_NAME.format(service.name, group))
+                    self._release(service, group, role)
+
+    def _rename(self, service: LocalService) -> None:
+        """Show a service under the name that it has now, and to whom it is in touch with."""
+        service.regroup(service.groups)
+        self._list(service)
+        self.channels.rename_local(service)
+        self.reports.listed(service)
+
+    def _list(self, service: LocalService) -> None:
+        """Let its name and groups find a service when they may; then its name's rights are not for former ones."""
+        service.listed = service.visible and service.accepting and not service.taken
+        if service.accepting:
+            service.entitled = service.listed
+        if service.listed and service.name:
+            for former in self._former.pop(service.name, ()):
+                former.entitled = False
+                self.channels.rename_local(former)
+        self._show(service)
+        self.channels.rename_local(service)
+
+    def _retire(self, service: LocalService) -> None:
+        """A withdrawn service finishes what it has begun with its name's rights, until another one has the name."""
+        service.listed = False
+        if not service.entitled or not service.name:
+            return
+        if any(other.listed for other in self._by_name[service.name]):
+            service.entitled = False
+            self.channels.rename_local(service)
+        else:
+            self._former.setdefault(service.name, set()).add(service)
+
+    def _release_name(self, service: LocalService) -> None:
+        """A name that was had here may be free now; the next one has it."""
+        self._claims.withdraw(service.name, service)
+        for other in self._claims.next(service.name):
+            self._have_name(other)
 
     def join(self, service: LocalService, group: str, role: str = "", sole: bool = False) -> None:
         """Put a service into a group; a `sole` one is the only one of its name there under its role, or waits.
@@ -268,7 +344,9 @@ class Session:
             self._send((encode_control(JOIN, service.number, group, role, {"sole": sole}),))
 
     def _claim(self, service: LocalService, group: str, role: str, sole: bool) -> None:
-        if role and not self._claims.claim(_claim_key(service, group, role), service, sole):
+        if role and service.taken:
+            self._refuse_group(service, group, _PLACE_OF_A_NAME.format(service.name, group))
+        elif role and not self._claims.claim(_claim_key(service, group, role), service, sole):
             self._refuse_group(service, group, f"the place of {service.name!r} in group {group!r} is taken")
         else:
             self._enter(service, group, role)
@@ -314,7 +392,7 @@ class Session:
             self._send((encode_control(EXPEL, service.number, member.address, reason),))
             return
         other = self._by_address.get(member.address)
-        if other is not None and service.name in other.wishes and not service.taken:
+        if other is not None and service.name in other.wishes and service.listed:
             role = other.wishes[service.name][0]
             self._put_out(other, service.name, reason)
             self._release(other, service.name, role)
@@ -323,8 +401,9 @@ class Session:
         """Take no more requests: nobody finds the service any more, and what comes yet is refused."""
         if service.accepting:
             service.accepting = False
-            service.listed = False
+            self._retire(service)
             self.mirror.remove_local(service.binding.address, reason)
+            self._release_name(service)
             for group, (role, _) in service.wishes.items():
                 self._release(service, group, role)
             if self.state == CONNECTED:
@@ -346,6 +425,11 @@ class Session:
         self._by_name[service.name].remove(service)
         if not self._by_name[service.name]:
             del self._by_name[service.name]
+        former = self._former.get(service.name)
+        if former is not None:
+            former.discard(service)
+            if not former:
+                del self._former[service.name]
         self.channels.remove_local(service, reason)
         if self.state == CONNECTED:
             self._send((encode_control(CLOSE, service.number, reason),))
@@ -362,15 +446,16 @@ class Session:
         self.mirror.set_local(known, reason)
 
     def _register(self, service: LocalService) -> None:
-        """Register a service; one whose name is taken in this process as a hidden one, which others still reach."""
+        """Register a service; one that is withdrawn as a hidden one, which others still reach."""
         options = {
-            "visible": service.visible and service.accepting and not service.taken,
+            "visible": service.visible and service.accepting,
             "unique": service.unique,
             "notices": service.owner.wants_notices(),
+            "waiting": service.taken,
             "sole": [group for group, (_, sole) in service.wishes.items() if sole],
-            "standby": list(service.refused_groups),
+            "standby": [group for group in service.refused_groups if group in service.wishes],
         }
-        name = "" if service.taken else service.name
+        name = service.name if service.accepting else service.binding.name
         groups = {group: role for group, (role, _) in service.wishes.items()}
         self._send((encode_control(REGISTER, service.number, service.secret, name, groups, options),))
         if not service.accepting:
@@ -459,7 +544,7 @@ class Session:
         self.calls.pending_limit = welcome.get("calls", self.calls.pending_limit)
         self.state = CONNECTED
         self.calls.connected = True
-        for service in self.services.values():
+        for service in sorted(self.services.values(), key=_waits):  # who has a name before who waits for it
             self._register(service)
         for target in self.mirror.targets():
             self._send((encode_control(WATCH, target.kind, target.key),))
@@ -479,11 +564,11 @@ class Session:
 
     def _receive_registered(self, number: int, address: str) -> None:
         service = self.services.get(number)
-        if service is None or service.taken:
+        if service is None:
             return
-        if service.visible and service.accepting and not service.listed:  # the name was taken before
-            service.listed = True
-            self._show(service)
+        if service.taken:
+            self._have_name(service)
+            return
         service.registered = True
         service.owner.registered()
 
@@ -497,8 +582,13 @@ class Session:
             else:  # it was put out, or left, while it asked
                 self._send((encode_control(LEAVE, number, group),))
             return
-        if group:
+        if code == "taken":
+            if service.taken:  # as it has been told
+                return
+            self._lose_name(service)
+        elif group:
             service.wishes.pop(group, None)
+            service.refused_groups.discard(group)
             self._regroup(service, {name: role for name, role in service.groups.items() if name != group})
         else:
             service.listed = False
@@ -543,7 +633,7 @@ class Session:
         self.mirror.absent(address, reason)
 
     def _receive_introduced(self, fields: list[Any]) -> None:
-        self.channels.introduce(fields[0], fields[1], _binding_of(fields))
+        self.channels.introduce(fields[0], fields[1], _binding_of(fields), fields[6] is True)
 
     def _receive_gone(self, peer: bytes, number: int, reason: str) -> None:
         self.channels.gone(peer, number, reason)
@@ -553,6 +643,10 @@ def _binding_of(fields: list[Any]) -> Binding:
     """The binding in a directory entry; ValueError when it is not one."""
     _, _, name, address, groups, user = fields[:6]
     return Binding.from_fields([name, address, sorted(groups), user])
+
+
+def _waits(service: LocalService) -> bool:
+    return service.taken
 
 
 def _claim_key(service: LocalService, group: str, role: str) -> str:

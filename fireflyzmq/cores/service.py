@@ -159,7 +159,9 @@ class ServiceCore:
             self.settle_ready()
 
     def refused(self, failure: RegistrationRefused, group: str) -> None:
-        """The service was refused; or only its place in a group, for which it waits."""
+        """The service was refused; or only its name, or its place in a group, for which it waits."""
+        if failure.details["why"] == "taken":
+            return
         if not group:
             self._refusal = failure
             self.settle_ready()

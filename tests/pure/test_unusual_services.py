@@ -10,7 +10,7 @@ from world import RecordedCall, World, WorldPeer, WorldService, pair
 from fireflyzmq.calls import Destination
 from fireflyzmq.errors import Failure
 from fireflyzmq.wire.codec import new_pack
-from fireflyzmq.wire.commands import BY_ADDRESS, BY_GROUP
+from fireflyzmq.wire.commands import BY_ADDRESS, BY_GROUP, GRACE
 
 
 def refused_by_the_exchange(peer: WorldPeer) -> WorldService:
@@ -77,19 +77,26 @@ def test_a_service_whose_name_its_process_refused_is_found_nowhere() -> None:
     assert len(far.ready) == len(near.ready) == 1 and service.problems == ["taken"]
 
 
-def test_a_service_that_was_refused_is_found_everywhere_when_its_name_is_free_at_the_next_connection() -> None:
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize("again", [True, False], ids=["at the next connection", "at once"])
+def test_a_service_that_had_to_wait_is_found_everywhere_when_its_name_is_free(together: bool, again: bool) -> None:
     world, caller, callee, _ = pair()
-    first = caller.add_service("alone", unique=True)
+    first = (callee if together else caller).add_service("alone", unique=True)
+    world.settle()
     second = callee.add_service("alone")
     far, near = caller.watch("alone"), callee.watch("alone")
     world.settle()
-    assert second.problems == ["taken"]
-    caller.session.close_service(first.local)
-    callee.disconnect()
-    callee.connect()
+    assert second.problems == ["taken"] and second.local.binding.name == "" and not second.registrations
+    first.peer.session.close_service(first.local)
+    if again:
+        callee.disconnect()
+        callee.connect()
+        world.settle()
+        world.advance(GRACE)  # it waits for who may come back
     world.settle()
     assert [each.binding.address for each in far.ready] == [each.binding.address for each in near.ready]
     assert [each.binding.address for each in far.ready] == [second.address] and second.registrations == 1
+    assert second.problems == ["taken"] and second.local.binding.name == "alone"
 
 
 def test_a_group_too_many_is_rejected_and_the_service_stays() -> None:
