@@ -26,6 +26,7 @@ from fireflyzmq.wire.commands import (
     ENVELOPE_COST,
     EXPIRE,
     MAX_MESSAGE,
+    MAX_NAME,
     MAX_RETAINED,
     SUBSCRIBE,
     UNSUBSCRIBE,
@@ -493,6 +494,8 @@ class Reports:
                 self._replay(subscription, publisher)
 
     def _send_subscribe(self, subscription: Subscription) -> None:
+        if len(subscription.key.encode("utf-8", "replace")) > MAX_NAME:  # an address that somebody made up: nobody's
+            return
         options = {"policy": subscription.policy, "limit": subscription.limit}
         fields = (subscription.service.number, subscription.kind, subscription.key, subscription.pattern, options)
         self._outgoing.send((encode_control(SUBSCRIBE, subscription.number, *fields),))

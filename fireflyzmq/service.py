@@ -40,9 +40,10 @@ class Service(Exporting, Calling, Watching, Reporting, Scheduling):
     """One service of this process; it lives until `close()`, even when nobody holds it.
 
     `name` is what others look up, "" for a nameless one that is reached through its binding alone. `exchange` is the
-    one it belongs to, an Exchange or what `connect` gave, by default that of the event loop; `unique=True` refuses a
-    second instance of the name anywhere. Of more than `limit` requests at once the further ones are refused as
-    Overloaded. ValueError for an illegal name.
+    one it belongs to, an Exchange or what `connect` gave, by default that of the event loop. With `unique=True` it is
+    the only one of its name anywhere: who comes second is told so (`registrationFailed`), waits, and has the name when
+    it is free. Of more than `limit` requests at once the further ones are refused as Overloaded. ValueError for an
+    illegal name.
     """
 
     def __init__(
@@ -84,11 +85,16 @@ class Service(Exporting, Calling, Watching, Reporting, Scheduling):
     # Life.
 
     async def ready(self) -> None:
-        """Wait until the exchange has registered this service; RegistrationRefused when it did not."""
+        """Wait until the exchange has registered this service under its name, be that another's until then.
+
+        RegistrationRefused when it is refused for good.
+        """
         await self._fireflyzmq.ready()
 
     def registrationFailed(self, failure: RegistrationRefused) -> None:
-        """Override to hear that the exchange refused this service; logs."""
+        """Override to hear that the exchange refused this service; logs. `failure.details["why"]` is "illegal"; or it
+        waits: "taken" for its name, "member" for its place in `details["group"]`.
+        """
         logger.error("%s: %s", self._fireflyzmq.title, failure)
 
     def drain(self) -> Awaitable[None]:

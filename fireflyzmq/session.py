@@ -61,6 +61,7 @@ from fireflyzmq.wire.commands import (
     WITHDRAW,
 )
 from fireflyzmq.wire.frames import NOBODY, ProtocolError, describe, encode_control, parse_control
+from fireflyzmq.wire.names import watch_problem
 
 logger = logging.getLogger(__name__)
 
@@ -476,10 +477,19 @@ class Session:
         if target is None:
             target = self.mirror.add(kind, key, known=not self.calls.attached)
             if self.state == CONNECTED:
-                self._send((encode_control(WATCH, kind, key),))
+                self._ask_who_is_there(target)
             if self._sweep_at is None:
                 self._sweep_at = self._clock() + IDLE_WATCH
         return target
+
+    def _ask_who_is_there(self, target: Target) -> None:
+        """Watch a target; when nobody can ever be there, as at an address that somebody made up, that is the answer:
+        the exchange would refuse this peer.
+        """
+        if watch_problem(target.kind, target.key) is None:
+            self._send((encode_control(WATCH, target.kind, target.key),))
+        else:
+            self.mirror.state(target.kind, target.key, [], last=True, keep_missing=False)
 
     def observe(self, kind: int, key: str, tell: Tell) -> Presence:
         """Tell who is there, and then who comes and goes, until `cease`."""
@@ -502,7 +512,7 @@ class Session:
                 target.idle = False
             elif target.idle:
                 self.mirror.drop(target)
-                if self.state == CONNECTED:
+                if self.state == CONNECTED and watch_problem(target.kind, target.key) is None:
                     self._send((encode_control(UNWATCH, target.kind, target.key),))
             else:
                 target.idle = True
@@ -547,7 +557,7 @@ class Session:
         for service in sorted(self.services.values(), key=_waits):  # who has a name before who waits for it
             self._register(service)
         for target in self.mirror.targets():
-            self._send((encode_control(WATCH, target.kind, target.key),))
+            self._ask_who_is_there(target)
         if self._was_connected:
             self._grace_until = now + GRACE
         self._was_connected = True

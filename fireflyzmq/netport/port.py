@@ -32,7 +32,8 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 class NetPort(Service):
     """A service through which clients reach others: `NetPort("net1", 11009)`. It binds at once.
 
-    `name` is one of its own, as sessions are called after it ("net1/42"). Port 0 picks a free one; `port` says which.
+    `name` is one of its own, as sessions are called after it ("net1/42"): while another netport has it this one takes
+    clients, and others reach its sessions once it has the name. Port 0 picks a free one; `port` says which.
     `codec` is what clients speak, Firefly's frames unless it says else; with `ssl` they speak it over TLS. With
     `websocket`, a port (0: a free one, see `websocketPort`), WebSockets at `websocketPath` are clients too; only pages
     of `origins` may connect when these are given. With `ordered` a session's requests are served one after the other,

@@ -55,25 +55,16 @@ def test_a_service_without_an_exchange_is_ready_at_once() -> None:
     network.close()
 
 
-@pytest.mark.parametrize("together", [True, False], ids=["in one peer", "across the exchange"])
-@pytest.mark.parametrize(("first", "second"), [(True, False), (False, True), (True, True)])
-def test_a_unique_name_is_taken_once(network: Network, together: bool, first: bool, second: bool) -> None:
-    exchange = network.exchange()
-    winner = Proud("solo", exchange=exchange, unique=first)
-    winner.exportMethod(lambda: "winner", "who")
-    network.run(winner.ready())
-    loser = Proud("solo", exchange=exchange if together else network.exchange(), unique=second)
-    loser.exportMethod(lambda: "loser", "who")
-
-    with pytest.raises(RegistrationRefused, match="solo"):
-        network.run(loser.ready())
-    network.settle()
-
-    assert [failure.kind for failure in loser.refusals] == ["RegistrationRefused"]
-    assert loser.refusals[0].service == "solo"
-    assert winner.refusals == []
-    endpoint: Any = Service(exchange=network.exchange()).serviceEndPoint("solo")
-    assert {network.run(endpoint.who()) for _ in range(20)} == {"winner"}
+def test_ready_raises_when_a_service_is_refused_for_good() -> None:
+    with Network({"services_per_peer": 2}) as network:
+        exchange = network.exchange()
+        Service("first", exchange=exchange)
+        Service("second", exchange=exchange)
+        third = Proud("third", exchange=exchange)
+        with pytest.raises(RegistrationRefused, match="services already"):
+            network.run(third.ready())
+        network.settle()
+        assert [failure.details["why"] for failure in third.refusals] == ["illegal"]
 
 
 def test_a_unique_name_is_free_again_after_its_service_has_gone(network: Network) -> None:

@@ -281,3 +281,31 @@ async def test_a_thousand_monitored_sessions_are_all_told(site: Site) -> None:
     await until(lambda: len(told) >= 1000)
     assert sorted(told) == sorted(session.id for session in sessions)
     assert clients._fireflyzmq.watch._callbacks == {}
+
+
+@at_site
+async def test_a_second_netport_takes_clients_and_its_sessions_are_reached_once_it_has_the_name(site: Site) -> None:
+    first = site.netport("net")
+    await first.ready()
+    second = Noted("net", exchange=(await site.peer())._exchange)
+    try:
+        service = await site.service()
+        sessions = Sessions(service)
+        one, two = await site.player(first), await site.player(second)
+        [mine] = await entered(first, [one])
+        [other] = await entered(second, [two])
+        assert mine.id != other.id
+        assert await sessions.close(other.id) is False, "the first has the name, and no such session"
+        second.push(1, b"its own process reaches it", other.id)
+        assert await two.receive() == (1, b"its own process reaches it")
+        await first.drain()
+        await one.ended()
+        await until(lambda: service.lookupServiceName("net") == [second.serviceBinding()])
+        sessions.push(2, b"hello", [mine.id, other.id])
+        assert await two.receive() == (2, b"hello")
+        ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        sessions.monitor(lambda session, reason: ended.set_result(reason), other.id)
+        assert await sessions.close(other.id, "enough") is True
+        assert await ended == "enough"
+    finally:
+        second.close()

@@ -11,7 +11,7 @@ from world import pair
 from fireflyzmq.errors import Overloaded
 from fireflyzmq.parts import MAX_PARTS
 from fireflyzmq.wire.codec import encode
-from fireflyzmq.wire.commands import FAILURE, LOAD, MAX_GROUPS, MAX_TIMEOUT, PART, REQUEST, RESPONSE
+from fireflyzmq.wire.commands import BY_ADDRESS, FAILURE, LOAD, MAX_GROUPS, MAX_TIMEOUT, PART, REQUEST, RESPONSE
 from fireflyzmq.wire.frames import join_items, part_body
 
 
@@ -187,3 +187,22 @@ def test_an_item_that_grows_too_large_in_parts_ends_its_call() -> None:
         service.forge(caller.caller, part_body(-int(call), index, False, b""))
     world.settle()
     assert call.failure == "ResponseEncoding"
+
+
+@pytest.mark.parametrize("address", ["", "x" * 1000, "two words", "*"], ids=lambda address: address[:10])
+@pytest.mark.parametrize("again", [False, True])
+def test_an_address_that_somebody_made_up_costs_nobody_the_connection(address: str, again: bool) -> None:
+    world, caller, _, _ = pair()
+    observer = caller.observe(BY_ADDRESS, address)
+    target = caller.watch(address, BY_ADDRESS)
+    world.settle()
+    if again:
+        caller.disconnect()
+        caller.connect()
+        world.settle()
+    world.advance(10.0)
+    assert world.core.refusals == 0 and target.known and not target.ready
+    assert observer.told == 1, "absent"
+    call = caller.call("math")
+    world.settle()
+    assert call.value == call.token
