@@ -74,7 +74,7 @@ class Server:
         _seed_routing_ids()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
         self._socket = self._open_socket()
-        self._monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        self._monitor = self._open_monitor()
         try:
             for address in addresses:
                 self.bind(address)
@@ -101,6 +101,18 @@ class Server:
         for option, value in options.items():
             router.setsockopt(option, value)
         return router
+
+    def _open_monitor(self) -> zmq.Socket[bytes]:
+        """The socket that hears of disconnections; without a high-water mark, as a full one would stop ZeroMQ's thread
+        while this one is busy, and its heartbeats with it.
+        """
+        address = f"inproc://monitor-{os.urandom(8).hex()}"
+        self._socket.monitor(address, zmq.EVENT_DISCONNECTED)
+        monitor: zmq.Socket[bytes] = self._context.socket(zmq.PAIR)
+        monitor.setsockopt(zmq.RCVHWM, 0)
+        monitor.setsockopt(zmq.LINGER, 0)
+        monitor.connect(address)
+        return monitor
 
     def bind(self, address: str) -> str:
         """Listen at a ZeroMQ address; returns it with the port that `:0` became."""

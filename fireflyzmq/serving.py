@@ -89,12 +89,15 @@ class LocalService:
     The secret proves the address, to the exchange alone. `listed` says whether its name and groups find it, `taken`
     that another service has the name, for which it waits, `entitled` that it has the rights of its name. `groups` are
     those it is in, with its roles, `wishes` those it wants to be in, and whether alone under its name (`sole`);
-    `refused_groups` are those it has to wait for. `limit` is how many requests it takes at once, `running` how many it
-    has, `typical` how long (s) such a request takes.
+    `refused_groups` are those it has to wait for. `named` says whether it has had its name since it last had to wait
+    for it; `asked` are the groups, and "" for the name, for which the exchange was asked and has not answered.
+    `limit` is how many requests it takes at once, `running` how many it has, `typical` how long (s) such a request
+    takes.
     """
 
     __slots__ = (
         "accepting",
+        "asked",
         "binding",
         "channels",
         "closed",
@@ -108,6 +111,7 @@ class LocalService:
         "methods",
         "middleware",
         "name",
+        "named",
         "number",
         "owner",
         "recent",
@@ -151,6 +155,8 @@ class LocalService:
         self.channels: set[Channel] = set()
         self.listed = visible
         self.taken = False
+        self.named = False
+        self.asked: set[str] = set()
         self.entitled = False
         self.registered = False
         self.accepting = True

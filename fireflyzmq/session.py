@@ -234,7 +234,7 @@ class Session:
         if self.state == CONNECTED:
             self._register(service)
         elif not self.calls.attached and not service.taken:
-            service.registered = True
+            service.registered = service.named = True
             owner.registered()
         return service
 
@@ -276,7 +276,7 @@ class Session:
         """The name that a service has waited for is its own."""
         service.taken = False
         self._rename(service)
-        service.registered = True
+        service.registered = service.named = True
         service.owner.registered()
         if not self.calls.attached:
             for group in list(service.refused_groups):
@@ -287,7 +287,7 @@ class Session:
     def _lose_name(self, service: LocalService) -> None:
         """Another service has the name that one wants: it waits, and for its places under that name too."""
         service.taken = True
-        service.registered = False
+        service.registered = service.named = False
         self._rename(service)
         if not self.calls.attached:
             for group, role in list(service.groups.items()):
@@ -342,6 +342,8 @@ class Session:
         elif not sole:
             self._regroup(service, {**service.groups, group: role})
         if self.state == CONNECTED:
+            if sole and group not in service.groups:
+                service.asked.add(group)
             self._send((encode_control(JOIN, service.number, group, role, {"sole": sole}),))
 
     def _claim(self, service: LocalService, group: str, role: str, sole: bool) -> None:
@@ -356,6 +358,7 @@ class Session:
         """Take a service out of a group, or let it not wait for it any more."""
         role, _ = service.wishes.pop(group, ("", False))
         service.refused_groups.discard(group)
+        service.asked.discard(group)
         self._regroup(service, {name: each for name, each in service.groups.items() if name != group}, reason)
         if self.state == CONNECTED:
             self._send((encode_control(LEAVE, service.number, group),))
@@ -452,15 +455,26 @@ class Session:
             "visible": service.visible and service.accepting,
             "unique": service.unique,
             "notices": service.owner.wants_notices(),
-            "waiting": service.taken,
+            "waiting": service.taken or "" in service.asked,
             "sole": [group for group, (_, sole) in service.wishes.items() if sole],
-            "standby": [group for group in service.refused_groups if group in service.wishes],
+            "standby": [group for group in service.wishes if group in service.refused_groups | service.asked],
         }
+        self._note_asked(service)
         name = service.name if service.accepting else service.binding.name
         groups = {group: role for group, (role, _) in service.wishes.items()}
         self._send((encode_control(REGISTER, service.number, service.secret, name, groups, options),))
         if not service.accepting:
             self._send((encode_control(WITHDRAW, service.number, "drained"),))
+
+    def _note_asked(self, service: LocalService) -> None:
+        """What a service asks for that it never had, and is not told of before the exchange is lost, it has asked for
+        all the same: next time it must not have it before who may have had it meanwhile.
+        """
+        if not service.named:
+            service.asked.add("")
+        service.asked.update(
+            group for group, (_, sole) in service.wishes.items() if sole and group not in service.groups
+        )
 
     def _services_found_by(self, kind: int, key: str) -> list[LocalService]:
         """The services of this process that subscriptions to a name or an address are to."""
@@ -576,16 +590,18 @@ class Session:
         service = self.services.get(number)
         if service is None:
             return
+        service.asked.discard("")
         if service.taken:
             self._have_name(service)
             return
-        service.registered = True
+        service.registered = service.named = True
         service.owner.registered()
 
     def _receive_rejected(self, number: int, code: str, problem: str, group: str) -> None:
         service = self.services.get(number)
         if service is None:
             return
+        service.asked.discard(group)
         if code == "member":
             if group in service.wishes:
                 self._refuse_group(service, group, problem)
@@ -612,6 +628,7 @@ class Session:
         if group not in service.wishes:  # it was put out, or left, while it asked
             self._send((encode_control(LEAVE, number, group),))
         elif service.wishes[group][0] == role:
+            service.asked.discard(group)
             self._enter(service, group, role)
 
     def _receive_expelled(self, number: int, group: str, reason: str) -> None:
@@ -622,6 +639,7 @@ class Session:
     def _put_out(self, service: LocalService, group: str, reason: str) -> None:
         del service.wishes[group]
         service.refused_groups.discard(group)
+        service.asked.discard(group)
         self._regroup(service, {name: role for name, role in service.groups.items() if name != group}, reason)
         service.owner.left(group, reason)
 

@@ -75,6 +75,11 @@ def test_who_is_not_admitted_waits_though_the_place_is_free() -> None:
     assert made.holders("place") == [] and made.next("place") == ["one"]
 
 
+def test_who_holds_a_place_is_told_from_who_waits_for_it() -> None:
+    made = claims(("one", True), ("two", True))
+    assert made.holds("place", "one") and not made.holds("place", "two") and not made.holds("other", "one")
+
+
 def test_withdrawing_what_one_has_not_changes_nothing() -> None:
     made = claims(("one", True))
     made.withdraw("place", "two")
