@@ -171,7 +171,6 @@ def serve(server: Server, stop: StopFlag, busy_seconds: float) -> None:
     poller = select.poll()
     for descriptor in (socket_descriptor, monitor_descriptor, stop.fileno()):
         poller.register(descriptor, select.POLLIN)
-    server.process_monitor()
     while stop.signal is None:
         try:
             if server.process():

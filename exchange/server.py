@@ -165,7 +165,7 @@ class Server:
         core_receive, transmit = self.core.receive, self._transmit
         now = self.clock()
         if now - self._monitored_at > DEAF_SECONDS:  # while there is always more to do, nobody polls
-            self.process_monitor()
+            self._hear(now)
         try:
             for taken in range(MESSAGES_AT_ONCE):  # noqa: B007
                 key = receive(_NOBLOCK)
@@ -184,6 +184,14 @@ class Server:
         self._probe_due(now)
         self._expire(now)
         return self._unread
+
+    def _hear(self, now: float) -> None:
+        """Look at the monitor; not again at once when that fails."""
+        try:
+            self.process_monitor()
+        except Exception:
+            logger.exception("the socket's monitor failed")
+            self._monitored_at = now + FAULT_SECONDS
 
     def _probe_due(self, now: float) -> None:
         """Probe the peers, if it was to be done by now."""

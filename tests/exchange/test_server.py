@@ -167,6 +167,11 @@ class Stop:
     def fileno(self) -> int:
         return self._sockets[0].fileno()
 
+    def now(self) -> None:
+        """Stop, and wake whoever polls."""
+        self.signal = signal.SIGTERM
+        self._sockets[1].send(b"stop")
+
     def close(self) -> None:
         for each in self._sockets:
             each.close()
@@ -202,9 +207,90 @@ def test_after_a_message_the_daemon_looks_for_more_for_a_while_before_it_sleeps(
             assert not stranger.answer(0.2)
             assert server.rounds < rounds + 20
     finally:
-        stop.signal = signal.SIGTERM
-        stranger.send(encode_control(GOODBYE, "enough"))  # wakes it
+        stop.now()
         serving.join(PATIENCE)
         stop.close()
         stranger.close()
         server.close()
+
+
+# What fails, and what is due in months.
+
+
+class Served:
+    """A server whose loop runs in a thread, as the daemon's does."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self._stop = Stop()
+        self._thread = threading.Thread(target=serve, args=(server, self._stop, 0.0))
+
+    def __enter__(self) -> Stranger:
+        self._thread.start()
+        self._peer = Stranger(self.server, None)
+        return self._peer
+
+    def __exit__(self, *error: object) -> None:
+        self._stop.now()
+        self._thread.join(PATIENCE)
+        self._stop.close()
+        self._peer.close()
+        self.server.close()
+        assert not self._thread.is_alive()
+
+
+def served() -> tuple[Server, Served]:
+    server = Server(["tcp://127.0.0.1:0"])
+    Operator(server)
+    return server, Served(server)
+
+
+def test_something_due_in_months_does_not_end_the_loop() -> None:
+    server, loop = served()
+    server.core.registrar.next_deadline = lambda: server.clock() + 30 * 86400.0  # type: ignore[method-assign]
+    with loop as peer:
+        peer.send(encode_control(HELLO, HELLO_1))
+        assert peer.answer(PATIENCE)[0] == "WELCOME"
+        peer.send(encode_control(REGISTER, 1, secret("s"), "math", {}, {}))
+        assert peer.answer(PATIENCE)[0] == "REGISTERED"
+
+
+@pytest.mark.parametrize("what", ["expire", "next_deadline", "_probe", "process_monitor"])
+def test_a_loop_in_which_something_fails_again_and_again_goes_on_and_keeps_no_core_busy(
+    what: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    server, loop = served()
+    failures = 0
+
+    def fail(*args: object) -> None:
+        nonlocal failures
+        failures += 1
+        raise RuntimeError("out of order")
+
+    if what == "expire":
+        server.core.registrar.next_deadline = lambda: 0.0  # type: ignore[method-assign]
+    owner = server if what.startswith(("_probe", "process")) else server.core
+    setattr(owner, what, fail)
+    if what == "_probe":
+        server._probes = [0.0]
+    with loop as peer:
+        peer.send(encode_control(HELLO, HELLO_1))
+        assert peer.answer(PATIENCE)[0] == "WELCOME"
+        before = failures
+        for number in range(5):
+            peer.send(encode_control(REGISTER, 1 + number, secret(str(number)), "math", {}, {}))
+            assert peer.answer(PATIENCE)[0] == "REGISTERED"
+        assert not peer.answer(0.3)
+        assert failures < before + 20
+    assert failures
+    assert all("out of order" in (record.exc_text or "") for record in caplog.records if record.exc_info)
+
+
+def test_a_peer_of_the_process_that_fails_costs_the_others_nothing(server: Server) -> None:
+    def fail(frames: list[bytes]) -> None:
+        raise RuntimeError("out of order")
+
+    server.join(fail).send((encode_control(HELLO, HELLO_1),))
+    came: list[list[bytes]] = []
+    server.join(came.append).send((encode_control(HELLO, HELLO_1),))
+    assert [readable(tuple(frames))[0] for frames in came] == ["WELCOME"]

@@ -276,3 +276,42 @@ def test_a_bad_item_of_one_caller_does_not_stop_the_others(exchange: ExchangePro
         for item in ([1], [1, 2], [1, "x", "pid", [], 0.0], [99, 1], [1, 5, "pid", {}, 1e9], [7, 1, 0, True, 5]):
             dealer.send_multipart([head, join_items([encode(item)])])
             pair()
+
+
+FAR = 30 * 86400.0
+"""Seconds: more milliseconds than a C int holds."""
+
+
+def test_a_report_that_is_kept_for_a_month_ends_no_exchange_and_no_restart_of_it(exchange: ExchangeProcess) -> None:
+    async def main() -> None:
+        async with netsvc.connect(exchange.address) as peer:
+            publisher = netsvc.Service("news", exchange=peer._exchange)
+            await publisher.ready()
+            publisher.publishReport("a", 1, FAR)
+            endpoint = peer.serviceEndPoint("exchange", wait=5)
+            while not (await endpoint.stats())["reports_kept"]:
+                await asyncio.sleep(0.01)
+            for _ in range(2):
+                await asyncio.to_thread(exchange.restart)
+                while not (await endpoint.stats())["reports_kept"]:
+                    await asyncio.sleep(0.01)
+            assert exchange.process.poll() is None
+
+    asyncio.run(asyncio.wait_for(main(), 30))
+
+
+def test_a_report_that_is_kept_for_a_month_ends_no_exchange_in_a_program() -> None:
+    async def main() -> None:
+        server = netsvc.Exchange(netsvc.EXCHANGE_SERVER)
+        address = server.listen(0)
+        async with netsvc.connect(address) as peer:
+            publisher = netsvc.Service("news", exchange=peer._exchange)
+            await publisher.ready()
+            publisher.publishReport("a", 1, FAR)
+            endpoint = peer.serviceEndPoint("exchange", wait=5)
+            while not (await endpoint.stats())["reports_kept"]:
+                await asyncio.sleep(0.01)
+            assert await endpoint.ping() == "pong"
+        server.close()
+
+    asyncio.run(asyncio.wait_for(main(), 30))
