@@ -14,17 +14,14 @@ from fireflyzmq.wire.binding import address_of
 from fireflyzmq.wire.commands import (
     ABSENT,
     ANNOUNCE,
-    BY_NAME,
     CLOSE,
     EXPEL,
     EXPELLED,
     GONE,
     GRACE,
-    INTRODUCED,
     JOIN,
     JOINED,
     LEAVE,
-    PRESENT,
     REGISTER,
     REGISTERED,
     REJECTED,
@@ -41,6 +38,7 @@ from .directory import Directory, Entry
 from .flow import Flow, Key, Peer, Route, guarded
 from .options import join_problem, register_problem
 from .reports import Fanout
+from .standing import Standing
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +61,8 @@ class Registrar:
         self._operator = operator
         self._claims: Claims[Entry] = Claims()
         self._names: Claims[Entry] = Claims()
-        self._former: dict[str, set[Entry]] = {}
+        self._standing = Standing(flow, directory)
+        self.introduce = self._standing.introduce
         self._grace_until: float | None = None
         self._grace_over = False
         self.commands: dict[int, Callable[..., None]] = {
@@ -98,12 +97,6 @@ class Registrar:
             return None
         return self._grace_until
 
-    def introduce(self, source: Entry, peer: Peer) -> None:
-        """Tell a peer who a service is, before the first message that comes from it."""
-        if peer.key not in source.introduced:
-            source.introduced.add(peer.key)
-            self._flow.control(peer, INTRODUCED, source.to_fields())
-
     def remove(self, peer: Peer, reason: str) -> set[Key]:
         """Withdraw the services of a peer that is gone; returns the keys of those that were in touch with it."""
         for watch in peer.watches:
@@ -128,7 +121,7 @@ class Registrar:
         partners = set(entry.introduced)
         guarded("its reports", self._fanout.closed, entry)
         self._directory.purge(entry)
-        self._forget_rights(entry)
+        self._standing.forget(entry)
         for key in list(entry.claims):
             guarded("what it had", self._yield, entry, key)
         for route in list(entry.routes):
@@ -172,10 +165,8 @@ class Registrar:
                 self._flow.control(peer, JOINED, number, group, role)
         for group in entry.waits:
             self._reject_membership(entry, group)
-        self._announce(entry, self._directory.interested(entry))
+        self._standing.announce(entry)
         self._fanout.registered(entry)
-        if entry.listed:
-            self._entitle(entry)
         for key in vacated:
             self._admit(key)
 
@@ -212,26 +203,24 @@ class Registrar:
         entry = peer.services.get(number)
         if entry is None or entry.listed or entry.withdrawn:
             return
-        known = entry.waiting
-        entry.visible = True
-        self._ask_for_name(entry, waited=known)
-        if not entry.waiting:
-            self._list(entry)
-            return
-        self._reject_name(entry)
-        if not known:
-            self._lose_name(entry)
+        known, entry.visible = entry.waiting, True
+        if entry.wanted and not self._claim(entry, entry.wanted, entry.unique, waited=known):
+            self._reject_name(entry)
+            if not known:
+                self._lose_name(entry)
+        else:
+            entry.waiting = False
+            self._list(entry, entry.groups)
 
     # Names.
 
     def _ask_for_name(self, entry: Entry, waited: bool) -> None:
-        """Let an entry have its name, or wait for it when another one has it and either wants to be the only one.
+        """Let a new entry have its name, or wait for it when another one has it and either wants to be the only one.
 
-        A hidden service has a name that nobody finds it by, and gives it no rights.
+        A hidden one has a name that nobody finds it by, and that gives it no rights.
         """
-        entry.waiting = bool(
-            entry.wanted and entry.visible and not self._claim(entry, entry.wanted, entry.unique, waited)
-        )
+        asks = entry.wanted and entry.visible
+        entry.waiting = bool(asks and not self._claim(entry, entry.wanted, entry.unique, waited))
         entry.name = "" if entry.waiting else entry.wanted  # it is not to be taken for the one that has it
         entry.listed = entry.visible and not entry.waiting
 
@@ -241,72 +230,42 @@ class Registrar:
 
     def _holder(self, key: str) -> str:
         """Why something is not free, for people."""
-        others = self._table(key).holders(key)
-        return f"taken by {others[0].peer.process or 'another process'}" if others else "kept for who had it before"
+        other = self._table(key).first(key)
+        return "kept for who had it before" if other is None else f"taken by {other.peer.process or 'another process'}"
 
-    def _list(self, entry: Entry) -> None:
+    def _list(self, entry: Entry, groups: dict[str, str]) -> None:
         """An entry is found by its name and groups from now on."""
-        self._change(entry, name=entry.wanted, listed=True)
+        self._standing.change(entry, entry.wanted, True, groups)
         self._fanout.listed(entry)
-        self._entitle(entry)
 
     def _lose_name(self, entry: Entry) -> None:
-        """A hidden entry has asked for its name, and waits: nor does it have a place under that name."""
-        self._change(entry, name="", listed=False)
-        for group, role in list(entry.groups.items()):
-            if role:
-                key = _claim_key(entry, group, role)
-                sole = entry.claims[key]
-                entry.waits[group] = role
-                self._regroup(entry, {name: each for name, each in entry.groups.items() if name != group})
-                self._reject_membership(entry, group)
-                self._yield(entry, key)
-                entry.claims[key] = sole
+        """A hidden entry has asked for its name, and waits: nor has it places under that name any more."""
+        entry.waiting = True
+        places = {group: role for group, role in entry.groups.items() if role}
+        rest = {group: "" for group, role in entry.groups.items() if not role}
+        entry.waits.update(places)
+        self._standing.change(entry, "", False, rest)
+        for group, role in places.items():
+            self._reject_membership(entry, group)
+            key = _claim_key(entry, group, role)
+            sole = entry.claims[key]
+            self._yield(entry, key)
+            entry.claims[key] = sole
 
     def _have_name(self, entry: Entry) -> None:
         """The name that an entry has waited for is its own, and now it may have places under it."""
         entry.waiting = False
-        self._flow.control(entry.peer, REGISTERED, entry.number, entry.address)
-        self._list(entry)
-        for group, role in list(entry.waits.items()):
+        had = {}
+        for group, role in entry.waits.items():
             key = _claim_key(entry, group, role)
             if self._claim(entry, key, entry.claims[key], waited=group in entry.standby):
-                self._have_place(entry, group, role)
-
-    def _change(self, entry: Entry, name: str, listed: bool) -> None:
-        """Change what finds an entry: tell who watched it before or watches it now, and introduce it anew."""
-        keys = self._directory.interested(entry)
-        self._directory.remove(entry)
-        entry.name, entry.listed = name, listed
-        self._directory.add(entry)
-        self._introduce_anew(entry)
-        self._announce(entry, keys | self._directory.interested(entry))
-
-    # What a name entitles to.
-
-    def _entitle(self, entry: Entry) -> None:
-        """A listed entry has the rights of its name; those that were withdrawn have them no more."""
-        entry.entitled = True
-        for former in self._former.pop(entry.name, ()) if entry.name else ():
-            former.entitled = False
-            self._introduce_anew(former)
-
-    def _retire(self, entry: Entry) -> None:
-        """A withdrawn entry finishes what it has begun with the rights of its name, until another one has the name."""
-        if not entry.entitled:
-            return
-        if entry.name and not self._directory.find(BY_NAME, entry.name):
-            self._former.setdefault(entry.name, set()).add(entry)
-        else:
-            entry.entitled = False
-            self._introduce_anew(entry)
-
-    def _forget_rights(self, entry: Entry) -> None:
-        former = self._former.get(entry.name)
-        if former is not None:
-            former.discard(entry)
-            if not former:
-                del self._former[entry.name]
+                had[group] = role
+        for group in had:
+            del entry.waits[group]
+        self._flow.control(entry.peer, REGISTERED, entry.number, entry.address)
+        for group, role in had.items():
+            self._flow.control(entry.peer, JOINED, entry.number, group, role)
+        self._list(entry, {**entry.groups, **had})
 
     # Withdrawing and closing.
 
@@ -314,6 +273,7 @@ class Registrar:
         entry = peer.services.get(number)
         if entry is not None:
             self._unlist(entry, reason[:_MAX_REASON] or "withdrawn")
+            self._standing.retire(entry)
 
     def _receive_close(self, peer: Peer, number: int, reason: str) -> None:
         entry = peer.services.get(number)
@@ -337,7 +297,6 @@ class Registrar:
         entry.withdrawn = True
         self._directory.add(entry)
         self._flow.control_to(keys, ABSENT, entry.address, reason)
-        self._retire(entry)
         freed = self._vacate(entry)
         for key in list(entry.claims):
             self._yield(entry, key)
@@ -345,14 +304,11 @@ class Registrar:
         for key in freed:
             self._admit(key)
 
-    def _announce(self, entry: Entry, keys: set[Key], reason: str = "") -> None:
-        self._flow.control_to(keys, PRESENT, entry.to_fields(), reason)
-
     def _drop(self, entry: Entry) -> set[Key]:
         """Remove an entry and its routes; returns the keys of the peers that were in touch with it."""
         self._fanout.closed(entry)
         self._directory.remove(entry)
-        self._forget_rights(entry)
+        self._standing.forget(entry)
         partners = set(entry.introduced)
         for route in list(entry.routes):
             other = route.target if route.source is entry else route.source
@@ -487,20 +443,7 @@ class Registrar:
             self._flow.control(member.peer, EXPELLED, member.number, entry.name, reason)
 
     def _regroup(self, entry: Entry, groups: dict[str, str], reason: str = "") -> None:
-        """Change an entry's groups: tell who watched it before or watches it now, and introduce it anew."""
-        if groups == entry.groups:
-            return
-        keys = self._directory.interested(entry)
-        self._directory.remove(entry)
-        entry.groups = groups
-        self._directory.add(entry)
-        self._introduce_anew(entry)
-        self._announce(entry, keys | self._directory.interested(entry), reason)
-
-    def _introduce_anew(self, entry: Entry) -> None:
-        """Tell those who know an entry what has changed of it."""
-        known_to = entry.introduced.union(route.target.peer.key for route in entry.routes if route.source is entry)
-        self._flow.control_to(known_to, INTRODUCED, entry.to_fields())
+        self._standing.change(entry, entry.name, entry.listed, groups, reason)
 
     # Watching.
 
@@ -509,7 +452,7 @@ class Registrar:
         if problem is None and len(peer.watches) >= self._limits.watches_per_peer:
             problem = f"a peer has at most {self._limits.watches_per_peer} watches"
         if problem is not None:
-            raise ProtocolError(f"watch {kind} {key[:50]!r} shows nothing: {problem}")
+            raise ProtocolError(f"watch {kind} {key[:50]!r} cannot be: {problem}")
         peer.watches.add((kind, key))
         self._directory.watch(peer.key, (kind, key))
         part: list[Any] = []

@@ -41,6 +41,10 @@ class Claims(Generic[Claimant]):
         """Whether a claimant holds a key."""
         return claimant in self._held.get(key, ())
 
+    def first(self, key: str) -> Claimant | None:
+        """Who holds a key, the longest holding of several."""
+        return next(iter(self._held.get(key, ())), None)
+
     def holders(self, key: str) -> list[Claimant]:
         """Who holds a key."""
         return list(self._held.get(key, ()))

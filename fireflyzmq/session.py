@@ -594,6 +594,8 @@ class Session:
         if service.taken:
             self._have_name(service)
             return
+        if service.visible and service.accepting and not service.listed:  # the exchange had rejected it before
+            self._rename(service)
         service.registered = service.named = True
         service.owner.registered()
 
@@ -617,8 +619,9 @@ class Session:
             service.refused_groups.discard(group)
             self._regroup(service, {name: role for name, role in service.groups.items() if name != group})
         else:
-            service.listed = False
+            service.listed = service.entitled = False
             self._show(service)
+            self.channels.rename_local(service)
         service.owner.registration_failed(code, problem, group)
 
     def _receive_joined(self, number: int, group: str, role: str) -> None:
@@ -661,7 +664,7 @@ class Session:
         self.mirror.absent(address, reason)
 
     def _receive_introduced(self, fields: list[Any]) -> None:
-        self.channels.introduce(fields[0], fields[1], _binding_of(fields), fields[6] is True)
+        self.channels.introduce(fields[0], fields[1], _binding_of(fields), entitled=fields[6:7] == [True])
 
     def _receive_gone(self, peer: bytes, number: int, reason: str) -> None:
         self.channels.gone(peer, number, reason)

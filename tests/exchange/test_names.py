@@ -318,6 +318,29 @@ def test_who_is_withdrawn_while_others_have_its_name_has_its_rights_no_more() ->
     assert introduced(callee) == [("gate", False)]
 
 
+def test_of_many_that_share_a_name_one_that_ends_is_not_introduced_anew() -> None:
+    crowd = Crowd("caller", "callee", "other")
+    caller, callee = crowd["caller"], crowd["callee"]
+    callee.register(5, "game")
+    for peer in (caller, crowd["other"]):
+        peer.register(1, "gate")
+    caller.envelope(1, callee.id, 5)
+    callee.take()
+    crowd.core.lose(b"caller")
+    assert [message[0] for message in callee.take()] == ["GONE"]
+
+
+def test_who_has_its_name_at_last_is_shown_once_with_all_its_groups() -> None:
+    crowd = Crowd("watcher", "one", "two")
+    ask(crowd["one"])
+    ask(crowd["two"], groups={"red": "child", "blue": "child", "green": ""})
+    crowd["watcher"].say(WATCH, BY_ADDRESS, crowd["two"].state.services[1].address)
+    crowd["watcher"].take()
+    crowd.core.lose(b"one")
+    ((name, fields, _),) = crowd["watcher"].take()
+    assert name == "PRESENT" and fields[4] == {"red": "child", "blue": "child", "green": ""}
+
+
 def test_who_waits_for_a_name_is_introduced_without_it_until_it_has_it() -> None:
     crowd = Crowd("caller", "callee", "holder")
     caller, callee = crowd["caller"], crowd["callee"]

@@ -59,6 +59,7 @@ PURE = {
     "exchange.flow",
     "exchange.options",
     "exchange.registrar",
+    "exchange.standing",
     "exchange.reports",
     "exchange.streams",
     "exchange.directory",
