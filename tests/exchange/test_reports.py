@@ -1109,3 +1109,37 @@ def test_many_reports_in_one_message_are_work_for_each_of_them_and_no_more(lives
         one.state.credit = 0
         work[count] = work_of_a_publish(prices, count, lives)
     assert work[2000] < 5 * work[500]
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        None,
+        7,
+        {},
+        [],
+        [[1], ["a"], [1], None],
+        [1, ["a"], [1], None, None],
+        [[], [], [], None, None],
+        [[1], ["a", "b"], [1], None, None],
+        [["1"], ["a"], [1], None, None],
+        [[True], ["a"], [1], None, None],
+        [[0], ["a"], [1], None, None],
+        [[1], [7], [1], None, None],
+        [[1], ["a"], [2], None, None],
+        [[1], ["a"], [1], [None], None],
+        [[1], ["a"], [1], ["long"], None],
+        [[1], ["a"], [1], [float("nan")], None],
+        [[1], ["a"], [1], [1e300], None],
+        [[1], ["a"], [1], 5, None],
+        [[1], ["a"], [1], None, [0]],
+        [[1], ["a"], [1], None, "part"],
+    ],
+    ids=repr,
+)
+def test_what_is_wrong_with_an_index_is_said_in_words_of_the_protocol(index: Any) -> None:
+    prices = Prices()
+    prices.core.send(b"publisher", publish_head(5), msgpack.packb(index), join_items([b"\x00"]))
+    *_, (name, code, reason, _) = prices.publisher.take()
+    assert (name, code) == ("REFUSED", "protocol")
+    assert reason.startswith("an index of reports") and "Error" not in reason and "'" not in reason
