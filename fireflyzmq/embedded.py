@@ -60,9 +60,8 @@ class EmbeddedExchange:
         self._timer: asyncio.TimerHandle | None = None
         self._poked = False
         self._context = contextvars.Context()  # what is driven belongs to no request
-        socket, monitor = self._server.descriptors
-        loop.add_reader(socket, self._drive)
-        loop.add_reader(monitor, self._hear)
+        loop.add_reader(self._server.descriptors[0], self._drive)
+        self._listen_to_monitor()
 
     def bind(self, address: str) -> str:
         """Listen at a ZeroMQ address; returns it with its port. OSError when it is taken, ValueError if illegal."""
@@ -98,13 +97,19 @@ class EmbeddedExchange:
         if wait is not None:
             self._timer = self._loop.call_later(wait, self._drive, context=self._context)
 
+    def _listen_to_monitor(self) -> None:
+        if not self._server.closed:
+            self._loop.add_reader(self._server.descriptors[1], self._hear)
+
     def _hear(self) -> None:
         if self._server.closed:
             return
         try:
             self._server.process_monitor()
-        except Exception:
+        except Exception:  # what it has not read it would be told of again at once
             logger.exception("the exchange in this process failed on its monitor, and goes on")
+            self._loop.remove_reader(self._server.descriptors[1])
+            self._loop.call_later(FAULT_PAUSE, self._listen_to_monitor, context=self._context)
         self._drive()
 
     def close(self) -> None:
