@@ -79,9 +79,9 @@ class Channel(Lane):
     """One local service in touch with one other service.
 
     `calls` holds the local service's calls that have not ended, `serving` the requests it is serving, by their numbers
-    at the caller's side. `entitled` says whether the other service has the rights of its name. The offsets turn a deadline
-    here into the exchange's time (`offset_out`), and back (`offset_in`): the bounds of what is known, so that being
-    wrong only makes a deadline later for whoever serves. `dirty` says that it is among those that the turn's end
+    at the caller's side. `entitled` says whether the other service has the rights of its name. The offsets turn a
+    deadline here into the exchange's time (`offset_out`), and back (`offset_in`): the bounds of what is known, so that
+    being wrong only makes a deadline later for whoever serves. `dirty` says that it is among those that the turn's end
     flushes, `kept` are answers that may have to leave again, `held` says that new ones wait behind them (or that the
     channel is closed), `slow` that its requests are not begun because of them.
     """

@@ -285,7 +285,7 @@ FAR = 30 * 86400.0
 def test_a_report_that_is_kept_for_a_month_ends_no_exchange_and_no_restart_of_it(exchange: ExchangeProcess) -> None:
     async def main() -> None:
         async with netsvc.connect(exchange.address) as peer:
-            publisher = netsvc.Service("news", exchange=peer._exchange)
+            publisher = netsvc.Service("news", exchange=peer)
             await publisher.ready()
             publisher.publishReport("a", 1, FAR)
             endpoint = peer.serviceEndPoint("exchange", wait=5)
@@ -305,7 +305,7 @@ def test_a_report_that_is_kept_for_a_month_ends_no_exchange_in_a_program() -> No
         server = netsvc.Exchange(netsvc.EXCHANGE_SERVER)
         address = server.listen(0)
         async with netsvc.connect(address) as peer:
-            publisher = netsvc.Service("news", exchange=peer._exchange)
+            publisher = netsvc.Service("news", exchange=peer)
             await publisher.ready()
             publisher.publishReport("a", 1, FAR)
             endpoint = peer.serviceEndPoint("exchange", wait=5)

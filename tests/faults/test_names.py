@@ -107,7 +107,7 @@ def test_a_hidden_process_of_the_roots_name_has_none_of_its_rights(
         async with netsvc.connect(exchange.address) as peer:
             hidden = await asyncio.to_thread(processes.start, "hidden", "ready", "hidden")
             await asyncio.to_thread(processes.start, "real", "ready")
-            child = netsvc.Child("game", root="leader", exchange=peer._exchange)
+            child = netsvc.Child("game", root="leader", exchange=peer)
             child.exportMethod(lambda: "wiped", "wipe", root="leader")
             await child.ready()
             assert await peer.serviceEndPoint("leader").wipe() == "wiped"

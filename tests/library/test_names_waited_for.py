@@ -18,6 +18,7 @@ from fireflyzmq import (
     Root,
     Service,
 )
+from fireflyzmq.cores.service import core_of
 from fireflyzmq.testing import Network
 
 
@@ -198,7 +199,7 @@ def test_a_namesake_of_the_root_may_not_call_what_is_offered_to_the_root(place: 
         impostor = place.server("gate", **options)
         place.settle()
     if kind == "withdrawn":
-        place.network.make(impostor._connection.session.withdraw, impostor._local, "drained")
+        place.network.make(core_of(impostor).connection.session.withdraw, core_of(impostor).local, "drained")
         place.settle()
     root = place.server_of(Root, "gate", unique=True)
     place.run(root.ready())
@@ -265,10 +266,10 @@ def test_a_namesake_of_the_root_puts_no_child_out(place: Place, kind: str) -> No
     options = {"visibility": SERVICE_HIDDEN} if kind == "hidden" else {}
     impostor = place.server("gate", **options)
     place.settle()
-    session = impostor._connection.session
+    session = core_of(impostor).connection.session
     if kind == "withdrawn":
-        place.network.make(session.withdraw, impostor._local, "drained")
-    place.network.make(session.expel, impostor._local, child.serviceBinding(), "begone")
+        place.network.make(session.withdraw, core_of(impostor).local, "drained")
+    place.network.make(session.expel, core_of(impostor).local, child.serviceBinding(), "begone")
     place.settle()
     assert [binding.name for binding in root.children()] == ["game"]
     root.dropChild("game")

@@ -287,7 +287,7 @@ async def test_a_thousand_monitored_sessions_are_all_told(site: Site) -> None:
 async def test_a_second_netport_takes_clients_and_its_sessions_are_reached_once_it_has_the_name(site: Site) -> None:
     first = site.netport("net")
     await first.ready()
-    second = Noted("net", exchange=(await site.peer())._exchange)
+    second = Noted("net", exchange=await site.peer())
     try:
         service = await site.service()
         sessions = Sessions(service)
