@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import Generator
 from types import TracebackType
-from typing import Any
+from typing import Any, Self, SupportsIndex
 
 from fireflyzmq.cores.service import Part, core_of
 from fireflyzmq.dispatcher import new_event_loop
@@ -218,7 +218,18 @@ class BlockingEndpoint:
         self._endpoint = endpoint
 
     def __getattr__(self, name: str) -> BlockingMethod:
+        if name.startswith("_"):  # before this looks at itself: a copy that is being made has nothing yet
+            raise AttributeError(f"{name!r} is not the name of a remote method")
         return BlockingMethod(getattr(self._endpoint, name))
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
+        raise TypeError("an endpoint does not travel; send the binding of its service")
 
     def __bool__(self) -> bool:
         return bool(self._endpoint)
@@ -251,7 +262,18 @@ class BlockingMethod:
             raise
 
     def __getattr__(self, name: str) -> BlockingMethod:
+        if name.startswith("_"):
+            raise AttributeError(f"{name!r} is not the name of a remote method")
         return BlockingMethod(getattr(self._method, name))
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
+        raise TypeError("a remote method does not travel; send the binding of its service")
 
     def __repr__(self) -> str:
         return f"<blocking {repr(self._method)[1:]}"

@@ -7,7 +7,7 @@ remote is reached by functions of other objects.
 from __future__ import annotations
 
 from threading import get_ident
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self, SupportsIndex
 
 from fireflyzmq.behind import NAME
 from fireflyzmq.wire.binding import Binding
@@ -44,7 +44,18 @@ class RemoteMethod:
         return self._start(self._destination, self._name, args, kwargs)  # type: ignore[return-value]
 
     def __getattr__(self, name: str) -> RemoteMethod:
+        if name.startswith("_"):  # before this looks at itself: a copy that is being made has nothing yet
+            raise AttributeError(f"{name!r} is not the name of a remote method")
         return self._endpoint._method(f"{self._name}.{name}", name)
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
+        raise TypeError("a remote method does not travel; send the binding of its service")
 
     def __repr__(self) -> str:
         return f"<remote method {self._name} of {self._endpoint!r}>"
@@ -77,6 +88,15 @@ class Endpoint:
         if not name.startswith("_"):
             raise AttributeError(f"cannot set {name!r}: an endpoint's attributes are remote methods")
         self.__dict__[name] = value
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
+        raise TypeError("an endpoint does not travel; send the binding of its service")
 
     def __bool__(self) -> bool:
         return bool(self._target.ready)
