@@ -14,6 +14,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
+from fireflyzmq.callbacks import check_callback
 from fireflyzmq.request import current_request
 from fireflyzmq.timers import fit, run_logged
 
@@ -143,7 +144,11 @@ class Dispatcher:
             self._catch_early_signals()
 
     def subscribeSignal(self, callback: Callable[..., Any], signum: int) -> None:
-        """Call `callback(signum)` when a signal comes, beside what the dispatcher does with it."""
+        """Call `callback(signum)` when a signal comes, beside what the dispatcher does with it.
+
+        TypeError for a callback of another shape.
+        """
+        check_callback(callback, "a signal callback", ("signum",), ())
         self._signals.setdefault(signal.Signals(signum), []).append(callback)
         if self.loop.is_running():
             self._install_signals()
@@ -180,7 +185,11 @@ class Dispatcher:
     # The end.
 
     def subscribeShutdown(self, callback: Callable[..., Any]) -> None:
-        """Call `callback(category)`: SHUTDOWN_PENDING when stopping begins, SHUTDOWN_ARRIVED when all is drained."""
+        """Call `callback(category)`: SHUTDOWN_PENDING when stopping begins, SHUTDOWN_ARRIVED when all is drained.
+
+        TypeError for a callback of another shape.
+        """
+        check_callback(callback, "a shutdown callback", ("category",), ())
         self._watchers.append(callback)
 
     def suspendShutdown(self) -> None:

@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from fireflyzmq.callbacks import check_hooks, hook
 from fireflyzmq.connection import Connection
 from fireflyzmq.dispatcher import current_loop, dispatcher_of
 from fireflyzmq.errors import ExchangeLost
@@ -35,6 +36,7 @@ class Exchange:
     def __init__(
         self, mode: str = EXCHANGE_CLIENT, *, default: bool = False, limits: Mapping[str, float] | None = None
     ) -> None:
+        check_hooks(type(self))
         if mode not in (EXCHANGE_CLIENT, EXCHANGE_SERVER):
             raise ValueError(f"an exchange's mode is EXCHANGE_CLIENT or EXCHANGE_SERVER, not {mode!r}")
         if limits and mode == EXCHANGE_CLIENT:
@@ -89,6 +91,7 @@ class Exchange:
         self._connection.join(embedded.join)
         return bound
 
+    @hook
     def connectionChanged(self, state: str, reason: str) -> None:
         """Override to hear of the connection: `state` is "connected", "lost" or "refused", `reason` says why."""
 

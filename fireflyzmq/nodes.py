@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
+from fireflyzmq.callbacks import hook
 from fireflyzmq.cores.nodes import ChildCore, RootCore
 from fireflyzmq.cores.service import ServiceCore
 from fireflyzmq.endpoint import Endpoint
@@ -36,9 +37,11 @@ class Root(Service):
         _collect(core, _root_handlers)
         _roots.add(node)
 
+    @hook
     def doChildConnect(self, name: str, binding: Binding) -> Any:
         """Override to hear of a child that has come."""
 
+    @hook
     def doChildLostConnect(self, name: str, reason: str) -> Any:
         """Override to hear of a child that is gone: "goodbye", "drained", "lost", "kicked", "left" or "dropped"."""
 
@@ -123,6 +126,7 @@ class Child(Service):
         """Be a root's child no more; ValueError when it is none."""
         self._fireflyzmq.part(ChildCore).leave(root)
 
+    @hook
     def droppedByRoot(self, root: str, reason: str) -> Any:
         """Override to hear that a root has put this child out ("dropped"), or the exchange refuses it ("refused")."""
 

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Iterator
 from typing import Any
 
 from fireflyzmq.behind import put_behind
+from fireflyzmq.callbacks import check_hooks, hook
 from fireflyzmq.connection import Connection
 from fireflyzmq.cores.service import ServiceCore, core_of
 from fireflyzmq.endpoint import Endpoint
@@ -43,7 +44,7 @@ class Service(Exporting, Calling, Watching, Reporting, Scheduling):
     one it belongs to, an Exchange or what `connect` gave, by default that of the event loop. With `unique=True` it is
     the only one of its name anywhere: who comes second is told so (`registrationFailed`), waits, and has the name when
     it is free. Of more than `limit` requests at once the further ones are refused as Overloaded. ValueError for an
-    illegal name.
+    illegal name, TypeError for a hook of another shape than the documented one.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Service(Exporting, Calling, Watching, Reporting, Scheduling):
             raise ValueError(f"the name {EXCHANGE_NAME!r} is the exchange's own")
         if visibility not in (SERVICE_VISIBLE, SERVICE_HIDDEN):
             raise ValueError(f"a visibility is SERVICE_VISIBLE or SERVICE_HIDDEN, not {visibility!r}")
+        check_hooks(type(self))
         core = ServiceCore(self, Service, _connection_of(exchange))
         put_behind(self, core)
         core.register(name, unique, visibility == SERVICE_VISIBLE, limit)
@@ -91,6 +93,7 @@ class Service(Exporting, Calling, Watching, Reporting, Scheduling):
         """
         await self._fireflyzmq.ready()
 
+    @hook
     def registrationFailed(self, failure: RegistrationRefused) -> None:
         """Override to hear that the exchange refused this service; logs. `failure.details["why"]` is "illegal"; or it
         waits: "taken" for its name, "member" for its place in `details["group"]`.

@@ -12,6 +12,9 @@ from fireflyzmq.wire.commands import MAX_SUBJECT
 ANY_TOKEN: Final = "*"
 ALL_TOKENS: Final = ">"
 
+ANY_CHARACTER: Final = "?"
+"""What elsewhere stands for any character. Refused, so that it is not taken for that here."""
+
 Value = TypeVar("Value")
 
 
@@ -36,6 +39,8 @@ def pattern_problem(pattern: object) -> str | None:
     if problem is not None or not isinstance(pattern, str):
         return problem
     tokens = pattern.split(".")
+    if ANY_CHARACTER in pattern:
+        return f"pattern {pattern!r} has a ?, which stands for nothing: * is for a whole token"
     for position, token in enumerate(tokens):
         if token == ALL_TOKENS and position == len(tokens) - 1:
             continue

@@ -10,26 +10,30 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from fireflyzmq.callbacks import check_callback
+
 logger = logging.getLogger(__name__)
 
 
 class Timers:
-    """One-shot timers by name; a timer of the same name replaces. Delays in seconds."""
+    """One-shot timers by name; one of the same name replaces. Delays in seconds. `kind` is what logs call one."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, owner: str) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, owner: str, kind: str = "timer") -> None:
         self._loop = loop
         self._owner = owner
+        self._kind = kind
         self._handles: dict[str, asyncio.Handle] = {}
         self._names = itertools.count(1)
 
     def start(self, callback: Callable[..., Any], delay: float, name: str | None = None) -> str:
         """Call `callback(name)`, or `callback()` when it takes no argument, after `delay`; returns the name.
 
-        ValueError for a negative delay.
+        ValueError for a negative delay, TypeError for a callback of another shape.
         """
+        check_callback(callback, f"the callback of a{'n' * (self._kind == 'action')} {self._kind}", ("name",), ())
         if not delay >= 0:
             raise ValueError(f"a delay is 0 seconds or more, not {delay!r}")
-        name = f"timer{next(self._names)}" if name is None else name
+        name = f"{self._kind}{next(self._names)}" if name is None else name
         self.cancel(name)
         fitted = fit(callback, name)
         self._handles[name] = self._loop.call_later(delay, self._fire, name, fitted, context=contextvars.Context())
@@ -37,7 +41,7 @@ class Timers:
 
     def _fire(self, name: str, callback: Callable[[], Any]) -> None:
         del self._handles[name]
-        run_logged(callback, f"timer {name!r} of {self._owner}", self._loop)
+        run_logged(callback, f"{self._kind} {name!r} of {self._owner}", self._loop)
 
     def cancel(self, name: str) -> bool:
         """Cancel a timer; False when none of that name is pending."""
@@ -59,17 +63,9 @@ class Timers:
 
 def fit(callback: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:
     """Bind as many of the arguments as the callback takes, as netsvc's callbacks expect it."""
-    try:
-        signature = inspect.signature(callback)
-    except (TypeError, ValueError):
-        return lambda: callback(*arguments)
-    for count in range(len(arguments), -1, -1):
-        try:
-            signature.bind(*arguments[:count])
-        except TypeError:
-            continue
-        return lambda: callback(*arguments[:count])
-    raise TypeError(f"{callback!r} takes neither {len(arguments)} arguments nor fewer")
+    shapes = [tuple(f"argument{n}" for n in range(count)) for count in range(len(arguments), -1, -1)]
+    count = check_callback(callback, "a callback", *shapes)
+    return lambda: callback(*arguments[:count])
 
 
 def run_logged(callback: Callable[[], Any], what: str, loop: asyncio.AbstractEventLoop) -> None:

@@ -8,6 +8,7 @@ import functools
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
+from fireflyzmq.callbacks import positional_only
 from fireflyzmq.errors import Failure, RegistrationRefused
 from fireflyzmq.methods import Method
 from fireflyzmq.reports import Report
@@ -71,7 +72,13 @@ class Upcalls:
         """What answers to a name that is not exported."""
         if not self._core.overrides("invalidMethod"):
             return None
-        return lambda *args, **keywords: self._core.shown.invalidMethod(name, args, **keywords)
+        return functools.partial(self._answer_stray, name)
+
+    def _answer_stray(self, name: str, /, *args: Any, **keywords: Any) -> Any:
+        hook = self._core.shown.invalidMethod
+        if keywords:  # some may be called like the hook's own parameters
+            hook = positional_only(hook)
+        return hook(name, args, **keywords)
 
     def middleware(self) -> Callable[[str, Method, list[Any], dict[str, Any]], Any] | None:
         """What all requests go through."""

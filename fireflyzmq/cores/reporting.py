@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from fireflyzmq.callbacks import check_callback
 from fireflyzmq.endpoint import target_of
 from fireflyzmq.errors import Failure
 from fireflyzmq.events import PresenceEvents, ReportEvents
@@ -92,6 +93,10 @@ class Subscriptions:
         failure: Callable[[Failure], Any] | None,
     ) -> ReportEvents:
         """Tell a callback, or (None) let the result be iterated over."""
+        if callback is not None:
+            check_callback(callback, "a report callback", ("report",))
+        if failure is not None:
+            check_callback(failure, "a failure callback", ("failure",))
         core, connection = self._core, self._core.connection
         target = target_of(connection, publisher)
         key = target.kind, target.key, pattern

@@ -13,6 +13,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from fireflyzmq.callbacks import takes
 from fireflyzmq.calls import DRAINED, Destination
 from fireflyzmq.cores.reporting import Subscriptions
 from fireflyzmq.cores.watching import Presences
@@ -85,7 +86,9 @@ class ServiceCore:
 
     def register(self, name: str, unique: bool, visible: bool, limit: int) -> None:
         """Make the service known."""
-        self.timers = Timers(self.connection.loop, name or "a nameless service")
+        owner = name or "a nameless service"
+        self.timers = Timers(self.connection.loop, owner)
+        self.actions = Timers(self.connection.loop, owner, "action")
         self.local = self.connection.run_in_loop(
             self.connection.session.add_service, name, Upcalls(self), unique, visible, limit
         )
@@ -181,16 +184,13 @@ class ServiceCore:
         """
         if not self.overrides("drain"):
             return self.drain()
+        result = None
         try:
             hook = self.shown.drain
-            inspect.signature(hook).bind()
-        except (TypeError, ValueError):  # something else is called so
-            return self.drain()
-        try:
-            result = hook()
+            if callable(hook) and takes(hook, 0):  # otherwise something else is called so
+                result = hook()
         except Exception:
             logger.exception("drain of %s raised", self.title)
-            return self.drain()
         return self._drain_after(result) if inspect.isawaitable(result) else self.drain()
 
     async def _drain_after(self, stopping: Awaitable[Any]) -> None:
@@ -270,6 +270,7 @@ class ServiceCore:
         for part in reversed(self._parts):
             part.ended()
         self.timers.cancel_all()
+        self.actions.cancel_all()
         self.presences.close()
         self._set_drained()
 

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from fireflyzmq.callbacks import check_callback
 from fireflyzmq.events import PresenceEvents
 from fireflyzmq.presence import Status
 from fireflyzmq.timers import run_logged
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 Callback = Callable[..., Any] | None
 Key = tuple[int, str, int]
 """What is watched, and 0 for its one callback, or the number of an iteration over it."""
+
+SHAPE = ("binding", "status")
+REGISTRY_SHAPE = ("binding", "group", "status")
+"""What callbacks are called with."""
 
 _iterations = itertools.count(1)
 
@@ -36,6 +41,8 @@ class Presences:
     def observe(self, callback: Callback, kind: int, key: str) -> PresenceEvents:
         """Tell a callback, or (None) let the result be iterated over."""
         self._core.check_open()
+        if callback is not None:
+            check_callback(callback, "a presence callback", REGISTRY_SHAPE if kind == BY_REGISTRY else SHAPE)
         connection = self._core.connection
         what = f"a presence callback of {self._core.title}"
 

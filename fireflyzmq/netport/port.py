@@ -11,6 +11,7 @@ import weakref
 from collections.abc import Callable, Collection
 from typing import Any, Final, TypeVar
 
+from fireflyzmq.callbacks import hook
 from fireflyzmq.netport.codec import Codec, Command
 from fireflyzmq.netport.commands import checked, command_from
 from fireflyzmq.netport.core import NetPortCore
@@ -139,6 +140,7 @@ class NetPort(Service):
 
     # Hooks.
 
+    @hook
     def doConnectionMade(self, session: Session) -> Any:
         """Override to hear of a client that has come, before anything it sends; it may be pushed to at once.
 
@@ -146,11 +148,13 @@ class NetPort(Service):
         or takes longer, the session is closed ("refused").
         """
 
+    @hook
     def doConnectionLost(self, session: Session, reason: str) -> Any:
         """Override to hear, once, that a session has ended: "goodbye", "lost", "protocol", "silent", "idle", "slow",
         "replaced", "refused", "stopped", "closed", or the reason that was given when it was closed.
         """
 
+    @hook
     def doAttachedLost(self, session: Session, key: str, binding: Binding, reason: str) -> Any:
         """Override to name another service (its binding) for a session whose attached one is gone; may be an
         `async def`. What the session forwards there meanwhile waits. With None such frames fail from then on.

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from fireflyzmq.behind import NotBegun, put_behind
+from fireflyzmq.callbacks import check_callback
 from fireflyzmq.cores.service import ServiceCore, core_of
 from fireflyzmq.endpoint import Endpoint, binding_of
 from fireflyzmq.errors import Failure, ServiceUnavailable, ServiceWithdrawn
@@ -115,6 +116,7 @@ class Sessions:
         The reason is the netport's; "lost" when the netport itself is gone, "absent" when the session was not there. A
         second callback of a service for one session replaces the first.
         """
+        check_callback(callback, "a callback for a session's end", ("session", "reason"))
         self._fireflyzmq.watch.add(callback, session)
 
     def ignore(self, session: str) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable
 from typing import Any
 
+from fireflyzmq.callbacks import check_callback, hook
 from fireflyzmq.endpoint import Endpoint
 from fireflyzmq.errors import Failure
 from fireflyzmq.response import GroupResponseId, ResponseId
@@ -60,6 +62,7 @@ class Calling(Facet):
 
         An outcome is a value or a Failure. Those that have come already are told in the next turn of the loop.
         """
+        check_callback(callback, "a callback for answers", ("binding", "outcome"))
         if id is None:
             return
         if not isinstance(id, GroupResponseId):
@@ -68,16 +71,22 @@ class Calling(Facet):
 
     def monitorResponse(
         self,
-        callback: Callable[[Any], Any] | None,
+        callback: Callable[..., Any] | None,
         id: ResponseId | None,
         timeout: float | None = None,
         failure: Callable[[Failure], Any] | None = None,
     ) -> None:
         """Call `callback(result)`, or `failure(failure)`, when a call ends; in the next turn when it has already.
 
+        A callback that takes no argument is called with none. TypeError for callbacks of other shapes.
+
         Without `failure` a failure goes to `unexpectedFailure`. `timeout` (s) can only shorten the call's own. The
         id of a one-way call, None, is ignored.
         """
+        if callback is not None and not check_callback(callback, "a response callback", ("result",), ()):
+            callback = functools.partial(_without_result, callback)
+        if failure is not None:
+            check_callback(failure, "a failure callback", ("failure",))
         if id is None:
             return
         self._fireflyzmq.monitor(_checked(id), callback, failure, timeout)
@@ -94,9 +103,14 @@ class Calling(Facet):
         """End a call with RequestCancelled, and cancel what works for it; False when it had ended already."""
         return self._fireflyzmq.connection.cancel_call(_checked(id))
 
+    @hook
     def unexpectedFailure(self, failure: Failure) -> None:
         """Override to hear of failures that nobody asked for; logs."""
         logger.error("%s: a call failed and nobody asked: %s", self._fireflyzmq.title, failure)
+
+
+def _without_result(callback: Callable[[], Any], result: Any) -> Any:
+    return callback()
 
 
 def _checked(id: ResponseId) -> ResponseId:

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from fireflyzmq.callbacks import check_callback, hook
 from fireflyzmq.errors import Failure, MethodUnavailable
 from fireflyzmq.request import Request, current_request
 from fireflyzmq.serving import Suspended
@@ -52,6 +53,7 @@ class Exporting(Facet):
         method = self._fireflyzmq.local.methods.find(name)
         return None if method is None else method.function
 
+    @hook
     def executeMethod(self, name: str, method: Callable[..., Any], params: tuple[Any, ...]) -> Any:
         """Run an exported method; override to put something around all of them (middleware).
 
@@ -60,8 +62,13 @@ class Exporting(Facet):
         """
         return method(*params)
 
-    def invalidMethod(self, name: str, params: tuple[Any, ...], **keywords: Any) -> Any:
-        """Answer a call of a method that is not exported; override to catch them all. Raises MethodUnavailable."""
+    @hook
+    def invalidMethod(self, name: str, params: tuple[Any, ...], /, **keywords: Any) -> Any:
+        """Answer a call of a method that is not exported; override to catch them all. Raises MethodUnavailable.
+
+        `keywords` are whatever the caller says, `name` and `params` among them, so an override has the slash too:
+        `def invalidMethod(self, name, params, /, **keywords)`.
+        """
         raise MethodUnavailable(f"{self._fireflyzmq.local.name!r} exports no method {name!r}")
 
     def currentRequest(self) -> Request:
@@ -71,8 +78,11 @@ class Exporting(Facet):
     def suspendResponse(self, callback: Callable[..., Any] | None = None) -> None:
         """End the method here and answer later: `resumeResponse(id)` with the id of `currentRequest()`.
 
-        With a callback, its result is the answer: `callback(id)`, or `callback()`. Raises, to leave the method.
+        With a callback, its result is the answer: `callback(id)`, or `callback()`. Raises, to leave the method;
+        TypeError for a callback of another shape.
         """
+        if callback is not None:
+            check_callback(callback, "a callback that answers a request", ("id",), ())
         self._fireflyzmq.suspended.add(_request(), callback)
         raise Suspended
 

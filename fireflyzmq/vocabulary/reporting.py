@@ -7,6 +7,7 @@ from collections.abc import Callable
 from threading import get_ident
 from typing import Any
 
+from fireflyzmq.callbacks import hook
 from fireflyzmq.calls import Destination
 from fireflyzmq.cores.reporting import PublisherNotice
 from fireflyzmq.endpoint import target_of
@@ -88,6 +89,7 @@ class Reporting(Facet):
         destination = Destination(core.local, target_of(core.connection, target), oneway=True)
         core.connection.call(destination, "system.report", (subject, content), {})
 
+    @hook
     def handleSubscription(self, notice: SubscriptionNotice) -> None:
         """Override to hear who monitors this service's reports, and who does no more."""
 
@@ -128,9 +130,11 @@ class Reporting(Facet):
         """End this service's subscriptions with callbacks to a publisher: that of one pattern, or all."""
         self._fireflyzmq.subscriptions.ignore(publisher, pattern)
 
+    @hook
     def handlePublisherNotification(self, notice: PublisherNotice) -> None:
         """Override to hear which publishers that this service monitors come and go."""
 
+    @hook
     def unexpectedReport(self, report: Report) -> None:
         """Override to get reports that were sent to this service and that it does not monitor; logs."""
         logger.info("%s: %r was sent and nobody asked for it", self._fireflyzmq.title, report)

@@ -27,10 +27,18 @@ class Scheduling(Facet):
         return self._fireflyzmq.timers.pending(name)
 
     def scheduleAction(self, callback: Callable[..., Any], name: str | None = None) -> str:
-        """Call `callback(name)` in one of the next turns of the loop; the same name replaces. Returns the name."""
+        """Call `callback(name)` in one of the next turns of the loop; the same name replaces. Returns the name.
+
+        Actions and timers have names of their own. ValueError for what netsvc has in the place of a name: a mode, or
+        the times of a repeated action (cron), which is not here.
+        """
+        if name is not None and (not isinstance(name, str) or len(name.split()) > 1):
+            raise ValueError(
+                f"an action has a name, or none, not {name!r}: it runs once, there are no modes and no cron"
+            )
         core = self._fireflyzmq
         core.check_open()
-        return core.connection.run_in_loop(core.timers.start, callback, 0.0, name)
+        return core.connection.run_in_loop(core.actions.start, callback, 0.0, name)
 
     def subscribeSignal(self, callback: Callable[..., Any], signum: int) -> None:
         """Call `callback(signum)` when a signal comes to this process; RuntimeError without a Dispatcher."""

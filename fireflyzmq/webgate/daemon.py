@@ -18,6 +18,7 @@ from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
 from fireflyzmq.behind import NotBegun, put_behind
+from fireflyzmq.callbacks import check_callback
 from fireflyzmq.connection import Connection
 from fireflyzmq.cores.service import Part, core_of
 from fireflyzmq.errors import Failure
@@ -379,6 +380,8 @@ class HttpDaemon:
         limits: WebLimits | None = None,
         exchange: Exchange | Service | None = None,
     ) -> None:
+        if authorise is not None:
+            check_callback(authorise, "what authorises", ("credentials",))
         self.limits = limits or WebLimits()
         put_behind(self, WebServer(port, host, ssl, authorise, hosts, origins, self.limits, exchange))
 

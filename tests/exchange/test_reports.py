@@ -916,6 +916,8 @@ def test_a_subscription_with_an_option_that_makes_no_sense_ends_at_once(option: 
         (0, 1, BY_NAME, "prices", ">", {}),
         (1 << 32, 1, BY_NAME, "prices", ">", {}),
         (1 << 63, 1, BY_NAME, "prices", ">", {}),
+        (1, 1, BY_NAME, "prices", "a?", {}),
+        (1, 1, BY_NAME, "prices", "?.>", {}),
         (1, 1, BY_NAME, "prices"),
         (1, 1, BY_NAME, b"prices", ">", {}),
     ],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from places import Place
 
@@ -168,3 +170,22 @@ def test_signals_and_shutdown_belong_to_a_dispatcher(place: Place) -> None:
     ):
         with pytest.raises(RuntimeError):
             subscribe()
+
+
+def test_actions_and_timers_have_names_of_their_own(place: Place) -> None:
+    called: list[str] = []
+    place.caller.scheduleAction(lambda name: called.append(f"action {name}"), "5")
+    place.caller.startTimer(lambda name: called.append(f"timer {name}"), 1.0, "5")
+    assert place.caller.timerPending("5")
+    place.advance(2.0)
+    assert called == ["action 5", "timer 5"]
+    place.caller.scheduleAction(lambda name: called.append(f"action {name}"), "6")
+    assert not place.caller.timerPending("6") and not place.caller.cancelTimer("6")
+    place.advance(1.0)
+    assert called[2:] == ["action 6"]
+
+
+@pytest.mark.parametrize("other", ["* * * * *", "0 12 * * 1-5", " a b ", "a\tb", 0, 1, True, 1.5, b"name", ["a"]])
+def test_what_netsvc_has_in_the_place_of_an_actions_name_is_refused(place: Place, other: Any) -> None:
+    with pytest.raises(ValueError, match="no cron"):
+        place.caller.scheduleAction(lambda: None, other)

@@ -14,6 +14,7 @@ import fireflyzmq
 PURE = {
     "fireflyzmq.errors",
     "fireflyzmq.behind",
+    "fireflyzmq.callbacks",
     "fireflyzmq.deadlines",
     "fireflyzmq.balance",
     "fireflyzmq.mirror",

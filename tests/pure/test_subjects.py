@@ -154,3 +154,9 @@ def test_values_are_found_in_a_fixed_order_of_their_coming() -> None:
     for value in ("c", "a", "b"):
         tree.add("x.*", value)
     assert tree.find("x.y") == tree.values() == ["c", "a", "b"]
+
+
+@pytest.mark.parametrize("pattern", ["?", "a?", "a.?", "?.>", "gold.sp?t.*"])
+def test_a_question_mark_in_a_pattern_is_refused_and_stands_for_itself_in_a_subject(pattern: str) -> None:
+    assert "which stands for nothing" in str(pattern_problem(pattern))
+    assert subject_problem(pattern.replace(".>", "").replace(".*", "")) is None
