@@ -101,7 +101,7 @@ class Subscriptions:
         target = target_of(connection, publisher)
         key = target.kind, target.key, pattern
         events = ReportEvents(connection, policy, limit)
-        failed = failure or core.local.owner.unexpected_failure
+        failed = core.local.owner.unexpected_failure if failure is None else failure
         one_by_one = inspect.iscoroutinefunction(callback)
         sink: Sink = events
         if callback is not None and not one_by_one:

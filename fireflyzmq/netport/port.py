@@ -67,9 +67,9 @@ class NetPort(Service):
         check_name(group, "group name")
         super().__init__(name, **{"unique": True, **options})
         core = self._fireflyzmq
-        netport = NetPortCore(
-            core, codec or FireflyCodec(), limits or NetLimits(), group, ordered, onePerUser, _netports.discard
-        )
+        codec = FireflyCodec() if codec is None else codec
+        limits = NetLimits() if limits is None else limits
+        netport = NetPortCore(core, codec, limits, group, ordered, onePerUser, _netports.discard)
         core.add(netport)
         try:
             self.port, self.websocketPort = netport.listen(host, port, ssl, websocket, websocketPath, origins)

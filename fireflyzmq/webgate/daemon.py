@@ -382,7 +382,7 @@ class HttpDaemon:
     ) -> None:
         if authorise is not None:
             check_callback(authorise, "what authorises", ("credentials",))
-        self.limits = limits or WebLimits()
+        self.limits = WebLimits() if limits is None else limits
         put_behind(self, WebServer(port, host, ssl, authorise, hosts, origins, self.limits, exchange))
 
     def port(self) -> int:

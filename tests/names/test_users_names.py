@@ -405,3 +405,69 @@ def test_who_calls_init_of_a_class_above_is_told_which_one_is_missing() -> None:
         gate.close()
 
     asyncio.run(main())
+
+
+def with_odd_dunders(kind: type) -> type:
+    """A class whose objects are false, empty, equal to nothing, unhashable, and have no text."""
+
+    def no_text(self: object) -> str:
+        raise OSError("no text")
+
+    def never(self: object, other: object) -> bool:
+        raise OSError("not comparable")
+
+    words: dict[str, Any] = {"__bool__": lambda self: False, "__len__": lambda self: 0, "__hash__": None}
+    return type(f"Odd{kind.__name__}", (kind,), {**words, "__repr__": no_text, "__str__": no_text, "__eq__": never})
+
+
+class Falsy:
+    """A callback that is false."""
+
+    def __init__(self, seen: list[Any]) -> None:
+        self.seen = seen
+
+    def __len__(self) -> int:
+        return 0
+
+    def __call__(self, *args: Any) -> None:
+        self.seen.append(args)
+
+
+@at_site
+async def test_whatever_users_objects_say_of_themselves_all_works(site: Site) -> None:
+    told: list[Any] = []
+
+    class Gate(Root):
+        def doChildConnect(self, name: str, binding: Any) -> None:
+            told.append(name)
+
+    gate = with_odd_dunders(Gate)("gate", exchange=await site.peer())
+    gate.exportMethod(lambda service: service.name, "called")
+    codec = with_odd_dunders(LineCodec)()
+    net = with_odd_dunders(type("Net", (NetPort, Child), {}))(
+        "net", root="gate", exchange=await site.peer(), codec=codec
+    )
+    net.exportMethod(lambda: 1, "one")
+    net.exportCommand(lambda session, body: body, 1)
+    await gate.ready()
+    await net.ready()
+    await until(lambda: told == ["net"])
+    reader, writer = await asyncio.open_connection("127.0.0.1", net.port)
+    writer.write(b"1 abc\n")
+    assert await reader.readline() == b"1 abc\n"
+    assert await net.callRemote("called", net) == "net"
+    assert await gate.serviceEndPoint(net).one() == 1
+    [session] = net.sessions()
+    sessions = with_odd_dunders(Sessions)(gate)
+    assert await sessions.attach(session.id, "gate", net)
+    seen: list[Any] = []
+    sessions.monitor(Falsy(seen), session.id)
+    gate.subscribeServiceName(Falsy(seen), "net")
+    gate.monitorReports(Falsy(seen), net)
+    gate.monitorResponse(Falsy(seen), net.serviceEndPoint("net").one(), failure=Falsy(seen))
+    net.publishReport("a", 1, -1)
+    net.sendReport(gate, "b", 2)
+    await until(lambda: len(seen) == 4)
+    writer.close()
+    await net.drain()
+    gate.close()
