@@ -14,6 +14,7 @@ import msgpack
 from fireflyzmq.deadlines import Deadlines
 from fireflyzmq.parts import UNFINISHED
 from fireflyzmq.subjects import Patterns, matches, pattern_problem, subject_problem
+from fireflyzmq.wire.bounds import check_claims
 from fireflyzmq.wire.commands import (
     BY_ADDRESS,
     BY_NAME,
@@ -443,6 +444,7 @@ def _read_index(message: Message) -> list[Any]:
     if len(contents) > MAX_FRAME or len(packed) > MAX_FRAME:
         raise ProtocolError("a frame of reports is over the limit")
     try:
+        check_claims(packed)
         index = msgpack.unpackb(packed)
     except Exception as error:
         raise ProtocolError("an index of reports does not decode") from error

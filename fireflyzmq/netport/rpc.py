@@ -6,7 +6,8 @@
     [2, command, body]              a request that wants no answer, or a push
 
 `request` is a number of 32 bits of the client's choice, `command` a number or a text, and `body` any value of
-MessagePack. Source: the MessagePack-RPC specification (github.com/msgpack-rpc/msgpack-rpc, spec.md).
+MessagePack; its timestamps are aware dates and times. Source: the MessagePack-RPC specification
+(github.com/msgpack-rpc/msgpack-rpc, spec.md).
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import msgpack
 
 from fireflyzmq.errors import Failure
 from fireflyzmq.netport.codec import Buffer, Command, Frame, told
+from fireflyzmq.wire.bounds import check_claims
+from fireflyzmq.wire.codec import unpack_foreign
 
 _HEADER: Final = 64
 """Bytes that a message may have beside its body."""
@@ -56,12 +59,7 @@ class MessagePackCodec:
 
     def load(self, body: bytes) -> Any:
         """The value in a body; ValueError when it is none."""
-        try:
-            return msgpack.unpackb(body, strict_map_key=False)
-        except ValueError:
-            raise
-        except Exception as error:
-            raise ValueError(str(error)) from error
+        return unpack_foreign(body)
 
     def dump(self, value: Any) -> bytes:
         """A packed value."""
@@ -111,6 +109,7 @@ class MessagePackDecoder:
 
 def _read(message: bytes) -> Frame:
     """Take a message apart, and leave its body packed."""
+    check_claims(message)
     unpacker = msgpack.Unpacker(max_buffer_size=len(message) or 1)
     unpacker.feed(message)
     count = unpacker.read_array_header()
@@ -128,7 +127,7 @@ def _read(message: bytes) -> Frame:
 
 def _pack(value: Any) -> bytes:
     try:
-        packed: bytes = msgpack.packb(value)
+        packed: bytes = msgpack.packb(value, datetime=True)
     except OverflowError as error:
         raise ValueError(str(error)) from None
     return packed

@@ -1,125 +1,209 @@
 """Values as msgpack: which Python types travel, under which extension numbers, and the user's own types.
 
-A closed set: what is not listed here or registered with `encoder` does not travel, and nothing that arrives
+A closed set: what is not listed in `snapshot` or registered with `encoder` does not travel, and nothing that arrives
 can name a class to import. Extension numbers 0 to 63 belong to applications, 64 to 127 to this library.
 """
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import decimal
+import functools
 import uuid
-from collections.abc import Callable, Iterator
-from contextvars import ContextVar
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgpack
 
 from fireflyzmq.wire.binding import Binding
+from fireflyzmq.wire.bounds import SMALL, check_claims, check_keys, map_of
+from fireflyzmq.wire.commands import MAX_DEPTH, MAX_EXTENSIONS
+from fireflyzmq.wire.snapshot import (
+    BINDING,
+    BUILT_IN,
+    DATE,
+    DATETIME,
+    DECIMAL,
+    FIRST_LIBRARY_NUMBER,
+    FOLD,
+    FROZENSET,
+    INTEGER,
+    SET,
+    TIME,
+    TIMEDELTA,
+    TUPLE,
+    UUID,
+    EncodingError,
+    Opaque,
+    Pack,
+    encode_slowly,
+    encoders,
+    never,
+    place_text,
+    stand_ins,
+)
+from fireflyzmq.wire.texts import said
 
-TUPLE: Final = 64
-SET: Final = 65
-FROZENSET: Final = 66
-INTEGER: Final = 67
-DECIMAL: Final = 68
-UUID: Final = 69
-DATETIME: Final = 70
-DATE: Final = 71
-TIME: Final = 72
-TIMEDELTA: Final = 73
-BINDING: Final = 74
+__all__ = [
+    "BINDING",
+    "FIRST_LIBRARY_NUMBER",
+    "TIME",
+    "TUPLE",
+    "DecodingError",
+    "EncodingError",
+    "Opaque",
+    "Pack",
+    "decode",
+    "decoder",
+    "encode",
+    "encoder",
+    "never_encode",
+    "new_pack",
+    "place_text",
+    "stand_in",
+    "unpack",
+    "unpack_foreign",
+    "unpack_raw",
+]
 
-FIRST_LIBRARY_NUMBER: Final = 64
-
-MAX_NESTING: Final = 16
-"""How deep extensions may stand in each other: each level costs msgpack kilobytes of the C stack."""
-
-Pack = Callable[[Any], bytes]
-
-
-class EncodingError(Exception):
-    """A value cannot travel: its type is not one that does, it nests too deep, or it holds itself."""
+_LONGEST_ISO: Final = 64
+"""Characters of the longest date and time in ISO 8601, and then some."""
 
 
 class DecodingError(Exception):
     """Bytes do not hold a value: not msgpack, cut short, too deep, or an extension that makes no sense."""
 
 
-class Opaque:
-    """An application's extension that this process has no decoder for: kept whole, and travels on as it came."""
-
-    __slots__ = ("data", "number")
-
-    def __init__(self, number: int, data: bytes) -> None:
-        self.number = number
-        self.data = data
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Opaque) and (other.number, other.data) == (self.number, self.data)
-
-    def __hash__(self) -> int:
-        return hash((self.number, self.data))
-
-    def __repr__(self) -> str:
-        return f"<Opaque {self.number} {len(self.data)} bytes>"
-
-
-_encoders: dict[type, tuple[int, Callable[[Any], Any]]] = {}
 _decoders: dict[int, Callable[[Any], Any]] = {}
-_stand_ins: dict[type, Callable[[Any], Any]] = {}
-_never: set[type] = set()
 
 
 def encoder(number: int, pythonType: type, function: Callable[[Any], Any]) -> None:
     """Let instances of `pythonType`, and of its subclasses, travel as extension `number` (0 to 63).
 
-    `function(instance)` returns a value that travels. Both sides agree on the number; the receiver registers
-    a `decoder` for it, or gets an `Opaque`.
+    `function(instance)` returns a value that travels; it may call or publish itself. Both sides agree on the number;
+    the receiver registers a `decoder` for it, or gets an `Opaque`.
     """
-    if not 0 <= number < FIRST_LIBRARY_NUMBER:
-        raise ValueError(f"application types have numbers 0 to {FIRST_LIBRARY_NUMBER - 1}, not {number}")
-    if pythonType in _BUILT_IN:
+    _check_number(number)
+    if pythonType in BUILT_IN:
         raise ValueError(f"{pythonType.__name__} travels already")
-    _encoders[pythonType] = (number, function)
+    encoders[pythonType] = (number, function)
 
 
 def decoder(number: int, function: Callable[[Any], Any]) -> None:
-    """Turn extension `number` (0 to 63) back into an object: `function(value)` gets what the encoder returned."""
-    if not 0 <= number < FIRST_LIBRARY_NUMBER:
-        raise ValueError(f"application types have numbers 0 to {FIRST_LIBRARY_NUMBER - 1}, not {number}")
+    """Turn extension `number` (0 to 63) back into an object: `function(value)` gets what the encoder returned.
+
+    A value may be decoded more than once before it arrives.
+    """
+    _check_number(number)
     _decoders[number] = function
+
+
+def _check_number(number: int) -> None:
+    if type(number) is not int or not 0 <= number < FIRST_LIBRARY_NUMBER:
+        raise ValueError(f"application types have numbers 0 to {FIRST_LIBRARY_NUMBER - 1}, not {number!r}")
 
 
 def stand_in(python_type: type, function: Callable[[Any], Any]) -> None:
     """Send `function(instance)` in the place of instances of `python_type`: a service's binding for a service."""
-    _stand_ins[python_type] = function
+    stand_ins[python_type] = function
 
 
 def never_encode(python_type: type) -> None:
     """Refuse instances of a type that would travel as its base: a response id is an int, and not a value."""
-    _never.add(python_type)
+    never.add(python_type)
 
 
 def new_pack() -> Pack:
-    """A function from value to bytes. It is not re-entrant: one for each thread, and none inside an encoder."""
-    pack: Pack = msgpack.Packer(default=_extend, strict_types=True).pack
+    """A function from value to bytes, for one thread; EncodingError when the value cannot travel.
+
+    No code but msgpack's runs while a packer is at work. What it does not know it hands to a list's `append`, which
+    answers None: then what it wrote is thrown away, and a snapshot of the value is packed. Only the errors that it
+    raises itself may make the garbage collector run finalizers, and these may pack: what finds the packer at work
+    takes another.
+    """
+    strange: list[Any] = []
+    kept = msgpack.Packer(default=strange.append, strict_types=True).pack
+    busy = False
+
+    def pack_plain(value: Any) -> bytes:
+        nonlocal busy
+        if busy:
+            return msgpack.Packer(strict_types=True).pack(value)  # type: ignore[no-any-return]
+        busy = True
+        try:
+            data: bytes = kept(value)
+        finally:
+            busy = False
+        if strange:
+            strange.clear()
+            raise TypeError("a snapshot holds what is not msgpack's")
+        return data
+
+    def pack(value: Any) -> bytes:
+        nonlocal busy
+        if busy:
+            return new_pack()(value)
+        busy = True
+        try:
+            data: bytes = kept(value)
+        except Exception as error:
+            strange.append(error)
+        finally:
+            busy = False
+        if strange:
+            strange.clear()
+            return encode_slowly(value, pack_plain)
+        if len(data) > MAX_DEPTH:
+            _check_depth(data)
+        return data
+
     return pack
+
+
+_HEADERS: Final = bytes((*range(0x80, 0xA0), 0xDC, 0xDD, 0xDE, 0xDF))
+"""The octets with which arrays and dictionaries begin."""
+
+_SHORT: Final = 4096
+"""Octets that are counted in less time than it takes to begin skipping."""
+
+
+def _check_depth(data: bytes) -> None:
+    """Refuse what nests deeper than is allowed, which some versions of msgpack write; EncodingError.
+
+    What is short may have too few octets that could be headers. All else is skipped behind so many headers that
+    msgpack's own limit on what it reads is reached where ours is.
+    """
+    if len(data) < _SHORT and len(data) - len(data.translate(None, _HEADERS)) <= MAX_DEPTH:
+        return
+    try:
+        _skip(b"\x91" * (_readable_levels() - MAX_DEPTH) + data)
+    except Exception as error:
+        raise EncodingError(f"more than {MAX_DEPTH} levels of lists and dictionaries") from error
+
+
+def _skip(data: bytes) -> None:
+    unpacker = msgpack.Unpacker(max_buffer_size=len(data))
+    unpacker.feed(data)
+    unpacker.skip()
+
+
+@functools.cache
+def _readable_levels() -> int:
+    """How many arrays in each other msgpack reads."""
+    least, most = MAX_DEPTH, 1 << 16
+    while least + 1 < most:
+        levels = (least + most) // 2
+        try:
+            _skip(b"\x91" * levels + b"\xc0")
+            least = levels
+        except Exception:
+            most = levels
+    return least
 
 
 def encode(value: Any) -> bytes:
     """Write one value as bytes; EncodingError when it cannot travel."""
-    return encode_with(new_pack(), value)
-
-
-def encode_with(pack: Pack, value: Any) -> bytes:
-    """Write one value with a pack function that is kept; EncodingError when the value cannot travel."""
-    try:
-        return pack(value)
-    except EncodingError:
-        raise
-    except Exception as error:  # msgpack raises TypeError, ValueError and OverflowError; a user's encoder anything
-        raise EncodingError(f"{type(error).__name__}: {error}") from error
+    return new_pack()(value)
 
 
 def decode(data: bytes) -> Any:
@@ -127,133 +211,140 @@ def decode(data: bytes) -> Any:
     try:
         return unpack(data)
     except Exception as error:  # a registered decoder may raise anything
-        raise DecodingError(f"{type(error).__name__}: {error}") from error
+        raise DecodingError(f"{type(error).__name__}: {said(error)}") from error
 
 
 def unpack(data: bytes) -> Any:
-    """Read one value, raising whatever msgpack or a decoder raises: for callers that catch it all anyway."""
-    return msgpack.unpackb(data, strict_map_key=False, ext_hook=_restore, timestamp=3)
+    """Read one value, raising whatever msgpack or a decoder raises: for callers that catch it all anyway.
+
+    The time it takes is bounded by the number of bytes, whatever they are.
+    """
+    if len(data) > SMALL:
+        check_claims(data)
+    try:
+        return msgpack.unpackb(data, ext_hook=_restore, timestamp=3)
+    except ValueError:  # it has keys that are no texts or bytes, or is malformed
+        return _by_any.unpack(data)
 
 
 def unpack_raw(data: bytes) -> Any:
-    """Read one value without interpreting extensions or requiring UTF-8: to tell whose value is broken."""
-    return msgpack.unpackb(data, strict_map_key=False, ext_hook=msgpack.ExtType, unicode_errors="replace")
+    """Read one value without interpreting extensions or requiring UTF-8: to tell whose value is broken.
+
+    Dictionaries are lists of pairs.
+    """
+    check_claims(data)
+    return msgpack.unpackb(data, object_pairs_hook=list, strict_map_key=False, unicode_errors="replace")
 
 
-_nesting: ContextVar[int] = ContextVar("fireflyzmq_nesting", default=0)
+def unpack_foreign(data: bytes) -> Any:
+    """Read one value of those who know msgpack alone: its timestamp is the one extension that means something.
 
-
-@contextlib.contextmanager
-def _one_deeper() -> Iterator[None]:
-    """Enter an extension inside another; ValueError when that is too deep."""
-    depth = _nesting.get()
-    if depth >= MAX_NESTING:
-        raise ValueError(f"more than {MAX_NESTING} extensions inside each other")
-    token = _nesting.set(depth + 1)
+    ValueError when the bytes hold none.
+    """
     try:
-        yield
-    finally:
-        _nesting.reset(token)
+        check_claims(data)
+        return msgpack.unpackb(data, object_pairs_hook=map_of, strict_map_key=False, timestamp=3)
+    except ValueError:
+        raise
+    except Exception as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from error
 
 
-def _pack_nested(value: Any) -> bytes:
-    with _one_deeper():
-        return new_pack()(value)
+class _Reader:
+    """Reads values that stand in so many extensions; `deeper` reads the payloads of those in them.
+
+    One that takes keys `of_any` type looks at them before it builds dictionaries, at a cost for each.
+    """
+
+    __slots__ = ("_arguments", "_deeper")
+
+    def __init__(self, of_any: bool, deeper: _Reader | None) -> None:
+        self._deeper = deeper
+        self._arguments: dict[str, Any] = {"ext_hook": self.restore, "timestamp": 3, "strict_map_key": not of_any}
+        if of_any:
+            self._arguments["object_pairs_hook"] = map_of
+
+    def unpack(self, data: bytes) -> Any:
+        return msgpack.unpackb(data, **self._arguments)
+
+    def restore(self, number: int, data: bytes) -> Any:
+        """Msgpack's hook for an extension that arrived."""
+        deeper = self._deeper
+        if deeper is None:
+            raise DecodingError(f"more than {MAX_EXTENSIONS} extensions inside each other")
+        simple = _SIMPLE.get(number)
+        if simple is not None:
+            return simple(data)
+        nested = _NESTED.get(number) or _decoders.get(number)
+        if nested is not None:
+            check_claims(data)
+            return nested(deeper.unpack(data))
+        if 0 <= number < FIRST_LIBRARY_NUMBER:
+            return Opaque(number, data)
+        raise DecodingError(f"extension {number} is not one of wire version 1")
 
 
-def _unpack_nested(data: bytes) -> Any:
-    with _one_deeper():
-        return unpack(data)
+def _readers(of_any: bool) -> _Reader:
+    reader = _Reader(of_any, None)
+    for _ in range(MAX_EXTENSIONS):
+        reader = _Reader(of_any, reader)
+    return reader
 
 
-def _extend(value: Any) -> Any:
-    """Msgpack's hook for what it does not know: find the extension, or refuse."""
-    kind = type(value)
-    known = _BUILT_IN.get(kind)
-    if known is not None:
-        return known(value)
-    for base in kind.__mro__:
-        if base in _never:
-            raise EncodingError(f"{kind.__name__} does not travel")
-        if base in _stand_ins:
-            return _extend(_stand_ins[base](value))
-        if base in _encoders:
-            number, function = _encoders[base]
-            return msgpack.ExtType(number, _pack_nested(function(value)))
-        if base in _BUILT_IN:
-            return _BUILT_IN[base](value)
-        if base in _PLAIN:
-            return str.__str__(value) if base is str else base(value)
-    raise EncodingError(f"{kind.__module__}.{kind.__qualname__} does not travel")
+_restore: Final = _readers(of_any=False).restore
+_by_any: Final = _readers(of_any=True)
 
 
-def _extend_integer(value: int) -> Any:
-    number = int(value)
-    if -(1 << 63) <= number < (1 << 64):
-        return number
-    return msgpack.ExtType(INTEGER, number.to_bytes(number.bit_length() // 8 + 1, "big", signed=True))
+def _folded(read: Callable[[str], Any]) -> Callable[[bytes], Any]:
+    """Read a time of day as ISO 8601 has it, perhaps the second of two."""
+
+    def restore(data: bytes) -> Any:
+        text = _iso(data)
+        if text.endswith(FOLD):
+            value = read(text.removesuffix(FOLD))
+            if value.tzinfo is not None:
+                raise ValueError("a time with an offset is no second of two")
+            return value.replace(fold=1)
+        return read(text)
+
+    return restore
 
 
-def _extend_text(number: int, write: Callable[[Any], str]) -> Callable[[Any], Any]:
-    return lambda value: msgpack.ExtType(number, write(value).encode("ascii"))
+def _iso(data: bytes) -> str:
+    if len(data) > _LONGEST_ISO:
+        raise ValueError(f"a date or time of {len(data)} octets")
+    return data.decode("ascii")
 
 
-def _extend_sequence(number: int) -> Callable[[Any], Any]:
-    return lambda value: msgpack.ExtType(number, _pack_nested(list(value)))
-
-
-_PLAIN: Final = (str, bytes, float, list, dict, bytearray)
-
-_BUILT_IN: Final[dict[type, Callable[[Any], Any]]] = {
-    tuple: _extend_sequence(TUPLE),
-    set: _extend_sequence(SET),
-    frozenset: _extend_sequence(FROZENSET),
-    int: _extend_integer,
-    decimal.Decimal: _extend_text(DECIMAL, str),
-    uuid.UUID: lambda value: msgpack.ExtType(UUID, value.bytes),
-    datetime.datetime: _extend_text(DATETIME, datetime.datetime.isoformat),
-    datetime.date: _extend_text(DATE, datetime.date.isoformat),
-    datetime.time: _extend_text(TIME, datetime.time.isoformat),
-    datetime.timedelta: lambda value: msgpack.ExtType(
-        TIMEDELTA, _pack_nested([value.days, value.seconds, value.microseconds])
-    ),
-    Binding: lambda value: msgpack.ExtType(BINDING, _pack_nested(value.to_fields())),
-    Opaque: lambda value: msgpack.ExtType(value.number, value.data),
-}
-
-
-def _restore(number: int, data: bytes) -> Any:
-    """Msgpack's hook for an extension that arrived."""
-    known = _RESTORE.get(number)
-    if known is not None:
-        return known(data)
-    function = _decoders.get(number)
-    if function is not None:
-        return function(_unpack_nested(data))
-    if 0 <= number < FIRST_LIBRARY_NUMBER:
-        return Opaque(number, data)
-    raise DecodingError(f"extension {number} is not one of wire version 1")
-
-
-def _restore_text(read: Callable[[str], Any]) -> Callable[[bytes], Any]:
-    return lambda data: read(data.decode("ascii"))
-
-
-def _restore_timedelta(data: bytes) -> datetime.timedelta:
-    days, seconds, microseconds = _unpack_nested(data)
+def _restore_timedelta(fields: Any) -> datetime.timedelta:
+    days, seconds, microseconds = fields
     return datetime.timedelta(days, seconds, microseconds)
 
 
-_RESTORE: Final[dict[int, Callable[[bytes], Any]]] = {
-    TUPLE: lambda data: tuple(_unpack_nested(data)),
-    SET: lambda data: set(_unpack_nested(data)),
-    FROZENSET: lambda data: frozenset(_unpack_nested(data)),
+def _restore_set(make: Callable[[list[Any]], Any]) -> Callable[[Any], Any]:
+    def restore(elements: Any) -> Any:
+        elements = list(elements)
+        check_keys([each for each in elements if type(each) is not str and type(each) is not bytes])
+        return make(elements)
+
+    return restore
+
+
+_SIMPLE: Final[dict[int, Callable[[bytes], Any]]] = {
     INTEGER: lambda data: int.from_bytes(data, "big", signed=True),
-    DECIMAL: _restore_text(decimal.Decimal),
+    DECIMAL: lambda data: decimal.Decimal(data.decode("ascii")),
     UUID: lambda data: uuid.UUID(bytes=data),
-    DATETIME: _restore_text(datetime.datetime.fromisoformat),
-    DATE: _restore_text(datetime.date.fromisoformat),
-    TIME: _restore_text(datetime.time.fromisoformat),
-    TIMEDELTA: _restore_timedelta,
-    BINDING: lambda data: Binding.from_fields(_unpack_nested(data)),
+    DATETIME: _folded(datetime.datetime.fromisoformat),
+    DATE: lambda data: datetime.date.fromisoformat(_iso(data)),
+    TIME: _folded(datetime.time.fromisoformat),
 }
+"""What the payload of an extension means."""
+
+_NESTED: Final[dict[int, Callable[[Any], Any]]] = {
+    TUPLE: tuple,
+    SET: _restore_set(set),
+    FROZENSET: _restore_set(frozenset),
+    TIMEDELTA: _restore_timedelta,
+    BINDING: Binding.from_fields,
+}
+"""What the value in the payload of an extension means."""

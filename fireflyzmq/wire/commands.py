@@ -133,6 +133,12 @@ MAX_GROUPS: Final = 100
 """How many groups a service may be in."""
 MAX_ARGUMENTS: Final = 1000
 """How many arguments a call may have, keywords included."""
+MAX_DEPTH: Final = 511
+"""How many arrays and maps may stand in each other in an item, and again in the payload of each extension."""
+MAX_EXTENSIONS: Final = 16
+"""How many extensions may stand in each other."""
+MAX_EQUAL_HASHES: Final = 16
+"""How many keys of one map, or elements of one set, may have the same hash in this library, texts and bytes apart."""
 MAX_CALLS: Final = 1_000_000
 """How many calls a peer may have in flight."""
 GRACE: Final = 3.0

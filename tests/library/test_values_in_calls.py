@@ -13,7 +13,7 @@ import pytest
 from places import Place
 
 from fireflyzmq import MessageTooLarge, Opaque, RequestDecoding, RequestEncoding, ResponseEncoding, decoder, encoder
-from fireflyzmq.wire import codec
+from fireflyzmq.wire import codec, snapshot
 
 LIMIT = 64 * 1024 * 1024
 
@@ -92,10 +92,10 @@ class Point:
 @pytest.fixture
 def own_types() -> Iterator[None]:
     """Leave no registered type behind."""
-    encoders, decoders = dict(codec._encoders), dict(codec._decoders)
+    encoders, decoders = dict(snapshot.encoders), dict(codec._decoders)
     yield
-    codec._encoders.clear()
-    codec._encoders.update(encoders)
+    snapshot.encoders.clear()
+    snapshot.encoders.update(encoders)
     codec._decoders.clear()
     codec._decoders.update(decoders)
 

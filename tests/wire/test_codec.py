@@ -11,6 +11,7 @@ import enum
 import subprocess
 import sys
 import uuid
+import zoneinfo
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -19,7 +20,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fireflyzmq.wire import codec
+from fireflyzmq.wire import codec, commands, snapshot
 from fireflyzmq.wire.binding import Binding
 from fireflyzmq.wire.codec import DecodingError, EncodingError, Opaque, decode, encode
 
@@ -180,15 +181,15 @@ def nested_payloads(depth: int) -> bytes:
 
 
 def test_extensions_stand_in_each_other_16_deep_and_no_deeper() -> None:
-    assert decode(nested_payloads(codec.MAX_NESTING)) == nested(tuple, codec.MAX_NESTING)
+    assert decode(nested_payloads(commands.MAX_EXTENSIONS)) == nested(tuple, commands.MAX_EXTENSIONS)
     with pytest.raises(DecodingError):
-        decode(nested_payloads(codec.MAX_NESTING + 1))
+        decode(nested_payloads(commands.MAX_EXTENSIONS + 1))
     with pytest.raises(EncodingError):
-        encode(nested(tuple, codec.MAX_NESTING + 1))
+        encode(nested(tuple, commands.MAX_EXTENSIONS + 1))
 
 
 DEEP_PAYLOADS = """
-from fireflyzmq.wire import codec
+from fireflyzmq.wire import codec, commands, snapshot
 data = b"\\xc0"
 for _ in range(1000):
     data = b"\\xc9" + (len(data) + 1).to_bytes(4, "big") + bytes((codec.TUPLE, 0x91)) + data
@@ -199,7 +200,7 @@ except codec.DecodingError:
 """
 
 A_TUPLE_OF_WHAT_HOLDS_IT = """
-from fireflyzmq.wire import codec
+from fireflyzmq.wire import codec, commands, snapshot
 top = inner = []
 for _ in range(400):
     inner.append([])
@@ -235,8 +236,8 @@ def test_a_dictionary_that_holds_itself_is_refused() -> None:
 def test_a_failed_encoding_leaves_nothing_behind() -> None:
     pack = codec.new_pack()
     with pytest.raises(EncodingError):
-        codec.encode_with(pack, ["left over", object()])
-    assert decode(codec.encode_with(pack, [1])) == [1]
+        pack(["left over", object()])
+    assert decode(pack([1])) == [1]
 
 
 # Subclasses travel as what they are.
@@ -328,14 +329,14 @@ class Ticket(int):
 @pytest.fixture
 def registries() -> Iterator[None]:
     """The codec's registries as they are, whatever a test registers."""
-    kept = [(table, table.copy()) for table in (codec._encoders, codec._decoders, codec._stand_ins)]
-    never = codec._never.copy()
+    kept = [(table, table.copy()) for table in (snapshot.encoders, codec._decoders, snapshot.stand_ins)]
+    never = snapshot.never.copy()
     yield
     for table, former in kept:
         table.clear()  # type: ignore[attr-defined]
         table.update(former)  # type: ignore[attr-defined]
-    codec._never.clear()
-    codec._never.update(never)
+    snapshot.never.clear()
+    snapshot.never.update(never)
 
 
 @pytest.mark.usefixtures("registries")
@@ -490,3 +491,58 @@ def test_opaques_are_equal_by_number_and_data() -> None:
 
 def test_a_uuid_is_16_bytes_behind_its_number() -> None:
     assert len(encode(uuid.uuid4())) == 18
+
+
+# Times.
+
+
+class Nowhere(datetime.tzinfo):
+    """A zone that knows no offset."""
+
+    def utcoffset(self, moment: datetime.datetime | None) -> None:
+        return None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        datetime.datetime(2025, 10, 26, 2, 30, fold=1),
+        datetime.datetime(2025, 10, 26, 2, 30, 0, 5, fold=1),
+        datetime.time(2, 30, fold=1),
+        datetime.time(12, 30, tzinfo=datetime.UTC),
+        datetime.datetime.min,
+        datetime.timedelta.max,
+    ],
+    ids=repr,
+)
+def test_a_time_arrives_as_itself(value: Any) -> None:
+    assert repr(decode(encode(value))) == repr(value)
+
+
+@given(st.datetimes(timezones=st.timezones(), allow_imaginary=False), st.integers(0, 1))
+def test_an_aware_time_is_the_same_moment(moment: datetime.datetime, fold: int) -> None:
+    moment = moment.replace(fold=fold)
+    arrived = decode(encode(moment))
+    assert arrived.utcoffset() == moment.utcoffset() and arrived.replace(tzinfo=None) == moment.replace(
+        tzinfo=None, fold=0
+    )
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        datetime.time(12, 30, tzinfo=zoneinfo.ZoneInfo("Europe/Paris")),
+        datetime.time(12, 30, tzinfo=Nowhere()),
+        datetime.datetime(2025, 1, 1, tzinfo=Nowhere()),
+    ],
+    ids=repr,
+)
+def test_what_would_arrive_without_its_zone_is_refused(value: Any) -> None:
+    with pytest.raises(EncodingError, match="does not travel"):
+        encode([value])
+
+
+@pytest.mark.parametrize("text", [b"12:30+01:00[fold=1]", b"12:30[fold=2]", b"[fold=1]", b"12:30[fold=1][fold=1]"])
+def test_a_fold_that_makes_no_sense_is_refused(text: bytes) -> None:
+    with pytest.raises(DecodingError):
+        decode(b"\xc7" + bytes((len(text), codec.TIME)) + text)

@@ -87,7 +87,9 @@ def test_the_limits_are_the_codes() -> None:
     assert f"({commands.MAX_WAITING_REPORTS})" in limits["reports that wait for a peer"]
     assert f"({commands.MAX_RETAINED})" in limits["reports that are kept for a peer"]
     assert limits["time to a request's deadline"] == f"{commands.MAX_TIMEOUT:.0f} s"
-    assert limits["extensions in each other"] == f"{codec.MAX_NESTING}"
+    assert limits["arrays and dictionaries in each other"].startswith(f"{commands.MAX_DEPTH} in an item")
+    assert limits["keys of one hash"].startswith(f"{commands.MAX_EQUAL_HASHES} in a dictionary")
+    assert limits["extensions in each other"] == f"{commands.MAX_EXTENSIONS}"
     assert limits["groups of a service"] == f"{commands.MAX_GROUPS} by default"
     assert f"({commands.WINDOW})" in limits["window"]
     assert f"({16 * commands.WINDOW})" in limits["window of a peer"]
