@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, cast
 from fireflyzmq.balance import POLICIES, sticky
 from fireflyzmq.deadlines import Deadlines
 from fireflyzmq.errors import (
+    CALLERS_OWN,
+    ORIGIN,
     ExchangeLost,
     Failure,
     MessageTooLarge,
@@ -32,10 +34,11 @@ from fireflyzmq.errors import (
     counted_kind,
     failure_from_fields,
 )
+from fireflyzmq.logs import log
 from fireflyzmq.parts import MAX_BODY
 from fireflyzmq.request import current_request
 from fireflyzmq.tracing import Tracer, carried
-from fireflyzmq.wire.codec import Pack, new_pack
+from fireflyzmq.wire.codec import EncodingError, Pack, new_pack, place_text
 from fireflyzmq.wire.commands import (
     CANCEL,
     FAILURE,
@@ -103,8 +106,8 @@ class Destination:
             raise TypeError(f"a key is a str, not {type(key).__name__}")
         self.caller = caller
         self.target = target
-        self.timeout = timeout
-        self.wait = wait
+        self.timeout = float(timeout)
+        self.wait = float(wait)
         self.balance = balance
         self.key = key
         self.oneway = oneway
@@ -116,8 +119,8 @@ class Call(int):
 
     `channel` is None while the call is parked or has ended; `due` and `patience` are the sets that its deadline and
     the end of its wait are kept in; `refusal` is why an instance did not take it; a call to a group has a `gathering`
-    of calls whose `parent` it is. Subclasses tell whoever waits in `finished`. Attributes that most calls never set
-    are the class's.
+    of calls whose `parent` it is; `inherited` says that its deadline is that of the request it was made for.
+    Subclasses tell whoever waits in `finished`. Attributes that most calls never set are the class's.
     """
 
     destination: Destination
@@ -136,6 +139,7 @@ class Call(int):
     each: tuple[Callable[[Binding, Any], None], ...] = ()
     state: int = PENDING
     value: Any = None
+    inherited: bool = False
 
     def finished(self, in_place: bool) -> None:
         """Tell whoever waits that `state` and `value` are set.
@@ -199,6 +203,8 @@ class Calls:
         ready = destination.target.ready
         channel = ready[0].channels.get(destination.caller.number) if len(ready) == 1 else None
         request = current_request.get()
+        if request is not None and not request.open:
+            request = None  # it passes nothing on any more
         if (
             channel is None
             or destination.slow
@@ -216,9 +222,13 @@ class Calls:
                 item = self._pack([REQUEST, number, method, list(args), kwargs, call.deadline + channel.offset_out])
             else:
                 item = self._pack([REQUEST, number, method, list(args), call.deadline + channel.offset_out])
-        except Exception as error:  # msgpack's own errors, or whatever a user's encoder raises
+        except EncodingError as error:
             self._fail_encoding(call, error)
             self._count_unbegun(call)
+            return call
+        if channel not in destination.caller.channels:  # an encoder has closed it, or let it be closed
+            call.item = item
+            self.launch(call)
             return call
         call.due = self._deadlines.add(call, call.deadline)
         self.started += 1
@@ -249,15 +259,17 @@ class Calls:
         """
         number = next(_numbers)
         request = current_request.get()
+        if request is not None and not request.open:
+            request = None
         make = self._make_group if destination.group else self._make
-        call = self._new(make, number, destination, method, request)
+        call = self._new(make, number, destination, method, None if destination.oneway else request)
         if destination.oneway:
             number = 0  # no answer is wanted
         properties = {**carried(request, self.tracer), **(properties or {})}
         optional = [kwargs, properties] if properties else [kwargs] if kwargs else []
         try:
             call.item = pack([REQUEST, number, method, list(args), *optional, call.deadline])
-        except Exception as error:
+        except EncodingError as error:
             self._fail_encoding(call, error)
         return call
 
@@ -291,18 +303,22 @@ class Calls:
         call.destination = destination
         call.method = method
         deadline = self._clock() + destination.timeout
-        call.deadline = deadline if request is None or request.deadline > deadline else request.deadline
+        if request is not None and request.deadline < deadline:
+            deadline = request.deadline
+            call.inherited = True
+        call.deadline = deadline
         return call
 
     def _fail_number(self, call: Call) -> None:
         problem = f"this process has {self.pending_limit} calls in flight, which is its limit"
         self._fail(call, Overloaded(problem, {"retry_after": 0.1}))
 
-    def _fail_encoding(self, call: Call, error: Exception) -> None:
+    def _fail_encoding(self, call: Call, error: EncodingError) -> None:
         """End a call that has not begun, in any thread."""
-        call.value = _blame(RequestEncoding(f"the arguments do not travel: {error}"), call)
+        problem = f"the arguments do not travel: {_argument(error.place)}{error.problem}"
+        call.value = _blame(RequestEncoding(problem), call)
         call.state = FAILED
-        call.finished(in_place=False)
+        _tell(call)
 
     def _count_unbegun(self, call: Call) -> None:
         """Count a call that ended before it began, in the thread of all other counting."""
@@ -439,7 +455,7 @@ class Calls:
         if call is None:
             return
         if kind == FAILURE:
-            self._fail(call, _failure_of(item))
+            self._fail(call, _failure_of(item, channel.binding.name))
         elif kind == NOT_ACCEPTED:
             self._try_elsewhere(call, _not_accepted(item))
         else:
@@ -518,6 +534,7 @@ class Calls:
         if call.state == PENDING and deadline < call.deadline:
             call.due.discard(call)
             call.deadline = deadline
+            call.inherited = False
             call.due = self._deadlines.add(call, deadline)
             self._channels.wake()
 
@@ -530,18 +547,29 @@ class Calls:
     def expire(self, now: float) -> None:
         """End the calls whose deadline has come, and those whose patience has."""
         for call in self._deadlines.expired(now):
-            if call.state != PENDING:
-                continue
-            if call.deadline <= now:
-                if call.gathering is not None:
-                    call.gathering.expire()
-                    continue
-                self._tell_cancelled(call)
-                seconds = call.destination.timeout
-                self._fail(call, RequestTimeout(f"no answer by the deadline (timeout {seconds:g} s)"))
+            if call.state == PENDING and call.deadline <= now:
+                try:
+                    self._expire_call(call)
+                except Exception as error:  # the rest is due as well
+                    log(logger, logging.ERROR, "%s did not end as it should", call.method, exc_info=error)
         for call in self._patience.expired(now):
             if call.state == PENDING and call.channel is None:
-                self._settle_where(call, now)
+                try:
+                    self._settle_where(call, now)
+                except Exception as error:
+                    log(logger, logging.ERROR, "%s did not go on as it should", call.method, exc_info=error)
+
+    def _expire_call(self, call: Call) -> None:
+        if call.gathering is not None:
+            call.gathering.expire()
+            return
+        problem = f"no answer by the deadline (timeout {call.destination.timeout:g} s)"
+        if call.inherited:
+            problem = "no answer by the deadline: the request that this call was made for had no time left"
+        try:
+            self._tell_cancelled(call)
+        finally:
+            self._fail(call, RequestTimeout(problem))
 
     def next_deadline(self) -> float | None:
         """When `expire` has something to do next."""
@@ -590,7 +618,7 @@ class Calls:
             call.channel = None
         if call.gathering is not None:
             call.gathering.abandon()
-        call.finished(in_place=False)
+        _tell(call)
 
     def _note_load(self, channel: Channel, load: Any) -> None:
         instance = channel.instance
@@ -598,6 +626,20 @@ class Calls:
             instance.load = max(0, min(load, _MOST_LOAD))
             instance.load_at = self._clock()
             instance.own_at_load = sum(len(each.calls) for each in instance.channels.values())
+
+
+def _tell(call: Call) -> None:
+    """Let a call tell whoever waits that it has ended; what that raises costs no other call its end."""
+    try:
+        call.finished(in_place=False)
+    except Exception as error:
+        log(logger, logging.ERROR, "who waits for %s did not hear of its end", call.method, exc_info=error)
+
+
+def _argument(place: tuple[Any, ...]) -> str:
+    """Where in a call's arguments something stands, `args[1]['when']: `. They are a request's fourth element."""
+    parts = {3: "args", 4: "kwargs"}
+    return f"{parts[place[0]]}{place_text(place[1:])}: " if place and place[0] in parts and place[1:] else ""
 
 
 def _blame(failure: Failure, call: Call) -> Failure:
@@ -608,11 +650,16 @@ def _blame(failure: Failure, call: Call) -> Failure:
     return failure
 
 
-def _failure_of(item: list[Any]) -> Failure:
-    """The failure that an item carries; one that is not formed as it should be is a failure to decode the answer."""
+def _failure_of(item: list[Any], service: str) -> Failure:
+    """The failure that an item carries; one that is not formed as it should be is a failure to decode the answer.
+
+    What the library says at the caller alone is a service's own word when it arrives: its origin says so.
+    """
     if len(item) >= 7:
         kind, code, description, origin, details = item[2:7]
         if isinstance(code, int) and all(isinstance(text, str) for text in (kind, description, origin)):
+            if kind in CALLERS_OWN and origin in (ORIGIN, ""):
+                origin = service or "a nameless service"
             return failure_from_fields(kind, code, description, origin, details)
     return ResponseEncoding("the answer is a failure that makes no sense")
 

@@ -492,7 +492,7 @@ class Channels:
     def _receive_malformed(self, channel: Channel, item: Any, error: Exception) -> None:
         """An item makes no sense; when it can be told whose it is, its call still ends."""
         kind, number = (*item[:2], None, None)[:2] if isinstance(item, list) else (None, None)
-        known = type(kind) is int and type(number) is int
+        known = type(kind) is int and type(number) is int and kind != REQUEST  # which is answered where it is read
         self._end_broken(channel, Broken(kind if known else 0, number if known else 0, str(error)))
 
     def _end_broken(self, channel: Channel, broken: Broken) -> None:
@@ -500,7 +500,7 @@ class Channels:
         kind, number, problem = broken
         self.bad_items += 1
         logger.warning("a bad item from %r: %s", channel.binding, problem)
-        if abs(number) > MAX_NUMBER:
+        if abs(number) > MAX_NUMBER or number in channel.serving:
             return
         if (kind == REQUEST and number >= 0) or (kind == PART and number > 0):
             self.serving.refuse_undecodable(channel, number, problem)

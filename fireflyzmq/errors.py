@@ -28,6 +28,11 @@ from typing import Any, ClassVar
 _LONGEST_HINT = 3600.0
 """Seconds; a hint that is longer, negative, or no number at all is not taken for one."""
 
+_LEAST_CODE, _MOST_CODE = -(1 << 63), (1 << 64) - 1
+_LONGEST_KIND = 200
+_LONGEST_TEXT = 10_000
+_LONGEST_ORIGIN = 1000
+
 ORIGIN = "fireflyzmq"
 """The origin of failures that the library made; an application's failure has its service's name."""
 
@@ -36,12 +41,20 @@ class Failure(Exception):
     """A call's failure: `code`, `description`, `details` (a value that travels), `origin`, and of which call.
 
     `service`, `method` and `id` name the call at its caller; they are "" and None on a failure that no call
-    has yet. `kind` is the class's name.
+    has yet. `kind` is the name of the class that was raised, which this process may not have: what arrives of a
+    kind that is none of the library's is a plain Failure. `origin` says who made it: ORIGIN, or a service.
     """
 
     code: int = 0
+    description: str = "Failure"
+    details: Any = None
+    origin: str = ""
+    service: str = ""
+    method: str = ""
+    id: int | None = None  # a subclass may never call this class's __init__
     default_description: ClassVar[str] = "Failure"
     shows_details: ClassVar[bool] = True
+    _kind: str = ""
 
     def __init__(self, code: int = 0, description: str = "", details: Any = None, origin: str = "") -> None:
         super().__init__(code, description, details)
@@ -55,8 +68,8 @@ class Failure(Exception):
 
     @property
     def kind(self) -> str:
-        """The name of the failure's class, which is what the wire carries."""
-        return type(self).__name__
+        """The name of the failure's class, here or where it was raised: it is what the wire carries."""
+        return self._kind or type(self).__name__
 
     def __str__(self) -> str:
         call = f"{self.service}.{self.method}: " if self.method else ""
@@ -224,22 +237,64 @@ KINDS: dict[str, type[_LibraryFailure]] = {
 }
 
 
+CALLERS_OWN = frozenset(
+    {"ServiceUnavailable", "RequestTimeout", "ServiceWithdrawn", "RequestEncoding", "ExchangeLost"}
+)
+"""Kinds that the library makes at the caller alone: from a service they are its own word about something else."""
+
+
 def counted_kind(failure: Failure) -> str:
     """The kind under which a failure is counted: one of KINDS, or "Failure" for all that programs made up."""
-    return failure.kind if failure.kind in KINDS else "Failure"
+    kind = kind_of(failure)
+    return kind if kind in KINDS else "Failure"
 
 
 def failure_to_fields(failure: Failure) -> list[Any]:
-    """What the wire carries of a failure: kind, code, description, origin, details."""
-    return [failure.kind, failure.code, failure.description, failure.origin, failure.details]
+    """What the wire carries of a failure: kind, code, description, origin, details.
+
+    All but the details are of their types, whatever a program made of the failure. Raises nothing.
+    """
+    code = _attribute(failure, "code")
+    return [
+        kind_of(failure),
+        int.__pos__(code) if isinstance(code, int) and _LEAST_CODE <= code <= _MOST_CODE else 0,
+        _text(_attribute(failure, "description")),
+        _text(_attribute(failure, "origin"), _LONGEST_ORIGIN),
+        _attribute(failure, "details"),
+    ]
+
+
+def kind_of(failure: Failure) -> str:
+    """A failure's kind; the name of its class when a program made something else of that. Raises nothing."""
+    kind = _attribute(failure, "kind")
+    if isinstance(kind, str) and 0 < len(kind) <= _LONGEST_KIND:
+        return _text(str.__str__(kind))
+    return _text(type(failure).__name__, _LONGEST_KIND)
+
+
+def _text(value: object, longest: int = _LONGEST_TEXT) -> str:
+    """Any object as a text that can be sent, even one whose `__str__` fails."""
+    try:
+        return str(value)[:longest].encode("utf-8", "replace").decode("utf-8")
+    except Exception as error:
+        return f"<{type(value).__name__} whose text cannot be had: {type(error).__name__}>"
+
+
+def _attribute(failure: Failure, name: str) -> Any:
+    try:
+        return getattr(failure, name)
+    except Exception:  # a property of a program's class
+        return None
 
 
 def failure_from_fields(kind: str, code: int, description: str, origin: str, details: Any) -> Failure:
-    """Make a failure of what the wire carried; an unknown kind is a plain Failure with its code."""
+    """Make a failure of what the wire carried; one of an unknown kind is a plain Failure that says that kind."""
     known = KINDS.get(kind)
     if known is not None:
         return known(description, details, origin)
-    return Failure(code, description, details, origin)
+    failure = Failure(code, description, details, origin)
+    failure._kind = kind[:_LONGEST_KIND]
+    return failure
 
 
 def _rebuild(kind: str, code: int, description: str, details: Any, origin: str) -> Failure:

@@ -11,6 +11,7 @@ from typing import Any
 
 from fireflyzmq.wire.commands import MAX_ARGUMENTS
 from fireflyzmq.wire.names import check_name, method_problem
+from fireflyzmq.wire.texts import said
 
 Function = Callable[..., Any]
 
@@ -39,7 +40,7 @@ class Method:
         self.signature: inspect.Signature | None
         try:
             self.signature = inspect.signature(function)
-        except (TypeError, ValueError):
+        except Exception:  # those without one raise TypeError or ValueError, a callable object's own code anything
             self.signature = None
         self.least, self.most = self._bounds()
 
@@ -70,8 +71,18 @@ class Method:
         try:
             self.signature.bind(*args, **kwargs)
         except TypeError as error:
-            return f"{self.name}{self.signature}: {error}"
+            return f"{self.name}{self.signature_text()}: {error}"
         return None
+
+    def signature_text(self) -> str:
+        """The signature as text, with `...` for what cannot be shown of it; "(...)" when there is none."""
+        if self.signature is None:
+            return "(...)"
+        try:
+            return said(str(self.signature), _LONGEST)
+        except Exception:  # a default's own `__repr__`, say
+            parameters = [_showable(parameter) for parameter in self.signature.parameters.values()]
+            return said(str(inspect.Signature(parameters)), _LONGEST)
 
     def describe(self) -> dict[str, Any]:
         """What tools show: name, signature as text and taken apart, and the docstring.
@@ -81,14 +92,46 @@ class Method:
         """
         return {
             "name": self.name,
-            "signature": str(self.signature) if self.signature is not None else "(...)",
+            "signature": self.signature_text(),
             "parameters": None if self.signature is None else list(map(_describe, self.signature.parameters.values())),
             "returns": "" if self.signature is None else _annotation(self.signature.return_annotation),
-            "doc": inspect.getdoc(self.function) or "",
+            "doc": _doc(self.function),
             "threads": self.threads,
             "limit": self.limit,
             "root": self.root,
         }
+
+
+_LONGEST = 10_000
+"""Characters of what is shown of a signature or a docstring."""
+
+
+class _Unshown:
+    """Stands for a default that cannot be shown."""
+
+    def __repr__(self) -> str:
+        return "..."
+
+
+def _showable(parameter: inspect.Parameter) -> inspect.Parameter:
+    """A parameter whose text can be had."""
+    if parameter.default is not parameter.empty:
+        try:
+            str(parameter.replace(annotation=parameter.empty))
+        except Exception:
+            parameter = parameter.replace(default=_Unshown())
+    try:
+        str(parameter)
+    except Exception:
+        parameter = parameter.replace(annotation=parameter.empty)
+    return parameter
+
+
+def _doc(function: Function) -> str:
+    try:
+        return said(inspect.getdoc(function) or "", _LONGEST)
+    except Exception:  # a property of a callable object
+        return ""
 
 
 _KINDS = {
@@ -114,7 +157,10 @@ def _annotation(annotation: Any) -> str:
     """A type as its source has it, "" for none."""
     if annotation is inspect.Signature.empty:
         return ""
-    return annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+    try:
+        return said(annotation if isinstance(annotation, str) else inspect.formatannotation(annotation), _LONGEST)
+    except Exception:
+        return "..."
 
 
 class MethodTable:

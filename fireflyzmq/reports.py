@@ -19,7 +19,7 @@ from fireflyzmq.errors import Failure, MessageTooLarge, Overloaded, RequestEncod
 from fireflyzmq.outgoing import Lane, Outgoing
 from fireflyzmq.parts import MAX_BODY, TooMuchUnfinished, Unfinished, cut
 from fireflyzmq.subjects import Patterns, matches, subject_problem
-from fireflyzmq.wire.codec import new_pack, unpack
+from fireflyzmq.wire.codec import EncodingError, new_pack, unpack
 from fireflyzmq.wire.commands import (
     BY_ADDRESS,
     BY_NAME,
@@ -257,16 +257,16 @@ class Reports:
         ValueError for an illegal subject, RequestEncoding for content that does not travel, MessageTooLarge for too
         much of it, Overloaded when too much waits for the exchange.
         """
+        try:
+            packed = self._pack(content)
+        except EncodingError as error:
+            raise RequestEncoding(f"the report does not travel: {error}") from error
+        if service.closed:  # by an encoder
+            raise RuntimeError(f"service {service.name!r} is closed")
         outbox = self._outboxes.get(service) or self._outboxes.setdefault(service, Outbox(service))
         readers = outbox.routes.get(subject)
         if readers is None:
             readers = self._local_readers(outbox, subject)
-        try:
-            packed = self._pack(content)
-        except Exception as error:  # msgpack's own errors, or whatever a user's encoder raises
-            raise RequestEncoding(f"the report does not travel: {error}") from error
-        if service.closed:  # by what ran while it was encoded
-            raise RuntimeError(f"service {service.name!r} is closed")
         if len(packed) > self.message_limit:
             raise MessageTooLarge(f"a report of {len(packed)} bytes is over the limit of {self.message_limit}")
         if self._outgoing.queued > self._outgoing.limit:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 class Request:
     """A call that a service is serving: `method`, `deadline` (the loop's time, s) and who sent it.
 
+    `open` says that it has no answer yet.
     `properties` is a dictionary that travelled with the call beside its arguments (gateways put the remote
     user and address there).
     """
@@ -31,6 +32,7 @@ class Request:
         "exported",
         "method",
         "number",
+        "open",
         "properties",
         "service",
         "started",
@@ -53,6 +55,7 @@ class Request:
         self.deadline = deadline
         self.properties: dict[str, Any] = {}
         self.work: Any = None
+        self.open = True
         self.due: set[Request]
         self.exported: Method | None = None
         self.started = 0.0
@@ -94,4 +97,4 @@ class Request:
 
 
 current_request: ContextVar[Request | None] = ContextVar("fireflyzmq_request", default=None)
-"""The request that the running method serves; calls made under it inherit its deadline."""
+"""The request that the running method serves; calls made under it inherit its deadline while it is open."""

@@ -56,16 +56,18 @@ class LoopRunner:
             self.finish(request, value, None)
 
     def start_thread(self, request: Request, method: Method, call: Callable[[], Any]) -> Future[None]:
-        """Run a method in its pool."""
+        """Run a method in its pool; RuntimeError when no thread is to be had."""
         pool = self._pools.get(method)
         if pool is None:
             pool = self._pools[method] = ThreadPoolExecutor(method.threads, f"fireflyzmq-{method.name}")
-        self.threads_running += 1
         work = pool.submit(_context_of(request).run, self._run_in_thread, request, call)
+        self.threads_running += 1
         work.add_done_callback(lambda _: self._call_from_anywhere(self._thread_ended))
         return work
 
     def _run_in_thread(self, request: Request, call: Callable[[], Any]) -> None:
+        if not request.open:  # refused when its pool had no thread for it, and found by another
+            return
         try:
             value, error = call(), None
         except BaseException as raised:
@@ -73,10 +75,13 @@ class LoopRunner:
         self._call_from_anywhere(self._finish_thread, request, value, error)
 
     def _finish_thread(self, request: Request, value: Any, error: BaseException | None) -> None:
-        if error is None and inspect.isawaitable(value):
-            request.work = self.start_task(request, value)
-        else:
-            self.finish(request, value, error)
+        try:
+            if error is None and inspect.isawaitable(value):
+                request.work = self.start_task(request, value)
+                return
+        except Exception as problem:  # a value that lies about its class, say
+            error = problem
+        self.finish(request, value, error)
 
     def _thread_ended(self) -> None:
         self.threads_running -= 1

@@ -7,6 +7,7 @@ its checks to the encoding of its answer, is here. Also here: what a session kno
 from __future__ import annotations
 
 import collections
+import contextlib
 import functools
 import logging
 import os
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from fireflyzmq.deadlines import Deadlines
 from fireflyzmq.errors import (
+    KINDS,
     ORIGIN,
     ApplicationFailure,
     Failure,
@@ -29,15 +31,17 @@ from fireflyzmq.errors import (
     counted_kind,
     failure_to_fields,
 )
+from fireflyzmq.logs import log
 from fireflyzmq.methods import Method, MethodTable
 from fireflyzmq.request import Request, current_request
 from fireflyzmq.statistics import Durations
 from fireflyzmq.subjects import subject_problem
 from fireflyzmq.tracing import TRACEPARENT, Tracer
 from fireflyzmq.wire.binding import Binding, address_of
-from fireflyzmq.wire.codec import new_pack
+from fireflyzmq.wire.codec import EncodingError, new_pack, place_text
 from fireflyzmq.wire.commands import FAILURE, LOAD, MAX_MESSAGE, MAX_TIMEOUT, NOT_ACCEPTED, RESPONSE
 from fireflyzmq.wire.frames import ProtocolError
+from fireflyzmq.wire.texts import said
 
 if TYPE_CHECKING:
     from fireflyzmq.channels import Channel, Channels
@@ -47,6 +51,10 @@ logger = logging.getLogger(__name__)
 MAX_REQUESTS = 10_000
 """Requests that a service takes at once, those that wait for a thread of its pools among them, unless it says else."""
 
+MAX_NUMBER = 2**53 - 1
+"""The highest number of a call: the highest of integers that all languages have."""
+
+_SHORTEST_REQUEST, _LONGEST_REQUEST = 5, 7
 _SMALL_FAILURE = 64 * 1024
 """Bytes that a failure may have whatever the limit: its caller must hear of it."""
 
@@ -200,17 +208,18 @@ class LocalService:
         """What `system.failures` answers: the last failures, the oldest first. `number` counts them, `age` is in s."""
         return [{**fields, "age": now - at} for at, fields in self.recent]
 
-    def note_failure(self, request: Request, failure: Failure, now: float) -> None:
-        """A request has failed."""
+    def note_failure(self, request: Request, failure: list[Any], now: float) -> None:
+        """A request has failed; the failure is given as the wire carries it."""
         self.failed += 1
-        kind = counted_kind(failure)
-        self.failures[kind] = self.failures.get(kind, 0) + 1
+        kind, code, description, *_ = failure
+        counted = kind if kind in KINDS else "Failure"
+        self.failures[counted] = self.failures.get(counted, 0) + 1
         fields = {
             "number": self.failed,
             "method": request.method,
-            "kind": failure.kind,
-            "code": failure.code if isinstance(failure.code, int) else 0,
-            "description": _text(failure.description)[:_LONGEST_RECENT],
+            "kind": kind,
+            "code": code,
+            "description": description[:_LONGEST_RECENT],
             "sender": request.sender.name,
             "trace": request.trace,
         }
@@ -262,44 +271,73 @@ class Serving:
         `item` is [REQUEST, number, method, args, deadline]; a dictionary of keywords may stand behind the arguments,
         and one of properties behind that.
         """
-        number, name, args = item[1], item[2], item[3]
-        kwargs: dict[str, Any] = item[4] if len(item) > 5 else _NO_KEYWORDS
-        deadline = item[-1] - channel.offset_in
-        if type(number) is not int or type(name) is not str or type(args) is not list or type(kwargs) is not dict:
-            raise ProtocolError("a request's fields have the wrong types")
-        if number in channel.serving or not deadline < now + MAX_TIMEOUT:
-            raise ProtocolError("a request's number is in use, or its deadline makes no sense")
-        if deadline <= now:
-            self.expired += 1
-            return
-        service = channel.local
-        request = Request(channel, service, number, name, deadline, self._clock)
-        if len(item) > 6:
-            if type(item[5]) is not dict or not _all_texts(item[5]):
-                self._answer_failure(request, RequestDecoding("a request's properties are a dictionary under texts"))
+        request = None
+        try:
+            number, name, args = item[1], item[2], item[3]
+            kwargs: dict[str, Any] = item[4] if len(item) > 5 else _NO_KEYWORDS
+            if type(number) is not int or type(name) is not str or type(args) is not list or type(kwargs) is not dict:
+                raise ProtocolError("a request's fields have the wrong types")
+            deadline = item[-1] - channel.offset_in
+            if number in channel.serving or not deadline < now + MAX_TIMEOUT or not 0 <= number <= MAX_NUMBER:
+                raise ProtocolError("a request's number is in use or none, or its deadline makes no sense")
+            if deadline <= now:
+                self.expired += 1
                 return
-            request.properties = item[5]
-        if service.running >= service.limit or not service.accepting:
-            self._refuse(request)
-            return
-        method = service.methods.get(name)
-        if method is None:
-            if name.startswith(RESERVED):
-                self._serve_reserved(request, name, args, kwargs)
+            service = channel.local
+            request = Request(channel, service, number, name, deadline, self._clock)
+            if len(item) > 6:
+                request.properties = _properties(item)
+            if service.running >= service.limit or not service.accepting:
+                self._refuse(request)
                 return
-            sender = request.sender.name if channel.entitled else ""
-            method = service.methods.offered(name, sender) or self._catch_all(service, name)
-        if method is None:
-            self._answer_failure(request, MethodUnavailable(f"{service.name!r} exports no method {name!r}"))
-        elif method.limit is not None and method.running >= method.limit:
-            self._refuse(request)
-        elif kwargs or not method.least <= len(args) <= method.most:
-            self._serve_checked(request, method, args, kwargs)
-        elif method.threads or service.middleware is not None or request.properties:
-            self._serve(request, method, args, kwargs)
-        else:
-            request.exported = method
-            self._run(request, method.function, args, kwargs)
+            method = service.methods.get(name)
+            if method is None:
+                if name.startswith(RESERVED):
+                    self._serve_reserved(request, name, args, kwargs)
+                    return
+                sender = request.sender.name if channel.entitled else ""
+                method = service.methods.offered(name, sender) or self._catch_all(service, name)
+            if method is None:
+                self._answer_failure(request, MethodUnavailable(f"{service.name!r} exports no method {name!r}"))
+            elif method.limit is not None and method.running >= method.limit:
+                self._refuse(request)
+            elif kwargs or not method.least <= len(args) <= method.most:
+                self._serve_checked(request, method, args, kwargs)
+            elif method.threads or service.middleware is not None or request.properties:
+                self._serve(request, method, args, kwargs)
+            else:
+                request.exported = method
+                self._run(request, method.function, args, kwargs)
+        except BaseException as error:
+            self._fail_taking(channel, item, now, request, error)
+
+    def _fail_taking(
+        self, channel: Channel, item: list[Any], now: float, request: Request | None, error: BaseException
+    ) -> None:
+        """Let whatever was raised between a request's arrival and its answer be its failure."""
+        if request is None:
+            self._answer_malformed(channel, item, now, error)
+        elif request.open:
+            self._untrack(request)
+            if isinstance(error, _Malformed):
+                self._answer_malformed(channel, item, now, error)
+            else:
+                self._answer_error(request, error)
+        elif isinstance(error, Exception):
+            log(logger, logging.ERROR, "%r was answered, and then raised", request, exc_info=error)
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+            raise error
+
+    def _answer_malformed(self, channel: Channel, item: list[Any], now: float, error: BaseException) -> None:
+        """Say why a request cannot be read, when its number can; ProtocolError when nobody can be told."""
+        number = item[1] if len(item) > 1 else None
+        if type(number) is not int or not 0 < number <= MAX_NUMBER or number in channel.serving:
+            raise error
+        problem = _request_problem(item, now + channel.offset_in)
+        name = item[2] if len(item) > 2 and type(item[2]) is str else ""
+        request = Request(channel, channel.local, number, name, now, self._clock)
+        self._answer_failure(request, RequestDecoding(problem))
+        log(logger, logging.WARNING, "a request of %r does not make sense: %s", channel.binding, problem)
 
     def _catch_all(self, service: LocalService, name: str) -> Method | None:
         """What the service's owner answers with to a name that is not exported."""
@@ -316,17 +354,14 @@ class Serving:
             "system.report": functools.partial(self._receive_report, request),
         }
         function = reserved.get(name)
-        try:
-            if function is None:
-                raise MethodUnavailable(f"{service.name!r} exports no method {name!r}")
-            problem = Method(name, function).problem(args, kwargs) if _all_texts(kwargs) else "keywords must be texts"
-            if problem is not None:
-                raise InvalidArguments(problem)
-            item = self._pack([RESPONSE, request.number, function(*args, **kwargs)])
-        except Exception as error:
-            self._answer_error(request, error)
-        else:
-            self._answer(request, item)
+        if function is None:
+            self._answer_failure(request, MethodUnavailable(f"{service.name!r} exports no method {name!r}"))
+            return
+        problem = Method(name, function).problem(args, kwargs) if _all_texts(kwargs) else "keywords must be texts"
+        if problem is not None:
+            self._answer_failure(request, InvalidArguments(problem))
+            return
+        self._answer(request, self._pack([RESPONSE, request.number, function(*args, **kwargs)]))
 
     def _receive_report(self, request: Request, subject: str, content: Any) -> None:
         """A report for this service alone. What its subscriptions do not take goes to its owner."""
@@ -354,9 +389,15 @@ class Serving:
         if self.tracer is not None and TRACEPARENT in request.properties:
             function = self.tracer.serve(request, function)
         if method.threads:
-            request.service.served += 1
             self._track(request)
-            request.work = self._runner.start_thread(request, method, lambda: function(*arguments, **keywords))
+            try:
+                request.work = self._runner.start_thread(request, method, lambda: function(*arguments, **keywords))
+            except RuntimeError as error:  # no thread is to be had: it has not run, and may elsewhere
+                self._untrack(request)
+                self._refuse(request)
+                log(logger, logging.ERROR, "no thread for %s: %s", method.name, error)
+            else:
+                request.service.served += 1
         else:
             self._run(request, function, arguments, keywords)
 
@@ -373,30 +414,26 @@ class Serving:
             self._track(request)
             self._abandon_if_closed(request)
             return
-        except BaseException as error:
-            self._answer_error(request, error)
-            if isinstance(error, (KeyboardInterrupt, SystemExit)):
-                raise
-            return
         finally:
             current_request.reset(token)
         try:
             item = self._pack([RESPONSE, request.number, value])
-        except Exception as error:
+        except EncodingError as error:
             self._answer_unusual(request, value, error)
             return
+        request.open = False
         if request.started:
             service.durations.add(self._clock() - request.started, _TIMED + 1)
         self._answer(request, item)
 
-    def _answer_unusual(self, request: Request, value: Any, error: Exception) -> None:
+    def _answer_unusual(self, request: Request, value: Any, error: EncodingError) -> None:
         """A result that does not encode is awaited when it can be, and is a failure when it cannot."""
         if self._runner.is_awaitable(value):
             self._track(request)
             request.work = self._runner.start_task(request, value)
             self._abandon_if_closed(request)
         else:
-            self._answer_failure(request, ResponseEncoding(f"the result does not travel: {error}"))
+            self._answer_failure(request, _not_encoded(error))
 
     def _abandon_if_closed(self, request: Request) -> None:
         """A method may close its own service; then nobody waits for what it has begun."""
@@ -427,10 +464,13 @@ class Serving:
             return
         try:
             item = self._pack([RESPONSE, request.number, value])
-        except Exception as problem:
-            self._answer_failure(request, ResponseEncoding(f"the result does not travel: {problem}"))
-            return
-        self._answer(request, item)
+        except EncodingError as problem:
+            self._answer_failure(request, _not_encoded(problem))
+        except BaseException as problem:  # an encoder that would end the program
+            self._answer_error(request, problem)
+            raise
+        else:
+            self._answer(request, item)
 
     def suspended(self, request: Request) -> bool:
         """Whether a request still waits for its answer."""
@@ -443,16 +483,20 @@ class Serving:
             self._abandon(request)
 
     def cancel_channel(self, channel: Channel) -> None:
-        """The caller is gone: whatever works for it is cancelled."""
+        """The caller is gone: whatever works for it is cancelled. One-way calls outlive their senders."""
         for request in list(channel.serving.values()):
-            self._abandon(request)
+            if request.number or channel.local.closed:
+                self._abandon(request)
 
     def expire(self, now: float) -> None:
         """Cancel what works for callers whose deadline has passed; they know by their own clock."""
         for request in self._deadlines.expired(now):
             if self.suspended(request):
                 self.expired += 1
-                self._abandon(request)
+                try:
+                    self._abandon(request)
+                except Exception:  # the rest is due as well
+                    log(logger, logging.ERROR, "%r was not cancelled", request, exc_info=True)
 
     def next_deadline(self) -> float | None:
         """When `expire` has something to do next."""
@@ -466,6 +510,7 @@ class Serving:
         if not self.suspended(request):
             return False
         del request.channel.serving[request.number or id(request)]
+        request.open = False
         request.due.discard(request)
         service = request.service
         service.running -= 1
@@ -475,7 +520,10 @@ class Serving:
         if request.exported is not None:
             request.exported.running -= 1
         if not service.running and not service.accepting:
-            service.owner.idle()
+            try:
+                service.owner.idle()
+            except Exception:  # the answer comes first
+                log(logger, logging.ERROR, "%r did not hear that it is idle", service.binding, exc_info=True)
         return True
 
     # Answering.
@@ -500,37 +548,42 @@ class Serving:
 
     def _answer_error(self, request: Request, error: BaseException) -> None:
         """Turn what a method raised into its caller's failure; the traceback stays in this process's log."""
-        if isinstance(error, Failure) and (error.id is None or error.kind == "Failure"):
-            failure = error
-            if failure.origin == ORIGIN:  # one of the library's kinds, raised on purpose
-                failure.origin = request.service.name
+        request.open = False
+        name = request.service.name
+        if isinstance(error, Failure) and (_id_of(error) is None or counted_kind(error) == "Failure"):
+            with contextlib.suppress(Exception):  # a property of a program's class
+                if error.origin == ORIGIN:  # one of the library's kinds, raised on purpose
+                    error.origin = name
+            self._answer_failure(request, error)
         elif isinstance(error, Failure):  # of a call that the method made: its own caller's did run
-            details = {"type": error.kind, "message": _text(error), "code": error.code}
-            failure = ApplicationFailure(f"{error.kind}: {details['message']}", details, request.service.name)
+            kind, code, *_ = failure_to_fields(error)
+            details = {"type": kind, "message": said(error), "code": code}
+            self._answer_failure(request, ApplicationFailure(f"{kind}: {details['message']}", details, name))
         elif type(error).__name__ == "CancelledError":
-            failure = RequestCancelled("the method was cancelled where it runs")
+            self._answer_failure(request, RequestCancelled("the method was cancelled where it runs"))
         else:
-            where = f"{request.service.name or 'a nameless service'}.{request.method}"
-            told = {"request": request}  # a thread's error is logged outside of its request's context
-            logger.error("%s failed for %r", where, request.sender, exc_info=error, extra=told)
-            details = {"type": type(error).__name__, "message": _text(error)}
+            details = {"type": type(error).__name__, "message": said(error)}
             if self.debug:
-                details["traceback"] = "".join(traceback.format_exception(error))
-            failure = ApplicationFailure(f"{details['type']}: {details['message']}", details, request.service.name)
-        self._answer_failure(request, failure)
+                details["traceback"] = _traceback_of(error)
+            failure = ApplicationFailure(f"{details['type']}: {details['message']}", details, name)
+            self._answer_failure(request, failure)
+            where = f"{name or 'a nameless service'}.{request.method}"
+            told = {"request": request}  # a thread's error is logged outside of its request's context
+            log(logger, logging.ERROR, "%s failed for %r", where, request.sender, exc_info=error, extra=told)
 
     def _answer_failure(self, request: Request, failure: Failure) -> None:
         """Answer with a failure, whatever it holds: what does not travel of it is sent as text, or left out."""
-        request.service.note_failure(request, failure, self._clock())
+        request.open = False
+        fields = failure_to_fields(failure)
+        request.service.note_failure(request, fields, self._clock())
         if not request.number:
-            logger.warning("a one-way call of %s failed: %s", request.method, failure)
+            log(logger, logging.WARNING, "a one-way call of %s failed: %s", request.method, said(failure))
             return
-        kind, code, description, origin, details = failure_to_fields(failure)
-        origin = origin or request.service.name or ORIGIN
-        plain = [kind, code if isinstance(code, int) else 0, _text(description)[:10_000], _text(origin)[:1000]]
-        for fields in ([kind, code, description, origin, details], [*plain, _text(details)[:10_000]], [*plain, None]):
+        *plain, details = fields
+        plain[3] = plain[3] or request.service.name or ORIGIN
+        for told in (lambda: details, lambda: said(details), lambda: None):
             try:
-                item = self._pack([FAILURE, request.number, *fields])
+                item = self._pack([FAILURE, request.number, *plain, told()])
             except Exception:
                 continue
             if len(item) <= max(self.message_limit, _SMALL_FAILURE):
@@ -571,13 +624,53 @@ class Serving:
 _NO_KEYWORDS: dict[str, Any] = {}
 
 
-def _text(value: object) -> str:
-    """Any object as a text that can be sent, even one whose `__str__` fails."""
+class _Malformed(ProtocolError):
+    """A request's properties are not what they are to be."""
+
+
+def _properties(item: list[Any]) -> dict[str, Any]:
+    """What travelled beside a request's arguments."""
+    properties = item[5]
+    if type(properties) is not dict or not _all_texts(properties) or len(item) > _LONGEST_REQUEST:
+        raise _Malformed("a request's properties are a dictionary under texts")
+    return properties
+
+
+def _request_problem(item: list[Any], now: float) -> str:
+    """Why a request whose number is one cannot be read. `now` is the exchange's time."""
+    if not _SHORTEST_REQUEST <= len(item) <= _LONGEST_REQUEST:
+        return f"a request has {_SHORTEST_REQUEST} to {_LONGEST_REQUEST} elements, not {len(item)}"
+    if type(item[2]) is not str:
+        return "a request's method is a text"
+    if type(item[3]) is not list:
+        return "a request's arguments are an array"
+    if len(item) > _SHORTEST_REQUEST and type(item[4]) is not dict:
+        return "a request's keywords are a dictionary"
+    if len(item) == _LONGEST_REQUEST and (type(item[5]) is not dict or not _all_texts(item[5])):
+        return "a request's properties are a dictionary under texts"
+    if type(item[-1]) not in (int, float):
+        return "a request's deadline is a number"
+    return f"a request's deadline is at most {MAX_TIMEOUT:.0f} s away"
+
+
+def _id_of(failure: Failure) -> Any:
     try:
-        text = value if isinstance(value, str) else str(value)
-    except Exception as error:
-        text = f"<{type(value).__name__} whose text cannot be had: {type(error).__name__}>"
-    return text.encode("utf-8", "replace").decode("utf-8")
+        return failure.id
+    except Exception:  # a property of a program's class
+        return None
+
+
+def _not_encoded(error: EncodingError) -> ResponseEncoding:
+    """The failure of a result that does not travel; the place in it follows the item's own fields."""
+    where = place_text(error.place[1:])
+    return ResponseEncoding(f"the result does not travel: {where and f'result{where}: '}{error.problem}")
+
+
+def _traceback_of(error: BaseException) -> str:
+    try:
+        return said("".join(traceback.format_exception(error)))
+    except Exception as problem:
+        return f"it cannot be shown: {type(problem).__name__}"
 
 
 def _all_texts(kwargs: dict[Any, Any]) -> bool:

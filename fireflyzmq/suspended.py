@@ -46,12 +46,15 @@ class SuspendedResponses:
         token = current_request.set(request)
         try:
             result = fit(callback, id)()
-        except Exception as error:
+            awaitable = inspect.isawaitable(result)
+        except BaseException as error:
             self._serving.finish(request, None, error)
+            if isinstance(error, (KeyboardInterrupt, SystemExit)):
+                raise
             return True
         finally:
             current_request.reset(token)
-        if inspect.isawaitable(result):
+        if awaitable:
             request.work = self._runner.start_task(request, result)
         else:
             self._serving.finish(request, result, None)

@@ -72,7 +72,10 @@ def carried(request: Request | None, tracer: Tracer | None) -> dict[str, Any]:
     """The properties that a call takes over from the request that it is made for: those of the trace."""
     if request is None or TRACEPARENT not in request.properties:
         return {}
-    properties = tracer.outgoing() if tracer is not None else {}
+    try:
+        properties = tracer.outgoing() if tracer is not None else {}
+    except Exception:  # a trace is no reason for a call to fail
+        properties = {}
     if not properties:
         properties = {TRACEPARENT: child_of(request.properties[TRACEPARENT])}
         if TRACESTATE in request.properties:
