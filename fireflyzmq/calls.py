@@ -153,7 +153,7 @@ class Calls:
 
     `connected` and `attached` say whether there is a connection now, and whether there is to be one at all. `started`
     and `ended` count calls, those of a group's members among them, `failures` those that failed, by kind; at most
-    `pending_limit` have not ended.
+    `pending_limit` have not ended. `telling` says that somebody is being told of a failure that nobody asked for.
     """
 
     def __init__(
@@ -172,6 +172,7 @@ class Calls:
         self.failures: dict[str, int] = {}
         self.pending_limit = MAX_CALLS
         self.tracer: Tracer | None = None
+        self.telling = False
         self._channels = channels
         self._outgoing = outgoing
         self._clock = clock
@@ -265,6 +266,8 @@ class Calls:
         call = self._new(make, number, destination, method, None if destination.oneway else request)
         if destination.oneway:
             number = 0  # no answer is wanted
+            if self.telling:
+                call.finished = _nobody_waits  # type: ignore[method-assign]
         properties = {**carried(request, self.tracer), **(properties or {})}
         optional = [kwargs, properties] if properties else [kwargs] if kwargs else []
         try:
@@ -437,9 +440,7 @@ class Calls:
         if call is None or call.state != PENDING:  # it has ended, or was never this channel's
             return
         call.value = value
-        call.state = (
-            VALUE  # behind the value, which a thread that waits reads next; before all that may be interrupted
-        )
+        call.state = VALUE  # behind the value, which a waiting thread reads then; before all that may be interrupted
         call.due.discard(call)
         self.ended += 1
         call.channel = None
@@ -626,6 +627,10 @@ class Calls:
             instance.load = max(0, min(load, _MOST_LOAD))
             instance.load_at = self._clock()
             instance.own_at_load = sum(len(each.calls) for each in instance.channels.values())
+
+
+def _nobody_waits(in_place: bool) -> None:
+    """End a one-way call that tells of another's failure: telling of its own would go on for ever."""
 
 
 def _tell(call: Call) -> None:

@@ -500,9 +500,11 @@ class Channels:
         kind, number, problem = broken
         self.bad_items += 1
         logger.warning("a bad item from %r: %s", channel.binding, problem)
-        if abs(number) > MAX_NUMBER or number in channel.serving:
+        if abs(number) > MAX_NUMBER:
             return
         if (kind == REQUEST and number >= 0) or (kind == PART and number > 0):
+            if number in channel.serving:  # it would be taken for the answer to another
+                return
             self.serving.refuse_undecodable(channel, number, problem)
         elif kind in (RESPONSE, FAILURE, NOT_ACCEPTED, PART):
             self.calls.receive_malformed(channel, abs(number), problem)

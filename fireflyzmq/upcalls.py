@@ -63,8 +63,13 @@ class Upcalls:
         return self._core.stop()
 
     def unexpected_failure(self, failure: Failure) -> None:
-        """Nobody asked for a call's failure."""
-        self._guard(self._core.shown.unexpectedFailure, failure)
+        """Nobody asked for a call's failure. A one-way call that a log's handler makes of it fails silently."""
+        calls = self._core.connection.session.calls
+        calls.telling = True
+        try:
+            self._guard(self._core.shown.unexpectedFailure, failure)
+        finally:
+            calls.telling = False
 
     # Methods.
 
