@@ -206,3 +206,38 @@ def test_an_address_that_somebody_made_up_costs_nobody_the_connection(address: s
     call = caller.call("math")
     world.settle()
     assert call.value == call.token
+
+
+BAD_FIELDS = {
+    "method": [REQUEST, 5, b"echo", ["x"], 0.0],
+    "arguments": [REQUEST, 5, "echo", ("x",), 0.0],
+    "keywords": [REQUEST, 5, "echo", ["x"], None, 0.0],
+    "properties": [REQUEST, 5, "echo", ["x"], {}, None, 0.0],
+    "properties' keys": [REQUEST, 5, "echo", ["x"], {}, {1: "x"}, 0.0],
+    "deadline": [REQUEST, 5, "echo", ["x"], "soon"],
+    "far deadline": [REQUEST, 5, "echo", ["x"], math.inf],
+    "too few": [REQUEST, 5, "echo"],
+}
+
+
+@pytest.mark.parametrize("fault", sorted(BAD_FIELDS))
+def test_a_request_that_makes_no_sense_is_told_why(fault: str, caplog: pytest.LogCaptureFixture) -> None:
+    world, caller, _, service = pair()
+    item = [world.now + world.ahead + 10.0 if each == 0.0 else each for each in BAD_FIELDS[fault]]
+    caller.caller.forge(service, join_items([encode(item)]))
+    call = caller.call("math")
+    world.settle()
+    assert [fields["kind"] for _, fields in service.local.recent] == ["RequestDecoding"]
+    assert "a request" in service.local.recent[0][1]["description"] and "does not make sense" in caplog.text
+    assert dict(world.runs) == {call.token: 1} and call.value == call.token
+
+
+@pytest.mark.parametrize("number", [-1, -5, 2**53, 2**64, 5.0, "5", None, True, [5]], ids=repr)
+def test_a_number_that_is_none_is_nobodys_to_answer(number: object) -> None:
+    world, caller, callee, service = pair()
+    item = encode([REQUEST, number, "echo", ["x"], world.now + world.ahead + 10.0])
+    caller.caller.forge(service, join_items([item]))
+    call = caller.call("math")
+    world.settle()
+    assert dict(world.runs) == {call.token: 1} and call.value == call.token
+    assert callee.session.channels.bad_items == 1 and not service.local.recent
