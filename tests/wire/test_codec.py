@@ -499,6 +499,9 @@ def test_a_uuid_is_16_bytes_behind_its_number() -> None:
 class Nowhere(datetime.tzinfo):
     """A zone that knows no offset."""
 
+    def __repr__(self) -> str:
+        return "nowhere"
+
     def utcoffset(self, moment: datetime.datetime | None) -> None:
         return None
 
