@@ -54,7 +54,7 @@ MAX_REQUESTS = 10_000
 MAX_NUMBER = 2**53 - 1
 """The highest number of a call: the highest of integers that all languages have."""
 
-_SHORTEST_REQUEST, _LONGEST_REQUEST = 5, 7
+_SHORTEST_REQUEST = 5
 _SMALL_FAILURE = 64 * 1024
 """Bytes that a failure may have whatever the limit: its caller must hear of it."""
 
@@ -631,22 +631,22 @@ class _Malformed(ProtocolError):
 def _properties(item: list[Any]) -> dict[str, Any]:
     """What travelled beside a request's arguments."""
     properties = item[5]
-    if type(properties) is not dict or not _all_texts(properties) or len(item) > _LONGEST_REQUEST:
+    if type(properties) is not dict or not _all_texts(properties):
         raise _Malformed("a request's properties are a dictionary under texts")
     return properties
 
 
 def _request_problem(item: list[Any], now: float) -> str:
     """Why a request whose number is one cannot be read. `now` is the exchange's time."""
-    if not _SHORTEST_REQUEST <= len(item) <= _LONGEST_REQUEST:
-        return f"a request has {_SHORTEST_REQUEST} to {_LONGEST_REQUEST} elements, not {len(item)}"
+    if len(item) < _SHORTEST_REQUEST:
+        return f"a request has {_SHORTEST_REQUEST} elements at least, not {len(item)}"
     if type(item[2]) is not str:
         return "a request's method is a text"
     if type(item[3]) is not list:
         return "a request's arguments are an array"
     if len(item) > _SHORTEST_REQUEST and type(item[4]) is not dict:
         return "a request's keywords are a dictionary"
-    if len(item) == _LONGEST_REQUEST and (type(item[5]) is not dict or not _all_texts(item[5])):
+    if len(item) > _SHORTEST_REQUEST + 1 and (type(item[5]) is not dict or not _all_texts(item[5])):
         return "a request's properties are a dictionary under texts"
     if type(item[-1]) not in (int, float):
         return "a request's deadline is a number"
