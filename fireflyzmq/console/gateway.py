@@ -43,6 +43,7 @@ from fireflyzmq.webgate.failures import headers_of, status_of, told
 from fireflyzmq.webgate.selection import Exhibition
 from fireflyzmq.webgate.streams import STREAMS, stream_reports
 from fireflyzmq.wire.names import name_problem
+from fireflyzmq.wire.texts import shown
 
 _STATIC: Final = pathlib.Path(__file__).parent / "static"
 _STREAMS: Final = ("reports", "failures")
@@ -366,9 +367,17 @@ def _shown(value: Any) -> str:
     try:
         text = json.dumps(json.loads(json_values.dumps(value)), indent=2, ensure_ascii=False)
     except ValueError:
-        text = pprint.pformat(value, width=100, sort_dicts=False)
+        text = _in_python(value)
     left = len(text) - _LONGEST_TEXT
     return text if left <= 0 else f"{text[:_LONGEST_TEXT]}\n... and {left} characters more"
+
+
+def _in_python(value: Any) -> str:
+    """What Python writes, or that it cannot: an integer of more than some thousand digits, say."""
+    try:
+        return pprint.pformat(value, width=100, sort_dicts=False)
+    except Exception:
+        return shown(value)
 
 
 def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
