@@ -90,8 +90,8 @@ class Child(Service):
 
     Under a root a child's name is its own: a second child of the name is refused (`registrationFailed`), waits, and
     takes the place when the first is gone; `ready()` waits for that. With `instances=True` it joins those that are
-    there with `instances=True`, and calls are spread over them. A class may be a Root and a Child at once. Further
-    arguments are those of `Service`.
+    there with `instances=True`, and calls are spread over them. A class may be a Root, a Child and a NetPort at once.
+    Further arguments are those of `Service`.
     """
 
     def __init__(self, name: str, *, root: str | Iterable[str], instances: bool = False, **options: Any) -> None:
