@@ -127,7 +127,7 @@ class NetPortCore(Part):
     ) -> None:
         """Let a service serve commands; `options` are timeout, wait, balance and oneway."""
         self.core.check_open()
-        if (service, group, attached).count(None) != 2:
+        if sum(given is not None for given in (service, group, attached)) != 1:
             raise ValueError("give one of a service, group= and attached=")
         if method is None and isinstance(commands, str):
             method = commands

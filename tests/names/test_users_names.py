@@ -449,12 +449,16 @@ async def test_whatever_users_objects_say_of_themselves_all_works(site: Site) ->
     )
     net.exportMethod(lambda: 1, "one")
     net.exportCommand(lambda session, body: body, 1)
+    net.forward(2, gate, "shout")
+    gate.exportMethod(lambda session, body: body.upper(), "shout")
     await gate.ready()
     await net.ready()
     await until(lambda: told == ["net"])
     reader, writer = await asyncio.open_connection("127.0.0.1", net.port)
     writer.write(b"1 abc\n")
     assert await reader.readline() == b"1 abc\n"
+    writer.write(b"2 abc\n")
+    assert await reader.readline() == b"2 ABC\n"
     assert await net.callRemote("called", net) == "net"
     assert await gate.serviceEndPoint(net).one() == 1
     [session] = net.sessions()
