@@ -32,6 +32,7 @@ class LibraryInMemory:
         self._calls: dict[str, RecordedCall] = {}
         self._untold: dict[str, RecordedCall] = {}
         self._outcomes: deque[Outcome] = deque()
+        self._stopping = False
         self._actions: dict[str, Callable[..., None]] = {
             "serve": self._serve,
             "call": self._call,
@@ -90,8 +91,6 @@ class LibraryInMemory:
             self._peer.session.withdraw(service.local, "stopping")
         self._stopping = True
         self._go_on_stopping()
-
-    _stopping = False
 
     def _go_on_stopping(self) -> None:
         if self._stopping and not any(service.local.running for service in self._services.values()):

@@ -16,6 +16,7 @@ from tests.wire import notation
 from .exchanges import InMemory, OverSockets
 from .fill import filled, written
 from .messages import NUMBERS, Frames, fits, is_open, message_of, read_frames, write_frames
+from .record import Recorder
 from .transcript import TRANSCRIPTS, ExchangeUnderTest, frames_of, play
 from .vectors import VECTORS, every
 
@@ -171,3 +172,18 @@ def test_the_bytes_of_a_step_can_be_filled_in(transcript: dict[str, Any]) -> Non
 def test_the_files_are_written_a_step_a_line(kind: str) -> None:
     path = pathlib.Path(__file__).with_name(f"{kind}.json")
     assert written(notation.load(path), kind) == path.read_text("utf-8")
+
+
+@each_transcript
+def test_a_transcript_is_recorded_as_it_stands(transcript: dict[str, Any]) -> None:
+    assert Recorder(transcript).steps() == transcript["steps"]
+
+
+def test_what_is_recorded_is_put_in_and_taken_out() -> None:
+    transcript = BY_NAME["call"]
+    answers = [step for step in transcript["steps"] if "to" in step]
+    without = [step for step in transcript["steps"] if step not in answers[2:4]]
+    wrong = {"to": "C", "message": "ABSENT", "octet": 38, "fields": ["0" * 32, "lost"], "hex": []}
+    steps = Recorder({**transcript, "steps": [*without, wrong]}).steps()
+    play({**transcript, "steps": steps}, InMemory({}))
+    assert wrong not in steps and len(steps) == len(transcript["steps"])

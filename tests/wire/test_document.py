@@ -6,7 +6,6 @@ import pathlib
 import re
 from collections.abc import Iterator
 
-import notation
 import pytest
 
 import fireflyzmq as netsvc
@@ -14,9 +13,10 @@ from fireflyzmq.errors import KINDS
 from fireflyzmq.testing import ExchangeProcess
 from fireflyzmq.wire import codec, commands
 from fireflyzmq.wire.frames import FIELDS
+from tests.conformance.record import shown
+from tests.conformance.transcript import TRANSCRIPTS
 
-TESTS = pathlib.Path(__file__).parents[1]
-DOCUMENT = (TESTS.parent / "docs" / "protocol.md").read_text("utf-8")
+DOCUMENT = (pathlib.Path(__file__).parents[2] / "docs" / "protocol.md").read_text("utf-8")
 TYPES = {
     "integer": int,
     "text": str,
@@ -108,31 +108,12 @@ def test_the_policies_are_those_of_the_code() -> None:
     assert options == {"policy": commands.POLICIES[0], "limit": str(commands.SUBSCRIPTION_QUEUE)}
 
 
-def session() -> list[tuple[str, list[bytes]]]:
-    """The messages of the session in bytes: who says what to whom, and the frames."""
-    _, _, rest = DOCUMENT.partition("One session in bytes\n")
-    lines = rest.split("```")[1].splitlines()[1:]
-    messages: list[tuple[str, list[str]]] = []
-    for line in lines:
-        if re.match(r"\w+ > \w+  ", line):
-            messages.append((line, []))
-        elif re.match(r"    [0-9a-f]", line):
-            messages[-1][1].append(line)
-        elif re.match(r"      [0-9a-f]", line):
-            messages[-1][1][-1] += line
-        else:
-            assert line.startswith(("# ", " " * 7)), line
-    return [(said, [bytes.fromhex(frame) for frame in frames]) for said, frames in messages]
-
-
 def test_the_session_in_bytes_is_the_transcript_that_is_played() -> None:
-    transcripts = notation.load(TESTS / "conformance" / "transcripts.json")["transcripts"]
-    steps = next(each["steps"] for each in transcripts if each["name"] == "call")
-    told = session()
-    for (said, frames), step in zip(told, steps, strict=True):
-        way = f"{step['from']} > X" if "from" in step else f"X > {step['to']}"
-        assert said.startswith(f"{way}  {step['message']} ")
-        assert frames == [notation.octets(frame) for frame in step["hex"]]
+    """`python -m tests.conformance.record --show call` prints it."""
+    _, _, rest = DOCUMENT.partition("One session in bytes\n")
+    block = rest.split("```")[1].removeprefix("text\n")
+    transcript = next(each for each in TRANSCRIPTS["transcripts"] if each["name"] == "call")
+    assert block.splitlines() == list(shown(transcript))
 
 
 def test_the_sections_are_counted_and_the_references_lead_to_sections() -> None:
