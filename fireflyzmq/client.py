@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
+import contextlib
+import sys
 import threading
-from collections.abc import Generator
+import time
+import warnings
+import weakref
+from collections.abc import Coroutine, Generator
+from concurrent.futures import Future
 from types import TracebackType
-from typing import Any, Self, SupportsIndex
+from typing import Any, Self, SupportsIndex, TypeVar
 
+from fireflyzmq.behind import NotBegun, put_behind
+from fireflyzmq.connection import Connection, done_within
 from fireflyzmq.cores.service import Part, core_of
 from fireflyzmq.dispatcher import new_event_loop
 from fireflyzmq.endpoint import Endpoint, RemoteMethod
 from fireflyzmq.errors import ExchangeLost
 from fireflyzmq.exchange import EXCHANGE_CLIENT, Exchange, exchange_address
-from fireflyzmq.response import ResponseId
+from fireflyzmq.response import LOOK_SECONDS, ResponseId, process_ends
 from fireflyzmq.service import Service
 from fireflyzmq.wire.binding import Binding
 from fireflyzmq.wire.codec import stand_in
+
+CLOSE_SECONDS = 5.0
+"""How long closing a client may take until it is no longer waited for; saying goodbye takes a second at most."""
+
+EXIT_SECONDS = 2.0
+"""How long a process that ends waits for the clients that it has not closed."""
+
+Result = TypeVar("Result")
 
 
 class PeerCore(Part):
@@ -33,22 +50,27 @@ class Peer(Service):
 
     def __init__(self, address: str | None = None) -> None:
         exchange = Exchange(EXCHANGE_CLIENT)
-        super().__init__("", exchange=exchange)
-        self._fireflyzmq.add(PeerCore(exchange))
-        exchange.connect(exchange_address(address))
+        try:
+            super().__init__("", exchange=exchange)
+            self._fireflyzmq.add(PeerCore(exchange))
+            exchange.connect(exchange_address(address))
+        except BaseException:
+            exchange.close()
+            raise
 
     async def connected(self, timeout: float) -> None:
         """Wait until connected; ExchangeLost after `timeout` seconds."""
         await exchange_of(self).connected(timeout)
 
     async def leave(self) -> None:
-        """Close the connection with all its services, and wait (a second at most) until the exchange has heard it."""
-        self._fireflyzmq.close()
+        """Close the connection with all its services, and wait (a second at most) until the exchange has heard it.
+
+        Cancelled, it closes at once.
+        """
         await exchange_of(self).leave()
 
     def close(self) -> None:
         """Say goodbye and close the connection at once, with all services that belong to it."""
-        self._fireflyzmq.close()
         exchange_of(self).close()
 
 
@@ -64,12 +86,35 @@ class connect:  # noqa: N801
     ExchangeLost. Without an address, FIREFLYZMQ_EXCHANGE says where, otherwise it is this host's port 11111.
     """
 
+    _fireflyzmq: Opening = NotBegun("connect")  # type: ignore[assignment]
+
     def __init__(self, address: str | None = None, timeout: float = 5.0) -> None:
+        put_behind(self, Opening(address, timeout))
+
+    def __await__(self) -> Generator[Any, None, Peer]:
+        return self._fireflyzmq.open().__await__()
+
+    async def __aenter__(self) -> Peer:
+        self._fireflyzmq.peer = await self._fireflyzmq.open()
+        return self._fireflyzmq.peer
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._fireflyzmq.peer is not None:
+            await self._fireflyzmq.peer.leave()
+
+
+class Opening:
+    """What stands behind `connect`: where to, how long, and the peer once it is there."""
+
+    def __init__(self, address: str | None, timeout: float) -> None:
+        self.peer: Peer | None = None
         self._address = address
         self._timeout = timeout
-        self._peer: Peer | None = None
 
-    async def _open(self) -> Peer:
+    async def open(self) -> Peer:
+        """Connect, or raise ExchangeLost."""
         peer = Peer(self._address)
         try:
             await peer.connected(self._timeout)
@@ -78,56 +123,23 @@ class connect:  # noqa: N801
             raise
         return peer
 
-    def __await__(self) -> Generator[Any, None, Peer]:
-        return self._open().__await__()
-
-    async def __aenter__(self) -> Peer:
-        self._peer = await self._open()
-        return self._peer
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._peer is not None:
-            await self._peer.leave()
-
 
 class Client:
     """A blocking connection, for scripts, notebooks and threads; usable from any thread.
 
     It has an event loop in a thread of its own. Raises ExchangeLost when there is no exchange within `timeout`
-    seconds, ValueError for an illegal address. Close it, or use it in a `with` statement.
+    seconds, ValueError for an illegal address. Close it, or use it in a `with` statement; one that is dropped
+    closes itself with a ResourceWarning, and those that are open when the process ends are closed then.
 
     It is a nameless service too: what a `Service` says to watch, to publish, to subscribe, to join groups, to export
     methods and to start timers, it says in the same words. Callbacks run in the client's thread, so they must not
-    call and wait there.
+    call and wait there. Services made with `exchange=client` live in the client's thread as well.
     """
 
+    _fireflyzmq: ClientCore = NotBegun("Client")  # type: ignore[assignment]
+
     def __init__(self, address: str | None = None, timeout: float = 5.0) -> None:
-        self._closed = False
-        self._loop = new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="fireflyzmq-client", daemon=True)
-        self._thread.start()
-        try:
-            self._peer: Peer = self._run(connect(address, timeout)._open(), timeout + 5)
-        except ExchangeLost as failure:
-            self._stop()
-            raise failure.with_traceback(None) from None
-        except BaseException:
-            self._stop()
-            raise
-
-    def _run(self, coroutine: Any, timeout: float) -> Any:
-        if threading.current_thread() is self._thread:
-            coroutine.close()
-            raise RuntimeError("a client's blocking calls are not for the client's own thread")
-        seconds = min(timeout, threading.TIMEOUT_MAX)
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(seconds)
-
-    def _stop(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
-        self._loop.close()
+        put_behind(self, ClientCore(address, timeout))
 
     def __enter__(self) -> Client:
         return self
@@ -135,48 +147,193 @@ class Client:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        self._fireflyzmq.close()
 
     def serviceEndPoint(self, nameOrBinding: str | Binding | Service, **options: Any) -> BlockingEndpoint:
         """An endpoint whose calls block and return the result or raise; options as for `Service.serviceEndPoint`."""
-        self._check()
-        return BlockingEndpoint(self._peer.serviceEndPoint(nameOrBinding, **options))
+        return BlockingEndpoint(self._fireflyzmq.open_peer().serviceEndPoint(nameOrBinding, **options), self)
 
     def groupEndPoint(self, group: str, **options: Any) -> BlockingEndpoint:
         """An endpoint of a group whose calls block and return the result; options as for `Service.groupEndPoint`."""
-        self._check()
-        return BlockingEndpoint(self._peer.groupEndPoint(group, **options))
+        return BlockingEndpoint(self._fireflyzmq.open_peer().groupEndPoint(group, **options), self)
 
     def __getattr__(self, name: str) -> Any:
         """What the client says as a service; AttributeError for what only a named service says."""
+        if name == "_peer":  # the service that it is
+            return self._fireflyzmq.peer
         if name not in _AS_A_SERVICE:
             raise AttributeError(f"a Client has no {name!r}")
-        self._check()
-        return getattr(self._peer, name)
+        return getattr(self._fireflyzmq.open_peer(), name)
 
     def lookup(self, name: str, timeout: float = 0.0) -> list[Binding]:
         """Ask for the instances of a name, and wait up to `timeout` seconds for a first: [] when none came."""
-        self._check()
-        bindings: list[Binding] = self._run(self._peer.lookup(name, timeout), timeout + 10)
-        return bindings
+        core = self._fireflyzmq
+        return core.run(core.open_peer().lookup(name, timeout), timeout + 10)
 
     def serviceBinding(self) -> Binding:
         """The client as a value that can be sent; passing the client itself sends the same."""
-        self._check()
-        return self._peer.serviceBinding()
+        return self._fireflyzmq.open_peer().serviceBinding()
 
     def close(self) -> None:
-        """Say goodbye and end the thread. Again is harmless."""
-        if not self._closed and not core_of(self._peer).connection.forked:
-            self._run(self._peer.leave(), 5)
-            self._closed = True
-            self._stop()
+        """Say goodbye and end the thread; calls that other threads wait for end with RequestCancelled.
 
-    def _check(self) -> None:
+        In any thread, and again, as often as one likes. In the client's own thread, that of its callbacks, it does
+        not wait.
+        """
+        self._fireflyzmq.close()
+
+    def __del__(self) -> None:
+        core = vars(self).get("_fireflyzmq")
+        if core is not None and core.drop() and not sys.is_finalizing():
+            warnings.warn(f"unclosed {object.__repr__(self)}", ResourceWarning, stacklevel=2)
+
+
+class ClientCore:
+    """What stands behind a Client: an event loop in a thread of its own, and the peer that lives there.
+
+    The thread holds neither this nor the Client, so that a client which is dropped can be collected.
+    """
+
+    def __init__(self, address: str | None, timeout: float) -> None:
+        if sys.is_finalizing():
+            raise RuntimeError("a client needs a thread, and there are no new ones when the interpreter ends")
+        self._lock = threading.Lock()
+        self._closed = False
+        self._kept: ClientCore | None = None
+        self._loop = new_event_loop()
+        self._thread = threading.Thread(target=_run_loop, args=(self._loop,), name="fireflyzmq-client", daemon=True)
+        self._thread.start()
+        _open_clients.add(self)
+        try:
+            self.peer: Peer = self.run(Opening(address, timeout).open(), timeout + 5)
+        except BaseException as error:
+            self._stop()
+            if isinstance(error, ExchangeLost):
+                raise error.with_traceback(None) from None
+            raise
+
+    @property
+    def connection(self) -> Connection:
+        """The connection, for services that are to live in the client's thread, which keep it open."""
+        self._kept = self
+        return core_of(self.open_peer()).connection
+
+    def open_peer(self) -> Peer:
+        """The peer; RuntimeError when the client is closed, or the process was forked since."""
         if self._closed:
             raise RuntimeError("this client is closed")
-        if core_of(self._peer).connection.forked:
+        if core_of(self.peer).connection.forked:
             raise RuntimeError("this process was forked after the client was made; make a new one in the child")
+        return self.peer
+
+    def run(self, coroutine: Coroutine[Any, Any, Result], timeout: float) -> Result:
+        """Run a coroutine in the client's thread and wait for it; RuntimeError when that thread ends meanwhile."""
+        if threading.current_thread() is self._thread:
+            coroutine.close()
+            raise RuntimeError("a client's blocking calls are not for the client's own thread")
+        try:
+            outcome = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        except RuntimeError:
+            coroutine.close()
+            raise RuntimeError("this client is closed") from None
+        try:
+            self._await_thread(outcome, timeout)
+        except BaseException:
+            outcome.cancel()
+            raise
+        return outcome.result(0)
+
+    def _await_thread(self, outcome: Future[Any], timeout: float) -> None:
+        patience = time.monotonic() + timeout
+        while not done_within(outcome, LOOK_SECONDS):
+            if self._loop.is_closed() or sys.is_finalizing():
+                raise RuntimeError("this client was closed meanwhile")
+            if time.monotonic() > patience:
+                raise TimeoutError(f"the client's thread was busy for {timeout:g} s")
+
+    def close(self) -> None:
+        """Say goodbye and end the thread, whose end is waited for by all who close, but for itself."""
+        if not self._begin_closing(_leave_and_stop):
+            return
+        self._join(CLOSE_SECONDS)
+
+    def drop(self) -> bool:
+        """Close without waiting; False when it was closed already."""
+        if self._closed:
+            return False
+        return self._begin_closing(_close_and_stop)
+
+    def _begin_closing(self, how: Any) -> bool:
+        """Let the thread end itself; False in a process that was forked since, which has no such thread."""
+        peer = getattr(self, "peer", None)
+        if peer is None or core_of(peer).connection.forked:
+            return False
+        with self._lock:
+            begins, self._closed = not self._closed, True
+        if begins:
+            self._kept = None
+            _open_clients.discard(self)
+            with contextlib.suppress(RuntimeError):  # the thread has ended by itself
+                self._loop.call_soon_threadsafe(how, peer)
+        return True
+
+    def _join(self, seconds: float) -> None:
+        if threading.current_thread() is not self._thread and not sys.is_finalizing():
+            self._thread.join(seconds)
+
+    def end_with_process(self, patience: float) -> None:
+        """Close at the end of the process; until `patience`, on the monotonic clock."""
+        if self._begin_closing(_leave_and_stop):
+            self._join(max(0.0, patience - time.monotonic()))
+
+    def _stop(self) -> None:
+        """End a thread in which no peer came to be."""
+        self._closed = True
+        _open_clients.discard(self)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._join(CLOSE_SECONDS)
+
+
+def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
+    """A client's thread: run its loop, and close it behind the last callback that it was given."""
+    try:
+        loop.run_forever()
+        tasks = asyncio.all_tasks(loop)
+        for task in tasks:
+            task.cancel()
+        loop.run_until_complete(asyncio.wait(tasks, timeout=1) if tasks else asyncio.sleep(0))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+    finally:
+        loop.close()
+
+
+def _leave_and_stop(peer: Peer) -> None:
+    """Say goodbye, wait until it is heard, and end the thread."""
+    loop = asyncio.get_running_loop()
+    leaving = loop.create_task(peer.leave())
+    leaving.add_done_callback(lambda _: loop.stop())
+
+
+def _close_and_stop(peer: Peer) -> None:
+    """End the thread at once."""
+    try:
+        peer.close()
+    finally:
+        asyncio.get_running_loop().stop()
+
+
+_open_clients: weakref.WeakSet[ClientCore] = weakref.WeakSet()
+
+
+def _close_clients() -> None:
+    """The process ends: close what it left open, while the threads that this needs still live."""
+    process_ends()
+    patience = time.monotonic() + EXIT_SECONDS
+    for client in list(_open_clients):
+        client.end_with_process(patience)
+
+
+atexit.register(_close_clients)
 
 
 _AS_A_SERVICE = frozenset(
@@ -214,13 +371,14 @@ _AS_A_SERVICE = frozenset(
 class BlockingEndpoint:
     """A proxy whose calls block: they return the result or raise the call's Failure."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, client: Client) -> None:
         self._endpoint = endpoint
+        self._client = client  # which would close itself otherwise
 
     def __getattr__(self, name: str) -> BlockingMethod:
         if name.startswith("_"):  # before this looks at itself: a copy that is being made has nothing yet
             raise AttributeError(f"{name!r} is not the name of a remote method")
-        return BlockingMethod(getattr(self._endpoint, name))
+        return BlockingMethod(getattr(self._endpoint, name), self._client)
 
     def __copy__(self) -> Self:
         return self
@@ -247,8 +405,9 @@ class BlockingEndpoint:
 class BlockingMethod:
     """A remote method that blocks."""
 
-    def __init__(self, method: RemoteMethod) -> None:
+    def __init__(self, method: RemoteMethod, client: Client) -> None:
         self._method = method
+        self._client = client
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Call, wait for the answer, and return or raise it."""
@@ -264,7 +423,7 @@ class BlockingMethod:
     def __getattr__(self, name: str) -> BlockingMethod:
         if name.startswith("_"):
             raise AttributeError(f"{name!r} is not the name of a remote method")
-        return BlockingMethod(getattr(self._method, name))
+        return BlockingMethod(getattr(self._method, name), self._client)
 
     def __copy__(self) -> Self:
         return self

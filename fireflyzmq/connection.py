@@ -9,16 +9,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import functools
 import logging
 import os
 import random
 import socket as sockets
 import sys
 import threading
+import time
+import warnings
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import Any, Protocol, TypeVar, cast
 
 import zmq
@@ -27,7 +30,7 @@ from fireflyzmq import otel
 from fireflyzmq.calls import Call, Destination
 from fireflyzmq.dealer import GOODBYE_LINGER_MS, Dealer
 from fireflyzmq.mirror import Target
-from fireflyzmq.response import GroupResponseId, ResponseId
+from fireflyzmq.response import LOOK_SECONDS, GroupResponseId, ResponseId
 from fireflyzmq.runner import LoopRunner
 from fireflyzmq.serving import LocalService
 from fireflyzmq.session import Session
@@ -41,6 +44,7 @@ GOODBYE_SECONDS = 1.0
 FIRST_BACKOFF = 0.05
 """Seconds before the first attempt to connect again; it doubles, with jitter, up to the connection's longest."""
 
+_ENDED = "the event loop of this connection has ended"
 _FORKED = "this process was forked after the connection was made; make a new one in the child"
 
 ATTEMPT_SECONDS = 5.0
@@ -48,6 +52,9 @@ ATTEMPT_SECONDS = 5.0
 
 LOOP_SECONDS = 30.0
 """How long another thread waits for the loop to do something for it."""
+
+AGAIN_SECONDS = 0.05
+"""How soon what was broken off by an exception is tried again."""
 
 Result = TypeVar("Result")
 Object = TypeVar("Object")
@@ -79,11 +86,13 @@ class Connection:
         self.on_change: Callable[[str, str], None] = lambda state, reason: None
         self.forked = False
         self.nameless: object = None
-        self.on_close: Callable[[], None] = lambda: None
+        self.on_close: list[Callable[[], None]] = []
         self._context = contextvars.Context()  # what the loop calls belongs to no request
         self._turn_due = False
         self._sending = False
         self._unsent: deque[Sequence[bytes]] = deque()
+        self._undisturbed = True
+        self._unread: deque[list[bytes]] = deque()
         self._later: list[tuple[Callable[..., Any], tuple[Any, ...]]] = []
         self.thread = threading.get_ident()
         self._local_pack = threading.local()
@@ -101,13 +110,15 @@ class Connection:
         # Classes of its own: what all its calls share need not be set for each, and a weak reference, called as a
         # method, gives the loop at half the cost of a function.
         shared = {"connection": self, "get_loop": weakref.ref(loop)}
+        one, group = type("ResponseId", (ResponseId,), shared), type("GroupResponseId", (GroupResponseId,), shared)
+        self._ids: tuple[type[ResponseId], ...] = (one, group)
         self.session = Session(
             send=self._send,
             wake=self._wake,
             clock=loop.time,
             runner=self.runner,
-            make_call=type("ResponseId", (ResponseId,), shared),
-            make_group_call=type("GroupResponseId", (GroupResponseId,), shared),
+            make_call=one,
+            make_group_call=group,
             changed=self._changed,
             process=f"{sockets.gethostname()}:{os.getpid()}:{os.path.basename(sys.argv[0] or 'python')}",  # noqa: PTH119
         )
@@ -129,7 +140,7 @@ class Connection:
     ) -> ResponseId | None:
         """Start a call, in any thread; None for a one-way call. What goes wrong is the id's failure.
 
-        RuntimeError after close and in a process forked since.
+        RuntimeError after close, when the loop has ended, and in a process forked since.
         """
         if self.forked or destination.caller.closed:
             raise RuntimeError(self._unusable(destination.caller))
@@ -141,14 +152,14 @@ class Connection:
             if pack is None:
                 pack = self._local_pack.pack = new_pack()
             call = calls.prepare(destination, method, args, kwargs, pack, properties)
-            self.call_from_anywhere(calls.launch, call)
+            if not self.call_from_anywhere(calls.launch, call):
+                raise RuntimeError(_ENDED)
         return None if destination.oneway else cast(ResponseId, call)
 
     def cancel_call(self, call: Call) -> bool:
         """Cancel a call, in any thread; False when it had ended."""
         if threading.get_ident() != self.thread:
-            self.call_from_anywhere(self.session.calls.cancel, call)
-            return True
+            return self.call_from_anywhere(self.session.calls.cancel, call)
         return self.session.calls.cancel(call)
 
     def shorten(self, call: Call, timeout: float) -> None:
@@ -171,21 +182,48 @@ class Connection:
         return target
 
     def run_in_loop(self, function: Callable[..., Result], *args: Any) -> Result:
-        """Run a function in the loop and give its result: at once in the loop's thread, otherwise by waiting."""
+        """Run a function in the loop and give its result: at once in the loop's thread, otherwise by waiting.
+
+        RuntimeError when the loop has ended, or ends meanwhile; TimeoutError when it is busy for too long, and then
+        the function does not run later either.
+        """
         if threading.get_ident() == self.thread:
             return function(*args)
         if self.forked or self.closed or self.loop.is_closed():
-            raise RuntimeError(_FORKED if self.forked else "the connection is closed")
+            raise RuntimeError(self._gone())
         outcome: Future[Result] = Future()
 
         def run() -> None:
+            if not outcome.set_running_or_notify_cancel():
+                return
             try:
                 outcome.set_result(function(*args))
             except BaseException as error:
                 outcome.set_exception(error)
 
-        self.call_from_anywhere(run)
-        return outcome.result(LOOP_SECONDS)
+        if not self.call_from_anywhere(run):
+            raise RuntimeError(self._gone())
+        self._await_loop(outcome)
+        return outcome.result()
+
+    def _await_loop(self, outcome: Future[Any]) -> None:
+        """Wait until the loop has come to it. Whoever is not waited for any more does not run."""
+        patience = time.monotonic() + LOOP_SECONDS
+        while not done_within(outcome, LOOK_SECONDS):
+            if self.ended and outcome.cancel():
+                raise RuntimeError(self._gone())
+            if time.monotonic() > patience and outcome.cancel():
+                raise TimeoutError(f"the event loop was busy, or did not run, for {LOOP_SECONDS:g} s")
+
+    def _gone(self) -> str:
+        if self.forked:
+            return _FORKED
+        return "the connection is closed" if self.closed else _ENDED
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing that is handed to the loop happens any more."""
+        return self.loop.is_closed() or sys.is_finalizing()
 
     # The loop.
 
@@ -193,16 +231,23 @@ class Connection:
         """Whether this is the thread in which the loop runs."""
         return threading.get_ident() == self.thread
 
+    def check_loop(self, what: str) -> None:
+        """RuntimeError unless this code runs in the connection's own loop."""
+        if asyncio.get_running_loop() is not self.loop:
+            raise RuntimeError(f"{what} belongs to another event loop; await it there")
+
     def adopt_thread(self) -> None:
         """The loop runs in this thread from now on."""
         self.thread = threading.get_ident()
 
-    def call_from_anywhere(self, function: Callable[..., Any], *args: Any) -> None:
-        """Run a function in the loop, whatever thread this is."""
+    def call_from_anywhere(self, function: Callable[..., Any], *args: Any) -> bool:
+        """Run a function in the loop, whatever thread this is; False when the loop has ended, and it does not run."""
         try:
             self.loop.call_soon_threadsafe(function, *args, context=contextvars.Context())
-        except RuntimeError:  # the loop is closed, and nobody is left to tell
+        except RuntimeError:
             logger.debug("%r came after the loop had closed", function)
+            return False
+        return True
 
     def later(self, function: Callable[..., Any], *args: Any) -> None:
         """Run a function after the message that is being taken in, or in the next turn of the loop, under no request.
@@ -216,42 +261,56 @@ class Connection:
     def _run_later(self) -> None:
         due, self._later = self._later, []
         for function, args in due:
-            function(*args)
+            try:
+                function(*args)
+            except Exception:
+                logger.exception("%r raised", function)
 
     def _wake(self) -> None:
         if not self._turn_due:
-            self._turn_due = True
             self.loop.call_soon(self._turn, context=self._context)
+            self._turn_due = True
 
     def _turn(self) -> None:
         """End of the loop's turn: what was said leaves, and the timer is set to what is due next.
 
-        Sending may swallow the descriptor's only sign that something has come, so the socket is looked at again.
+        Sending may swallow the descriptor's only sign that something has come, so the socket is looked at again. An
+        exception costs neither that look nor a deadline.
         """
-        self._turn_due = True  # what is sent meanwhile needs no turn of its own
+        if self._undisturbed and hasattr(self.loop, "_nest_patched"):
+            self._expect_nested_loops()
+        self._turn_due = self._undisturbed  # what is sent meanwhile needs no turn of its own
+        more = False
         try:
             more = self.session.channels.flush()
+        except BaseException:
+            self.loop.call_later(AGAIN_SECONDS, self._wake, context=self._context)
+            raise
         finally:
             self._turn_due = False
-        if more:
-            self._wake()
-        if self._dealer is not None and self._dealer.socket.getsockopt(_EVENTS) & _POLLIN:  # type: ignore[operator]
-            self.loop.call_soon(self._readable, context=self._context)
-        self._arm()
+            if more:
+                self._wake()
+            self._arm()
+            if self._dealer is not None and self._dealer.socket.getsockopt(_EVENTS) & _POLLIN:  # type: ignore[operator]
+                self.loop.call_soon(self._readable, context=self._context)
 
-    def _arm(self) -> None:
+    def _arm(self, least: float = 0.0) -> None:
         due = None if self.closed else self.session.next_deadline()
         if due is not None and due < self._timer_at:
             if self._timer is not None:
                 self._timer.cancel()
-            self._timer_at = due
+            self._timer_at = due = max(due, least)
             self._timer = self.loop.call_at(due, self._expire, context=self._context)
 
     def _expire(self) -> None:
         self._timer = None
         self._timer_at = float("inf")
-        self.session.expire()
-        self._arm()
+        again = self.loop.time() + AGAIN_SECONDS
+        try:
+            self.session.expire()
+            again = 0.0
+        finally:
+            self._arm(again)
 
     def _changed(self, state: str, reason: str) -> None:
         if state != "left":
@@ -297,10 +356,12 @@ class Connection:
 
         def receive() -> None:
             if self._link is link:
-                self.session.receive(frames)
-                if self._later:
-                    self._run_later()
-                self._turn()
+                try:
+                    self.session.receive(frames)
+                    if self._later:
+                        self._run_later()
+                finally:
+                    self._turn()
 
         self.loop.call_soon(receive, context=self._context)
 
@@ -313,16 +374,25 @@ class Connection:
             self.session.disconnected(reason)
 
     def _open(self, address: str) -> None:
-        self._attempt = self.loop.call_later(ATTEMPT_SECONDS, self._lose, "no welcome", context=self._context)
         self._dealer = dealer = Dealer(address)
-        descriptor, monitor = dealer.descriptors
-        self.loop.add_reader(descriptor, self._readable)
-        self.loop.add_reader(monitor, self._monitor_readable)
+        try:
+            descriptor, monitor = dealer.descriptors
+            self.loop.add_reader(descriptor, self._readable)
+            self.loop.add_reader(monitor, self._monitor_readable)
+        except BaseException:
+            self._close_socket(0)
+            raise
+        self._attempt = self.loop.call_later(ATTEMPT_SECONDS, self._lose, "no welcome", context=self._context)
         self.loop.call_soon(self._monitor_readable, context=self._context)
 
     def _monitor_readable(self) -> None:
-        if self._dealer is not None:
+        if self._dealer is None:
+            return
+        try:
             self._dealer.read_events(self._connected, self._lose)
+        except BaseException:  # the descriptor gives no second sign of what is still to be read
+            self.loop.call_soon(self._monitor_readable, context=self._context)
+            raise
 
     def _connected(self) -> None:
         self.session.connected()
@@ -340,13 +410,16 @@ class Connection:
         elif reason != self.reason:
             logger.warning("no exchange at %s (%s); trying again", self._address, reason)
         dealer = self._dealer
-        self._readable()
-        if self._dealer is not dealer:  # lost by what was read
-            return
-        self._close_socket(0)
-        self.reason = reason
-        self.session.disconnected(reason)
-        self._retry_later()
+        try:
+            self._readable()
+        finally:
+            if self._dealer is dealer:  # not lost by what was read
+                self._close_socket(0)
+                self.reason = reason
+                try:
+                    self.session.disconnected(reason)
+                finally:
+                    self._retry_later()
 
     def _retry_later(self) -> None:
         delay = self._backoff * random.uniform(0.5, 1.0)
@@ -366,10 +439,13 @@ class Connection:
         if self._attempt is not None:
             self._attempt.cancel()
         dealer, self._dealer = self._dealer, None
+        self._unread.clear()
         if dealer is not None:
-            for descriptor in dealer.descriptors:
-                self.loop.remove_reader(descriptor)
-            dealer.close(linger_ms)
+            try:
+                for descriptor in dealer.descriptors:
+                    self.loop.remove_reader(descriptor)
+            finally:
+                dealer.close(linger_ms)
 
     def _send(self, frames: Sequence[bytes]) -> None:
         """Send one message. Without a high-water mark this never blocks; what cannot be sent was lost already.
@@ -403,73 +479,176 @@ class Connection:
             self._sending = False
 
     def _readable(self) -> None:
-        """Read all that has come, then work it off: so each message knows how many wait behind it."""
+        """Read all that has come, then work it off: so each message knows how many wait behind it.
+
+        What an exception, or a loop that is run inside (nest_asyncio), leaves unread is worked off first.
+        """
         if self._dealer is None:
             return
         receive, getsockopt = self._dealer.socket.recv, self._dealer.socket.getsockopt
-        messages = []
+        messages = self._unread
+        read = 0
         try:
             while True:
                 frames = [receive(_NOBLOCK)]
                 while getsockopt(_RCVMORE):
                     frames.append(receive(_NOBLOCK))
                 messages.append(frames)
-                if len(messages) == 1 and not getsockopt(_EVENTS) & _POLLIN:  # type: ignore[operator]
+                read += 1
+                if read == 1 and not getsockopt(_EVENTS) & _POLLIN:  # type: ignore[operator]
                     break  # mostly there is one, and asking costs half of what the exception does
         except zmq.Again:
             pass
-        self._turn_due = True  # what is sent meanwhile needs no turn of its own: one follows
+        self._turn_due = self._undisturbed  # what is sent meanwhile needs no turn of its own: one follows
         self.session.channels.begin_turn()
-        take, behind = self.session.channels.receive, len(messages)
+        take = self.session.channels.receive
         try:
-            for frames in messages:
-                behind -= 1
-                take(frames, behind)
+            while messages:
+                take(messages.popleft(), len(messages))
                 if self._later:  # who is there is told before what it says
                     self._run_later()
         finally:
+            if messages:
+                self.loop.call_soon(self._readable, context=self._context)
             self._turn()
+
+    def _expect_nested_loops(self) -> None:
+        """From now on the loop may be run inside any callback, as nest_asyncio allows it.
+
+        So nothing waits for the end of the callback that said it, and no task goes on inside of it.
+        """
+        self._undisturbed = False
+        for kind in self._ids:
+            kind.in_place = False
 
     # The end.
 
     async def drain(self) -> None:
-        """Withdraw all services, finish what they accepted, then close."""
-        draining = [service.owner.drain() for service in self.session.services.values()]
-        if draining:
-            await asyncio.gather(*draining)
-        await self.leave()
+        """Withdraw all services, finish what they accepted, then close; close now when it is cancelled."""
+        self.check_loop("what is drained")
+        try:
+            draining = [service.owner.drain() for service in self.session.services.values()]
+            if draining:
+                await asyncio.gather(*draining)
+            await self.leave()
+        finally:
+            self.close()
 
     async def leave(self) -> None:
-        """Say goodbye, wait until the exchange has heard it, and close: so nothing said before is lost."""
-        for service in list(self.session.services.values()):
-            self.session.close_service(service)
-        if self._left is not None:  # somebody else has said it
-            await asyncio.wait([self._left], timeout=GOODBYE_SECONDS)
-        elif self.session.goodbye():
-            self._left = self.loop.create_future()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(self._left), GOODBYE_SECONDS)
-        self.close()
+        """Say goodbye, wait until the exchange has heard it, and close: so nothing said before is lost.
+
+        Cancelled, it closes at once.
+        """
+        self.check_loop("what is left")
+        try:
+            for service in list(self.session.services.values()):
+                self.session.close_service(service)
+            if self._left is not None:  # somebody else has said it
+                await asyncio.wait([self._left], timeout=GOODBYE_SECONDS)
+            elif self.session.goodbye():
+                self._left = self.loop.create_future()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(asyncio.shield(self._left), GOODBYE_SECONDS)
+        finally:
+            self.close()
 
     def close(self, reason: str = "goodbye") -> None:
-        """Close the services, which cancels their calls, say goodbye, and close the socket."""
+        """Close the services, which cancels their calls, say goodbye, and close the socket. Again is harmless.
+
+        In any thread: another one than the loop's waits until the loop has done it.
+        """
         if self.closed or self.forked:
             return
-        for service in list(self.session.services.values()):
-            self.session.close_service(service, reason)
-        if self._left is None:
-            self.session.goodbye(reason)
-        self.closed = True
-        self._close_socket(GOODBYE_LINGER_MS)
-        self.session.disconnected(reason)
-        self.part(reason, told=reason)
-        for timer in (self._timer, self._retry):
+        if self.ended:
+            self._abandon()
+        elif threading.get_ident() != self.thread and self.loop.is_running():
+            with contextlib.suppress(RuntimeError):  # somebody else has closed it meanwhile, or ended the loop
+                self.run_in_loop(self.close, reason)
+        else:
+            self._close(reason)
+
+    def _close(self, reason: str) -> None:
+        with contextlib.ExitStack() as steps:  # the last one first, and each of them whatever the others raise
+            steps.callback(self._tell_closed)
+            steps.callback(self.runner.close)
+            steps.callback(self._cancel_timers)
+            steps.callback(self.part, reason, told=reason)
+            steps.callback(self.session.disconnected, reason)
+            steps.callback(self._close_socket, GOODBYE_LINGER_MS)
+            steps.callback(setattr, self, "closed", True)
+            if self._left is None:
+                steps.callback(self.session.goodbye, reason)
+            for service in reversed(list(self.session.services.values())):
+                steps.callback(self.session.close_service, service, reason)
+
+    def _cancel_timers(self) -> None:
+        for timer in (self._timer, self._retry, self._attempt):
             if timer is not None:
                 timer.cancel()
-        self.runner.close()
-        self.on_close()
-        for told in closed_hooks:
-            told(self)
+
+    def _tell_closed(self) -> None:
+        hooks: list[Callable[[], None]] = [*self.on_close, *(functools.partial(told, self) for told in closed_hooks)]
+        self.on_close.clear()
+        for hook in hooks:
+            try:
+                hook()
+            except Exception:
+                logger.exception("%r raised", hook)
+
+    # Not closed, and nobody can any more.
+
+    def _abandon(self) -> None:
+        """Free what is left when the loop has ended: the socket, the threads. There is nobody to say goodbye."""
+        self.closed = True
+        for service in self.session.services.values():
+            service.closed = True
+        dealer, self._dealer, self._link = self._dealer, None, None
+        if dealer is not None:
+            dealer.close(0)
+        self.runner.abandon()
+        self._tell_closed()
+
+    def _left_open(self) -> bool:
+        """Whether there is something that a program should have closed."""
+        return not (self.closed or self.forked) and bool(
+            self.session.services or self._dealer is not None or self._link is not None
+        )
+
+    def sweep(self) -> None:
+        """Free what is left when the loop has ended and nobody has closed the connection; ResourceWarning then."""
+        if self.closed or self.forked or not self.loop.is_closed():
+            return
+        left_open, shown = self._left_open(), repr(self)
+        self._abandon()
+        if left_open:
+            _Unclosed(f"{shown}, whose event loop has ended")
+
+    def __repr__(self) -> str:
+        names = [service.name or "a nameless service" for service in self.session.services.values()]
+        return f"<connection to {self._address or 'no exchange'}, of {', '.join(names) or 'no service'}>"
+
+    def __del__(self) -> None:
+        if not hasattr(self, "session") or not self._left_open():
+            return
+        shown = repr(self)
+        self._abandon()
+        if not sys.is_finalizing():
+            _Unclosed(shown)
+
+
+class _Unclosed:
+    """Warns when it is dropped, at once: what filters make of a warning in a finalizer disturbs nobody."""
+
+    def __init__(self, shown: str) -> None:
+        self._shown = shown
+
+    def __del__(self) -> None:
+        warnings.warn(f"unclosed {self._shown}", ResourceWarning, stacklevel=3)
+
+
+def done_within(outcome: Future[Any], seconds: float) -> bool:
+    """Whether a future is done, or will be within so many seconds; its own exception is not raised."""
+    return bool(wait([outcome], seconds).done)
 
 
 _all_connections: weakref.WeakSet[Connection] = weakref.WeakSet()
@@ -488,6 +667,12 @@ def copied(objects: weakref.WeakSet[Object]) -> list[Object]:
 def connections() -> list[Connection]:
     """The connections of this process that are not closed."""
     return [connection for connection in copied(_all_connections) if not connection.closed and not connection.forked]
+
+
+def sweep_connections() -> None:
+    """Free what connections of ended loops still hold, with a ResourceWarning for each that was not closed."""
+    for connection in copied(_all_connections):
+        connection.sweep()
 
 
 def connections_of(loop: asyncio.AbstractEventLoop) -> list[Connection]:

@@ -55,8 +55,9 @@ class _Sockets:
             self._process = os.getpid()
             self._open = 0
             atexit.register(self._finish, self._process)
+        socket = self._context.socket(kind)
         self._open += 1
-        return self._context.socket(kind)
+        return socket
 
     def closed(self) -> None:
         """A socket was closed."""
@@ -76,6 +77,20 @@ class Dealer:
 
     def __init__(self, address: str) -> None:
         self.socket = _sockets.open(zmq.DEALER)
+        try:
+            self._prepare(address)
+            self._monitor = self.socket.get_monitor_socket()
+        except BaseException:  # out of descriptors, say
+            self.socket.close(0)
+            _sockets.closed()
+            raise
+        try:
+            self.socket.connect(address)
+        except zmq.ZMQError as error:
+            self.close(0)
+            raise ValueError(f"cannot connect to {address!r}: {error}") from error
+
+    def _prepare(self, address: str) -> None:
         options = {
             zmq.LINGER: 0,
             zmq.IMMEDIATE: 1,
@@ -90,12 +105,6 @@ class Dealer:
         }
         for option, value in options.items():
             self.socket.setsockopt(option, value)
-        self._monitor = self.socket.get_monitor_socket()
-        try:
-            self.socket.connect(address)
-        except zmq.ZMQError as error:
-            self.close(0)
-            raise ValueError(f"cannot connect to {address!r}: {error}") from error
 
     @property
     def descriptors(self) -> tuple[int, int]:

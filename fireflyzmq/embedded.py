@@ -114,8 +114,9 @@ class EmbeddedExchange:
 
     def close(self) -> None:
         """Stop listening; the peers see their connections go."""
-        for descriptor in self._server.descriptors:
-            self._loop.remove_reader(descriptor)
+        if not self._loop.is_closed():
+            for descriptor in self._server.descriptors:
+                self._loop.remove_reader(descriptor)
         if self._timer is not None:
             self._timer.cancel()
         self._server.close()

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import os
-import weakref
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from fireflyzmq.behind import NAME, NotBegun, put_behind
 from fireflyzmq.callbacks import check_hooks, hook
-from fireflyzmq.connection import Connection
-from fireflyzmq.dispatcher import current_loop, dispatcher_of
+from fireflyzmq.connection import Connection, sweep_connections
+from fireflyzmq.dispatcher import current_loop, drained_with, no_longer_drained_with
 from fireflyzmq.errors import ExchangeLost
+from fireflyzmq.timers import InOrder
 
 if TYPE_CHECKING:
     from fireflyzmq.embedded import EmbeddedExchange
@@ -30,8 +32,10 @@ class Exchange:
 
     The first one in an event loop, or the one made with `default=True`, is what services of the loop belong to that
     name no other. `limits` are those of an EXCHANGE_SERVER, named and in the units that `python -m exchange --help`
-    shows: `{"peers": 100, "message": 1 << 20}`.
+    shows: `{"peers": 100, "message": 1 << 20}`. RuntimeError in a thread that has no event loop.
     """
+
+    _fireflyzmq: ExchangeCore = NotBegun("Exchange")  # type: ignore[assignment]
 
     def __init__(
         self, mode: str = EXCHANGE_CLIENT, *, default: bool = False, limits: Mapping[str, float] | None = None
@@ -41,21 +45,13 @@ class Exchange:
             raise ValueError(f"an exchange's mode is EXCHANGE_CLIENT or EXCHANGE_SERVER, not {mode!r}")
         if limits and mode == EXCHANGE_CLIENT:
             raise ValueError("the limits are the exchange's: only an EXCHANGE_SERVER has them")
-        self._mode = mode
-        self._limits = limits or {}
-        self._embedded: EmbeddedExchange | None = None
-        loop = current_loop()
-        self._connection = _claim(loop, default)
-        self._connection.on_change = self._changed
-        self._waiters: list[asyncio.Future[None]] = []
-        self._dispatcher = dispatcher_of(loop)
-        if self._dispatcher is not None:
-            self._dispatcher.add(self)
+        check_hooks(type(self))
+        put_behind(self, ExchangeCore(self, mode, _claim(current_loop(), default), limits or {}))
 
-    @property
+    @functools.cached_property  # and no property, so that a subclass may use the name for something else
     def connection(self) -> Connection:
         """The connection that services of this exchange use."""
-        return self._connection
+        return self._fireflyzmq.connection
 
     def connect(self, host: str | None = None, port: int | None = None, longestBackoff: float = 1.0) -> None:
         """Connect, and stay connected: `connect("localhost", 11111, 5)`, or `connect("tcp://host:port")`, "ipc:///path".
@@ -64,9 +60,7 @@ class Exchange:
         port 11111. Never waits: while nobody is there it keeps trying, at most `longestBackoff` seconds apart, and
         logs that it does. ValueError for what cannot be an address.
         """
-        if self._mode != EXCHANGE_CLIENT:
-            raise RuntimeError("an EXCHANGE_SERVER listens; make an EXCHANGE_CLIENT to connect")
-        self._connection.connect(exchange_address(host, port), longestBackoff)
+        self._fireflyzmq.connect(exchange_address(host, port), longestBackoff)
 
     def listen(self, port: int | str = DEFAULT_PORT, host: str = "127.0.0.1") -> str:
         """Run an exchange in this process: listen at a port of `host`, or at an address like "ipc:///path".
@@ -74,71 +68,130 @@ class Exchange:
         Binds at once and serves when the loop runs; may be called several times. Port 0 picks a free one. Returns the
         address bound. OSError when it is taken.
         """
+        return self._fireflyzmq.listen(port if isinstance(port, str) else f"tcp://{host}:{port}")
+
+    @hook
+    def connectionChanged(self, state: str, reason: str) -> Any:
+        """Override to hear of the connection: `state` is "connected", "lost" or "refused", `reason` says why.
+
+        An `async def` hears of one change after the other.
+        """
+
+    async def connected(self, timeout: float | None = None) -> None:
+        """Wait until there is a connection; ExchangeLost when there is none after `timeout` seconds."""
+        await self._fireflyzmq.connected(timeout)
+
+    async def drain(self) -> None:
+        """Withdraw the services of this exchange and finish what they accepted; then say goodbye and close.
+
+        Cancelled, it closes at once.
+        """
+        await self._fireflyzmq.drain()
+
+    async def leave(self) -> None:
+        """Close the services, say goodbye, and wait (a second at most) until the exchange has heard it.
+
+        Cancelled, it closes at once.
+        """
+        await self._fireflyzmq.leave()
+
+    def close(self) -> None:
+        """Close now: services are closed, the exchange is told goodbye, calls in flight fail. Again is harmless."""
+        self._fireflyzmq.close()
+
+
+class ExchangeCore:
+    """What stands behind an Exchange: its connection, the exchange that it runs, and who waits for a connection."""
+
+    def __init__(self, shown: Exchange, mode: str, connection: Connection, limits: Mapping[str, float]) -> None:
+        self.connection = connection
+        self._shown = shown
+        self._mode = mode
+        self._limits = limits
+        self._embedded: EmbeddedExchange | None = None
+        self._waiters: list[asyncio.Future[None]] = []
+        self._hooks = InOrder(connection.loop)
+        connection.on_change = self._changed
+        connection.on_close.append(self._closed)
+        drained_with(connection.loop, self)
+
+    def connect(self, address: str, longest_backoff: float) -> None:
+        """Connect; RuntimeError for an exchange that listens."""
+        if self._mode != EXCHANGE_CLIENT:
+            raise RuntimeError("an EXCHANGE_SERVER listens; make an EXCHANGE_CLIENT to connect")
+        self.connection.run_in_loop(self.connection.connect, address, longest_backoff)
+
+    def listen(self, address: str) -> str:
+        """Listen; RuntimeError for an exchange that connects."""
         if self._mode != EXCHANGE_SERVER:
             raise RuntimeError("an EXCHANGE_CLIENT connects; make an EXCHANGE_SERVER to listen")
+        return self.connection.run_in_loop(self._listen, address)
+
+    def _listen(self, address: str) -> str:
         from fireflyzmq.embedded import EmbeddedExchange
 
-        address = port if isinstance(port, str) else f"tcp://{host}:{port}"
+        if self.connection.closed:
+            raise RuntimeError("this exchange is closed")
         if self._embedded is not None:
             return self._embedded.bind(address)
-        embedded = EmbeddedExchange(self._connection.loop, self._limits)
+        embedded = EmbeddedExchange(self.connection.loop, self._limits)
         try:
             bound = embedded.bind(address)
         except BaseException:
             embedded.close()
             raise
         self._embedded = embedded
-        self._connection.join(embedded.join)
+        self.connection.join(embedded.join)
         return bound
-
-    @hook
-    def connectionChanged(self, state: str, reason: str) -> None:
-        """Override to hear of the connection: `state` is "connected", "lost" or "refused", `reason` says why."""
 
     def _changed(self, state: str, reason: str) -> None:
         if state == "connected":
-            for waiter in self._waiters:
+            waiters, self._waiters = self._waiters, []
+            for waiter in waiters:
                 if not waiter.done():
                     waiter.set_result(None)
-            self._waiters.clear()
-        try:
-            self.connectionChanged(state, reason)
-        except Exception:
-            logger.exception("connectionChanged raised")
+        shown = self._shown
+        self._hooks.run(None, None, lambda: shown.connectionChanged(state, reason), "connectionChanged")
 
-    async def connected(self, timeout: float | None = None) -> None:
-        """Wait until there is a connection; ExchangeLost when there is none after `timeout` seconds."""
-        if self._connection.state == "connected":
+    async def connected(self, timeout: float | None) -> None:
+        """Wait until there is a connection."""
+        connection = self.connection
+        connection.check_loop("this exchange")
+        if connection.state == "connected":
             return
-        waiter = self._connection.loop.create_future()
+        waiter = connection.loop.create_future()
         self._waiters.append(waiter)
         try:
             await asyncio.wait_for(waiter, timeout)
         except TimeoutError:
-            raise ExchangeLost(f"no exchange within {timeout:g} s: {self._connection.reason}") from None
+            raise ExchangeLost(f"no exchange within {timeout:g} s: {connection.reason}") from None
+        finally:
+            if waiter in self._waiters:
+                self._waiters.remove(waiter)
 
     def adopt_thread(self) -> None:
-        """The loop runs in this thread from now on (called by the dispatcher)."""
-        self._connection.adopt_thread()
+        """The loop runs in this thread from now on."""
+        self.connection.adopt_thread()
 
     async def drain(self) -> None:
-        """Withdraw the services of this exchange and finish what they accepted; then say goodbye and close."""
-        await self._connection.drain()
-        self.close()
+        """Withdraw the services and finish what they accepted, then close."""
+        await self.connection.drain()
 
     async def leave(self) -> None:
-        """Close the services, say goodbye, and wait (a second at most) until the exchange has heard it."""
-        await self._connection.leave()
-        self.close()
+        """Close the services, and wait until the exchange has heard the goodbye."""
+        await self.connection.leave()
 
     def close(self) -> None:
-        """Close now: services are closed, the exchange is told goodbye, calls in flight fail."""
-        self._connection.close()
+        """Close the connection, and the exchange with it."""
+        self.connection.close()
+
+    def _closed(self) -> None:
+        """The connection is closed, or its loop has ended."""
+        self._hooks.close()
         if self._embedded is not None:
             self._embedded.close()
             self._embedded = None
-        if self._dispatcher is not None:
-            self._dispatcher.remove(self)
+        no_longer_drained_with(self.connection.loop, self)
 
 
 def exchange_address(host: str | None = None, port: int | None = None) -> str:
@@ -157,24 +210,33 @@ def exchange_address(host: str | None = None, port: int | None = None) -> str:
 
 
 class _Home:
-    """What services of a loop belong to: a connection, which no exchange may have claimed yet."""
+    """What services of a loop belong to: a connection, which no exchange may have claimed yet.
+
+    The loop itself holds it, so that both are freed together.
+    """
 
     def __init__(self, connection: Connection, claimed: bool) -> None:
         self.connection = connection
         self.claimed = claimed
 
 
-_homes: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Home] = weakref.WeakKeyDictionary()
+_HOME = "_fireflyzmq_home"
+
+
+def connection_of(exchange: object) -> Connection:
+    """The connection of an Exchange, or of what `connect` or `Client` gave; TypeError for anything else."""
+    connection = getattr(getattr(exchange, NAME, None), "connection", None)
+    if not isinstance(connection, Connection):
+        raise TypeError(f"exchange= takes an Exchange, or what connect or Client gave, not {exchange!r}")
+    return connection
 
 
 def _claim(loop: asyncio.AbstractEventLoop, default: bool) -> Connection:
     """The connection for a new exchange: what services without one have used so far, otherwise a new one."""
-    home = _homes.get(loop)
+    home: _Home | None = getattr(loop, _HOME, None)
     if home is not None and not home.claimed:
         home.claimed = True
-        dispatcher = dispatcher_of(loop)
-        if dispatcher is not None:
-            dispatcher.remove(home.connection)  # the exchange sees to it now
+        no_longer_drained_with(loop, home.connection)  # the exchange sees to it now
         return home.connection
     connection = Connection(loop)
     if home is None or default:
@@ -183,25 +245,25 @@ def _claim(loop: asyncio.AbstractEventLoop, default: bool) -> Connection:
 
 
 def _settle(connection: Connection, claimed: bool) -> None:
-    """Make a connection the home of its loop, until it is closed."""
-    home = _homes[connection.loop] = _Home(connection, claimed)
+    """Make a connection the home of its loop, until it is closed. What ended loops have left is freed meanwhile."""
+    sweep_connections()
+    loop, home = connection.loop, _Home(connection, claimed)
+    setattr(loop, _HOME, home)
 
     def leave() -> None:
-        if _homes.get(connection.loop) is home:
-            del _homes[connection.loop]
+        if getattr(loop, _HOME, None) is home:
+            delattr(loop, _HOME)
 
-    connection.on_close = leave
+    connection.on_close.append(leave)
 
 
 def default_connection() -> Connection:
     """The connection of services made here that name no exchange."""
     loop = current_loop()
-    home = _homes.get(loop)
+    home: _Home | None = getattr(loop, _HOME, None)
     if home is not None:
         return home.connection
     connection = Connection(loop)
     _settle(connection, claimed=False)
-    dispatcher = dispatcher_of(loop)
-    if dispatcher is not None:
-        dispatcher.add(connection)
+    drained_with(loop, connection)
     return connection

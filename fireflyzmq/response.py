@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Generator
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,12 @@ from fireflyzmq.timers import run_logged
 
 if TYPE_CHECKING:
     from fireflyzmq.connection import Connection
+
+WAIT_SLACK = 0.3
+"""Seconds after a call's deadline until a thread that waits gives up a loop that has not ended the call."""
+
+LOOK_SECONDS = 0.25
+"""How often a thread that waits looks whether the loop is still there: one that ends tells nobody."""
 
 Callback = tuple[Callable[[Any], Any], contextvars.Context]
 Monitor = tuple[Callable[[Any], Any] | None, Callable[[Failure], Any] | None, contextvars.Context | None]
@@ -32,6 +39,8 @@ class ResponseId(Call):
     """
 
     connection: Connection
+    in_place = True
+    """Whether a task that awaits the id may go on inside the callback that takes the answer in."""
     _asyncio_future_blocking = False
     _callbacks: list[Callback] | None = None
     _monitors: tuple[Monitor, ...] = ()
@@ -47,6 +56,7 @@ class ResponseId(Call):
         callbacks, monitors, events = self._callbacks, self._monitors, self._events
         if callbacks is not None:
             self._callbacks = None
+            in_place = in_place and self.in_place
             for callback, context in callbacks:
                 if in_place:
                     self._call_back(callback, context)
@@ -129,17 +139,34 @@ class ResponseId(Call):
         """Block this thread until the call ends; returns its value or raises its Failure.
 
         `timeout` (s) bounds the wait, not the call: RequestTimeout is raised and the call goes on. RuntimeError in
-        the thread of the loop, which would wait for itself.
+        the thread of the loop, which would wait for itself, and when the loop has ended. When the loop is too busy to
+        end the call at its deadline, or does not run, RequestTimeout is raised a little later all the same.
         """
         if self.connection.in_loop_thread() and self.state == PENDING:
             raise RuntimeError("wait() in the loop's thread would block the loop for ever; await the id instead")
         if self.state == PENDING:
             event = threading.Event()
             self._events = (*self._events, event)
-            seconds = None if timeout is None else min(timeout, threading.TIMEOUT_MAX)
-            if self.state == PENDING and not event.wait(seconds) and self.state == PENDING:
-                raise RequestTimeout(f"no answer within {timeout} s of waiting")
+            if self.state == PENDING:
+                self._wait_for(event, timeout)
+            if _process.ends:
+                _stay_a_daemon()
         return self.result()
+
+    def _wait_for(self, event: threading.Event, timeout: float | None) -> None:
+        """Wait for the event without trusting in the loop, which may be gone, busy, or have never run."""
+        now = time.monotonic()
+        patience = None if timeout is None else now + timeout
+        end = now + max(0.0, self.deadline - self.connection.loop.time()) + WAIT_SLACK
+        while self.state == PENDING:
+            if self.connection.ended:
+                raise RuntimeError("the event loop that was to take the answer has ended")
+            now = time.monotonic()
+            if now >= end:
+                raise RequestTimeout("no answer by the deadline: the event loop is busy, or does not run")
+            if patience is not None and now >= patience:
+                raise RequestTimeout(f"no answer within {timeout} s of waiting")
+            event.wait(min(LOOK_SECONDS, end - now, end - now if patience is None else patience - now))
 
     # Asked for by asyncio.
 
@@ -260,6 +287,24 @@ class GroupResponseId(ResponseId):
         while (come := await answers.get()) is not None:
             yield come
         self.result()
+
+
+class _Process:
+    ends = False
+
+
+_process = _Process()
+
+
+def process_ends() -> None:
+    """From now on calls end because the process does, which is no news for its daemon threads."""
+    _process.ends = True
+
+
+def _stay_a_daemon() -> None:
+    """A daemon thread stays where it is when the process ends: an exception there would be shown as if it mattered."""
+    if threading.current_thread().daemon:
+        threading.Event().wait()
 
 
 class _Unseen:

@@ -21,7 +21,7 @@ class LoopRunner:
 
     finish: Callable[[Request, Any, BaseException | None], None]
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, call_from_anywhere: Callable[..., None]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, call_from_anywhere: Callable[..., object]) -> None:
         self.threads_running = 0
         self._loop = loop
         self._call_from_anywhere = call_from_anywhere
@@ -96,10 +96,15 @@ class LoopRunner:
         if pool is not None:
             pool.shutdown(wait=False)
 
-    def close(self) -> None:
-        """Cancel what runs; threads cannot be, and end by themselves."""
+    def abandon(self) -> None:
+        """Let the threads end: there is no loop any more. What they are at work on cannot be stopped."""
         for pool in self._pools.values():
             pool.shutdown(wait=False, cancel_futures=True)
+        self._pools.clear()
+
+    def close(self) -> None:
+        """Cancel what runs; threads cannot be, and end by themselves."""
+        self.abandon()
         for task in list(self._tasks):
             task.cancel()
 

@@ -18,7 +18,7 @@ from fireflyzmq.connection import Connection
 from fireflyzmq.cores.service import ServiceCore, core_of
 from fireflyzmq.endpoint import Endpoint
 from fireflyzmq.errors import ApplicationFailure, RegistrationRefused
-from fireflyzmq.exchange import Exchange, default_connection
+from fireflyzmq.exchange import Exchange, connection_of, default_connection
 from fireflyzmq.request import Request, current_request
 from fireflyzmq.response import ResponseId
 from fireflyzmq.serving import MAX_REQUESTS
@@ -63,7 +63,7 @@ class Service(Exporting, Calling, Watching, Reporting, Scheduling):
         if visibility not in (SERVICE_VISIBLE, SERVICE_HIDDEN):
             raise ValueError(f"a visibility is SERVICE_VISIBLE or SERVICE_HIDDEN, not {visibility!r}")
         check_hooks(type(self))
-        core = ServiceCore(self, Service, _connection_of(exchange))
+        core = ServiceCore(self, Service, default_connection() if exchange is None else connection_of(exchange))
         put_behind(self, core)
         core.register(name, unique, visibility == SERVICE_VISIBLE, limit)
 
@@ -128,13 +128,6 @@ class Service(Exporting, Calling, Watching, Reporting, Scheduling):
         core = self._fireflyzmq
         core.check_open()
         core.connection.run_in_loop(core.connection.session.announce, core.local)
-
-
-def _connection_of(exchange: Exchange | Service | None) -> Connection:
-    """The connection of an exchange, or that a service has."""
-    if exchange is None:
-        return default_connection()
-    return core_of(exchange).connection if isinstance(exchange, Service) else exchange.connection
 
 
 @contextlib.contextmanager

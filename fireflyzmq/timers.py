@@ -7,7 +7,8 @@ import contextvars
 import inspect
 import itertools
 import logging
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fireflyzmq.callbacks import check_callback
@@ -70,19 +71,94 @@ def fit(callback: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:
 
 def run_logged(callback: Callable[[], Any], what: str, loop: asyncio.AbstractEventLoop) -> None:
     """Run a callback; a coroutine it returns runs as a task. What goes wrong is logged."""
+    coroutine = _begun(callback, what)
+    if coroutine is not None:
+        _start(_logged(coroutine, what), loop)
+
+
+class InOrder:
+    """Runs callbacks one after the other for each key: a coroutine that one returns holds back those that follow.
+
+    Other keys go on meanwhile. Of more than MOST_WAITING that wait under one key, two are left out: the oldest two of
+    one `matter`, a coming and a going, so what is told remains true of each matter.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._busy: dict[object, deque[tuple[object, Callable[[], Any], str]]] = {}
+
+    def run(self, key: object, matter: object, callback: Callable[[], Any], what: str) -> None:
+        """Run a callback when those before it have ended, at once when they have. What goes wrong is logged."""
+        waiting = self._busy.get(key)
+        if waiting is None:
+            coroutine = _begun(callback, what)
+            if coroutine is not None:
+                self._busy[key] = deque()
+                _start(self._go_on(key, coroutine, what), self._loop)
+            return
+        waiting.append((matter, callback, what))
+        if len(waiting) > MOST_WAITING:
+            _leave_out(waiting)
+
+    async def _go_on(self, key: object, coroutine: Any, what: str) -> None:
+        waiting = self._busy[key]
+        try:
+            await _logged(coroutine, what)
+            while waiting:
+                _, callback, what = waiting.popleft()
+                following = _begun(callback, what)
+                if following is not None:
+                    await _logged(following, what)
+        finally:
+            if self._busy.get(key) is waiting:
+                del self._busy[key]
+
+    def close(self) -> None:
+        """Run nothing of what has not begun."""
+        for waiting in self._busy.values():
+            waiting.clear()
+
+
+MOST_WAITING = 1000
+"""How many callbacks may wait behind one coroutine."""
+
+
+def _leave_out(waiting: deque[tuple[object, Callable[[], Any], str]]) -> None:
+    """Leave the oldest two of one matter out."""
+    first: dict[object, int] = {}
+    for position, (matter, _, what) in enumerate(waiting):
+        if matter in first:
+            logger.warning("%s: more than %d events wait for a coroutine; two are left out", what, MOST_WAITING)
+            del waiting[position]
+            del waiting[first[matter]]
+            return
+        first[matter] = position
+    waiting.popleft()
+
+
+def _begun(callback: Callable[[], Any], what: str) -> Any:
+    """Run a callback, and return the coroutine that it returned; None when it has ended."""
     try:
         result = callback()
     except Exception:
         logger.exception("%s raised", what)
-        return
-    if inspect.iscoroutine(result):
-        task = loop.create_task(_logged(result, what), context=contextvars.Context())
-        _tasks.add(task)
-        task.add_done_callback(_tasks.discard)
+        return None
+    return result if inspect.iscoroutine(result) else None
 
 
-_tasks: set[asyncio.Task[None]] = set()
-"""asyncio keeps only weak references to tasks."""
+def _start(coroutine: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> None:
+    """Run a coroutine as a task. asyncio keeps only weak references to tasks, so the loop is given strong ones."""
+    tasks: set[asyncio.Task[None]] | None = getattr(loop, _TASKS, None)
+    if tasks is None:
+        tasks = set()
+        setattr(loop, _TASKS, tasks)
+    task = loop.create_task(coroutine, context=contextvars.Context())
+    tasks.add(task)
+    task.add_done_callback(tasks.discard)
+
+
+_TASKS = "_fireflyzmq_tasks"
+"""The loop's attribute, and nothing of this module's: what a loop that has ended leaves is freed with it."""
 
 
 async def _logged(coroutine: Any, what: str) -> None:

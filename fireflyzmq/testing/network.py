@@ -112,8 +112,8 @@ class Network:
 
     def close(self) -> None:
         """Close all peers, the exchange and the loop."""
-        for exchange in self._links:
-            self._in_loop(exchange.close)
+        for connection in connections_of(self.loop):
+            self._in_loop(connection.close)
         self.settle()
         self._embedded.close()
         tasks = asyncio.all_tasks(self.loop)

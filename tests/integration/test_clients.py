@@ -155,7 +155,7 @@ def test_connect_waits_for_an_exchange_that_comes_late() -> None:
         exchange.kill()
 
         async def work() -> Any:
-            opening = asyncio.ensure_future(connect(exchange.address, timeout=20)._open())
+            opening = asyncio.ensure_future(connect(exchange.address, timeout=20).__aenter__())
             await asyncio.to_thread(exchange.restart)
             peer = await opening
             try:
