@@ -187,7 +187,7 @@ class Connection:
         RuntimeError when the loop has ended, or ends meanwhile; TimeoutError when it is busy for too long, and then
         the function does not run later either.
         """
-        if threading.get_ident() == self.thread:
+        if threading.get_ident() == self.thread and not self.loop.is_closed():
             return function(*args)
         if self.forked or self.closed or self.loop.is_closed():
             raise RuntimeError(self._gone())
