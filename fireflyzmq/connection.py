@@ -87,7 +87,7 @@ class Connection:
         self.forked = False
         self.nameless: object = None
         self.on_close: list[Callable[[], None]] = []
-        self._context = contextvars.Context()  # what the loop calls belongs to no request
+        self._own_context = contextvars.Context()
         self._turn_due = False
         self._sending = False
         self._unsent: deque[Sequence[bytes]] = deque()
@@ -226,6 +226,11 @@ class Connection:
         return self.loop.is_closed() or sys.is_finalizing()
 
     # The loop.
+
+    @property
+    def _context(self) -> contextvars.Context:
+        """What the loop calls belongs to no request. A context cannot be entered again by what runs inside of it."""
+        return self._own_context if self._undisturbed else contextvars.Context()
 
     def in_loop_thread(self) -> bool:
         """Whether this is the thread in which the loop runs."""
@@ -376,14 +381,22 @@ class Connection:
     def _open(self, address: str) -> None:
         self._dealer = dealer = Dealer(address)
         try:
-            descriptor, monitor = dealer.descriptors
-            self.loop.add_reader(descriptor, self._readable)
-            self.loop.add_reader(monitor, self._monitor_readable)
+            self._listen(dealer)
         except BaseException:
             self._close_socket(0)
             raise
         self._attempt = self.loop.call_later(ATTEMPT_SECONDS, self._lose, "no welcome", context=self._context)
         self.loop.call_soon(self._monitor_readable, context=self._context)
+
+    def _listen(self, dealer: Dealer) -> None:
+        for descriptor, work in zip(dealer.descriptors, (self._readable, self._monitor_readable), strict=True):
+            if self._undisturbed:
+                self.loop.add_reader(descriptor, work)
+            else:  # what runs inside of a reader cannot be read for by that reader
+                self.loop.add_reader(descriptor, self._soon, work)
+
+    def _soon(self, work: Callable[[], None]) -> None:
+        self.loop.call_soon(work, context=self._context)
 
     def _monitor_readable(self) -> None:
         if self._dealer is None:
@@ -520,6 +533,8 @@ class Connection:
         self._undisturbed = False
         for kind in self._ids:
             kind.in_place = False
+        if self._dealer is not None:
+            self._listen(self._dealer)
 
     # The end.
 
