@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Self, SupportsIndex, TypeVar
 
 from fireflyzmq.behind import NotBegun, put_behind
-from fireflyzmq.connection import Connection, done_within
+from fireflyzmq.connection import Connection, connections_of, done_within
 from fireflyzmq.cores.service import Part, core_of
 from fireflyzmq.dispatcher import new_event_loop
 from fireflyzmq.endpoint import Endpoint, RemoteMethod
@@ -134,12 +134,14 @@ class Client:
     It is a nameless service too: what a `Service` says to watch, to publish, to subscribe, to join groups, to export
     methods and to start timers, it says in the same words. Callbacks run in the client's thread, so they must not
     call and wait there. Services made with `exchange=client` live in the client's thread as well.
+
+    RuntimeError in a running event loop that would have to answer: it would wait for itself.
     """
 
     _fireflyzmq: ClientCore = NotBegun("Client")  # type: ignore[assignment]
 
     def __init__(self, address: str | None = None, timeout: float = 5.0) -> None:
-        put_behind(self, ClientCore(address, timeout))
+        put_behind(self, ClientCore(self, address, timeout))
 
     def __enter__(self) -> Client:
         return self
@@ -194,12 +196,14 @@ class ClientCore:
     The thread holds neither this nor the Client, so that a client which is dropped can be collected.
     """
 
-    def __init__(self, address: str | None, timeout: float) -> None:
+    def __init__(self, shown: Client, address: str | None, timeout: float) -> None:
         if sys.is_finalizing():
             raise RuntimeError("a client needs a thread, and there are no new ones when the interpreter ends")
+        if _listens_here(exchange_address(address)):
+            raise RuntimeError(f"the exchange is in the event loop of this thread, which {_WOULD_WAIT}")
         self._lock = threading.Lock()
         self._closed = False
-        self._kept: ClientCore | None = None
+        self._shown = weakref.ref(shown)
         self._loop = new_event_loop()
         self._thread = threading.Thread(target=_run_loop, args=(self._loop,), name="fireflyzmq-client", daemon=True)
         self._thread.start()
@@ -215,7 +219,9 @@ class ClientCore:
     @property
     def connection(self) -> Connection:
         """The connection, for services that are to live in the client's thread, which keep it open."""
-        self._kept = self
+        shown = self._shown()
+        if shown is not None:
+            _kept[self] = shown
         return core_of(self.open_peer()).connection
 
     def open_peer(self) -> Peer:
@@ -271,7 +277,7 @@ class ClientCore:
         with self._lock:
             begins, self._closed = not self._closed, True
         if begins:
-            self._kept = None
+            _kept.pop(self, None)
             _open_clients.discard(self)
             with contextlib.suppress(RuntimeError):  # the thread has ended by itself
                 self._loop.call_soon_threadsafe(how, peer)
@@ -323,6 +329,8 @@ def _close_and_stop(peer: Peer) -> None:
 
 
 _open_clients: weakref.WeakSet[ClientCore] = weakref.WeakSet()
+_kept: dict[ClientCore, Client] = {}
+"""Those that have services of their program's: these live until they are closed, even when nobody holds them."""
 
 
 def _close_clients() -> None:
@@ -368,6 +376,34 @@ _AS_A_SERVICE = frozenset(
 )
 
 
+_WOULD_WAIT = "a blocking call would stop for good: await `connect`, or call in another thread (asyncio.to_thread)"
+
+
+def _listens_here(address: str) -> bool:
+    """Whether the exchange at an address is in the event loop that runs in this thread."""
+    loop = asyncio._get_running_loop()
+    if loop is None:
+        return False
+    host, _, port = address.rpartition(":")
+    nearby = host in ("tcp://localhost", "tcp://127.0.0.1", "tcp://[::1]")
+    for bound in (bound for connection in connections_of(loop) for bound in connection.listens_at):
+        if bound == address or (nearby and bound.startswith("tcp:") and bound.rpartition(":")[2] == port):
+            return True
+    return False
+
+
+def _is_served_here(method: RemoteMethod) -> bool:
+    """Whether all who could answer are in the event loop that runs in this thread."""
+    loop = asyncio.get_running_loop()
+    here = {
+        service.binding.address
+        for connection in connections_of(loop)
+        for service in connection.session.services.values()
+    }
+    ready = method._destination.target.ready
+    return bool(ready) and all(instance.binding.address in here for instance in ready)
+
+
 class BlockingEndpoint:
     """A proxy whose calls block: they return the result or raise the call's Failure."""
 
@@ -410,7 +446,9 @@ class BlockingMethod:
         self._client = client
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        """Call, wait for the answer, and return or raise it."""
+        """Call, wait for the answer, and return or raise it. RuntimeError in the event loop that would answer."""
+        if asyncio._get_running_loop() is not None and _is_served_here(self._method):
+            raise RuntimeError(f"{self!r} is served in the event loop of this thread, which {_WOULD_WAIT}")
         id: ResponseId | None = self._method(*args, **kwargs)
         if id is None:  # a one-way call's
             return None

@@ -86,6 +86,7 @@ class Connection:
         self.on_change: Callable[[str, str], None] = lambda state, reason: None
         self.forked = False
         self.nameless: object = None
+        self.listens_at: list[str] = []
         self.on_close: list[Callable[[], None]] = []
         self._own_context = contextvars.Context()
         self._turn_due = False
@@ -151,7 +152,11 @@ class Connection:
             pack = getattr(self._local_pack, "pack", None)
             if pack is None:
                 pack = self._local_pack.pack = new_pack()
-            call = calls.prepare(destination, method, args, kwargs, pack, properties)
+            _encoding.connection = self
+            try:
+                call = calls.prepare(destination, method, args, kwargs, pack, properties)
+            finally:
+                _encoding.connection = None
             if not self.call_from_anywhere(calls.launch, call):
                 raise RuntimeError(_ENDED)
         return None if destination.oneway else cast(ResponseId, call)
@@ -664,6 +669,15 @@ class _Unclosed:
 def done_within(outcome: Future[Any], seconds: float) -> bool:
     """Whether a future is done, or will be within so many seconds; its own exception is not raised."""
     return bool(wait([outcome], seconds).done)
+
+
+_encoding = threading.local()
+
+
+def encoding_for() -> Connection | None:
+    """The connection whose call this thread encodes at the moment, when it is not that connection's own."""
+    connection: Connection | None = getattr(_encoding, "connection", None)
+    return connection
 
 
 _all_connections: weakref.WeakSet[Connection] = weakref.WeakSet()

@@ -132,16 +132,17 @@ class ExchangeCore:
 
         if self.connection.closed:
             raise RuntimeError("this exchange is closed")
-        if self._embedded is not None:
-            return self._embedded.bind(address)
-        embedded = EmbeddedExchange(self.connection.loop, self._limits)
+        embedded = self._embedded or EmbeddedExchange(self.connection.loop, self._limits)
         try:
             bound = embedded.bind(address)
         except BaseException:
-            embedded.close()
+            if self._embedded is None:
+                embedded.close()
             raise
-        self._embedded = embedded
-        self.connection.join(embedded.join)
+        if self._embedded is None:
+            self._embedded = embedded
+            self.connection.join(embedded.join)
+        self.connection.listens_at.append(bound)
         return bound
 
     def _changed(self, state: str, reason: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from fireflyzmq.behind import put_behind
 from fireflyzmq.callbacks import check_hooks, hook
-from fireflyzmq.connection import Connection
+from fireflyzmq.connection import Connection, encoding_for
 from fireflyzmq.cores.service import ServiceCore, core_of
 from fireflyzmq.endpoint import Endpoint
 from fireflyzmq.errors import ApplicationFailure, RegistrationRefused
@@ -149,7 +149,18 @@ def serviceEndPoint(nameOrBinding: str | Binding | Service, **options: Any) -> E
     return service.serviceEndPoint(nameOrBinding, **options)
 
 
-stand_in(Service, lambda service: core_of(service).binding)
+def _binding_to_send(service: Service) -> Binding:
+    """What stands for a service that is sent; TypeError for one that whoever gets it could never reach."""
+    core, caller = core_of(service), encoding_for()
+    if caller is not None and caller is not core.connection and not core.connection.session.calls.attached:
+        raise TypeError(
+            f"{core.title} belongs to no exchange, so nobody could call it: make it with exchange=, "
+            "for a blocking client with exchange=client"
+        )
+    return core.binding
+
+
+stand_in(Service, _binding_to_send)
 never_encode(ResponseId)
 never_encode(Endpoint)
 
