@@ -66,6 +66,7 @@ class Events(Generic[Event]):
         self.close()
 
     def __aiter__(self) -> AsyncIterator[Event]:
+        self._connection.check_loop("this subscription")
         return self
 
     async def __anext__(self) -> Event:
@@ -77,6 +78,7 @@ class Events(Generic[Event]):
                 raise StopAsyncIteration
             if self._waiter is not None and not self._waiter.done():
                 raise RuntimeError("somebody else waits for the next event already")
+            self._connection.check_loop("this subscription")
             self._waiter = self._connection.loop.create_future()
             await self._waiter
         return self._waiting.popleft()
@@ -104,6 +106,9 @@ class PresenceEvents(Events[tuple[Any, ...]]):
 
 class ReportEvents(Events["Report"]):
     """A subscription to reports: `close()` ends it; without a callback it gives the reports one by one."""
+
+    called_back = False
+    """Whether a callback gets the reports: then closing drops those that wait."""
 
     subscription: Subscription | None = None
     publishers: PresenceEvents | None = None
@@ -164,6 +169,8 @@ class ReportEvents(Events["Report"]):
 
     def close(self) -> None:
         """End the subscription."""
+        if self.called_back:
+            self._connection.run_in_loop(self._waiting.clear)
         if self.subscription is not None:
             self._connection.run_in_loop(self._connection.session.reports.unsubscribe, self.subscription)
         self._connection.run_in_loop(self.ended, None)

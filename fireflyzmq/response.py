@@ -130,6 +130,9 @@ class ResponseId(Call):
 
     def ignore(self) -> None:
         """Let nobody be told of the outcome, not even of a failure."""
+        self.connection.run_in_loop(self._ignore)
+
+    def _ignore(self) -> None:
         self._monitors = ((_nothing, _nothing, None),)
         self._seen()
 
@@ -188,7 +191,7 @@ class ResponseId(Call):
         return self.connection.loop
 
     def add_done_callback(self, callback: Callable[[Any], Any], *, context: contextvars.Context | None = None) -> None:
-        """Call `callback(id)` in the loop when the call has ended (asyncio's protocol)."""
+        """Call `callback(id)` when the call has ended: asyncio's protocol, and as there for the loop's thread only."""
         if context is None:
             context = contextvars.copy_context()
         if self.state != PENDING:

@@ -14,7 +14,7 @@ from typing import Any
 
 from fireflyzmq.behind import put_behind
 from fireflyzmq.callbacks import check_hooks, hook
-from fireflyzmq.connection import Connection, encoding_for
+from fireflyzmq.connection import encoding_for
 from fireflyzmq.cores.service import ServiceCore, core_of
 from fireflyzmq.endpoint import Endpoint
 from fireflyzmq.errors import ApplicationFailure, RegistrationRefused

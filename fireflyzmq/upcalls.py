@@ -40,7 +40,7 @@ class Upcalls:
     def _tell_refusal(self, failure: RegistrationRefused, group: str) -> None:
         failure.service = self._core.name
         self._core.refused(failure, group)
-        self._guard(self._core.shown.registrationFailed, failure)
+        self._guard_in_order("registration", group, self._core.shown.registrationFailed, failure)
 
     def joined(self, group: str, role: str) -> None:
         """The service has its place in a group."""
@@ -106,7 +106,7 @@ class Upcalls:
 
     def _tell_subscription(self, subscriber: Binding, pattern: str, subscribed: bool) -> None:
         notice = SubscriptionNotice(self._core.binding, subscriber, pattern, subscribed)
-        self._guard(self._core.shown.handleSubscription, notice)
+        self._guard_in_order(subscriber.address, pattern, self._core.shown.handleSubscription, notice)
 
     def stray_report(self, publisher: Binding, subject: str, content: Any) -> None:
         """A report was sent to the service alone, and no subscription of it is for that."""
@@ -116,6 +116,12 @@ class Upcalls:
 
     def _later(self, function: Callable[..., Any], *args: Any) -> None:
         self._core.connection.later(function, *args)
+
+    def _guard_in_order(self, key: str, matter: str, hook: Callable[[Any], Any], argument: Any) -> None:
+        """Call a hook after those that it was called for before under the same key; not when the service has ended."""
+        local = self._core.local
+        what = f"the hook for {argument!r} of {self._core.title}"
+        self._core.hooks.run(key, matter, lambda: local.closed or hook(argument), what)
 
     def _guard(self, hook: Callable[[Any], Any], argument: Any) -> None:
         what = f"the hook for {argument!r} of {self._core.title}"

@@ -13,7 +13,7 @@ from fireflyzmq.cores.service import Part, ServiceCore
 from fireflyzmq.endpoint import Endpoint
 from fireflyzmq.gather import GroupDestination
 from fireflyzmq.presence import Status
-from fireflyzmq.timers import run_logged
+from fireflyzmq.timers import InOrder
 from fireflyzmq.wire.binding import Binding
 from fireflyzmq.wire.commands import BY_MEMBER, BY_NAME
 from fireflyzmq.wire.names import check_name
@@ -36,6 +36,7 @@ class RootCore(Part):
         self.core = core
         self._forget = forget
         connection = core.connection
+        self._hooks = InOrder(connection.loop)
         self._children = connection.watch(BY_MEMBER, f"{core.name} {CHILD}")
         self._presence = connection.run_in_loop(
             connection.session.observe, self._children.kind, self._children.key, self._tell
@@ -54,7 +55,8 @@ class RootCore(Part):
                 return shown.doChildLostConnect(binding.name, status.reason)
             return shown.doChildConnect(binding.name, binding)
 
-        run_logged(hook, f"the hook for child {binding.name!r} of {self.core.title}", self.core.connection.loop)
+        what = f"the hook for child {binding.name!r} of {self.core.title}"
+        self._hooks.run(binding.name, binding.address, hook, what)
 
     def children(self) -> list[Binding]:
         """The children that are there."""
@@ -101,6 +103,7 @@ class ChildCore(Part):
         self.roots: dict[str, None] = dict.fromkeys(roots)
         self._instances = instances
         self._forget = forget
+        self._hooks = InOrder(core.connection.loop)
 
     def awaited_groups(self) -> Iterable[str]:
         """A child is ready when it has its places."""
@@ -129,7 +132,7 @@ class ChildCore(Part):
         self.core.settle_ready()
         shown = cast("Child", self.core.shown)
         what = f"droppedByRoot of {self.core.title}"
-        run_logged(lambda: shown.droppedByRoot(group, reason), what, self.core.connection.loop)
+        self._hooks.run(group, None, lambda: shown.droppedByRoot(group, reason), what)
 
     def root(
         self, root: str | None, timeout: float, wait: float, balance: str, key: str | None, oneway: bool

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import inspect
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from fireflyzmq.callbacks import check_callback
@@ -15,13 +16,18 @@ from fireflyzmq.errors import Failure
 from fireflyzmq.events import PresenceEvents, ReportEvents
 from fireflyzmq.presence import Status
 from fireflyzmq.reports import Report, Sink
-from fireflyzmq.timers import run_logged
+from fireflyzmq.timers import InOrder, run_logged
 from fireflyzmq.wire.binding import Binding
 
 if TYPE_CHECKING:
     from fireflyzmq.cores.service import ServiceCore
 
 logger = logging.getLogger(__name__)
+
+Feed = Callable[
+    [ReportEvents, Callable[[Report], Any], Callable[[Failure], Any], Coroutine[Any, Any, Any] | None], None
+]
+"""What begins to hand a subscription's reports to a callback, one after the other, behind a coroutine."""
 
 Key = tuple[int, str, str]
 """The publisher, by kind and key, and the pattern."""
@@ -44,9 +50,12 @@ class PublisherNotice:
 
 
 class _CallbackSink:
-    """Hands reports to a callback. What that raises is logged, a coroutine it returns runs as a task."""
+    """Hands reports to a callback. What that raises is logged.
 
-    __slots__ = ("_callback", "_core", "_events", "_failed")
+    With the first coroutine that it returns it is one of those that get one report after the other.
+    """
+
+    __slots__ = ("_callback", "_core", "_events", "_failed", "_feed")
 
     def __init__(
         self,
@@ -54,11 +63,13 @@ class _CallbackSink:
         events: ReportEvents,
         callback: Callable[[Report], Any],
         failed: Callable[[Failure], Any],
+        feed: Feed,
     ) -> None:
         self._core = core
         self._events = events
         self._callback = callback
         self._failed = failed
+        self._feed: Feed | None = feed
 
     def take(self, report: Report) -> None:
         try:
@@ -67,12 +78,21 @@ class _CallbackSink:
             logger.exception("a report callback of %s raised", self._core.title)
             return
         if result is not None and inspect.iscoroutine(result):
-            run_logged(lambda: result, f"a report callback of {self._core.title}", self._core.connection.loop)
+            self._wait_for(result)
+
+    def _wait_for(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        feed, self._feed = self._feed, None
+        if feed is not None:
+            feed(self._events, self._callback, self._failed, coroutine)
+            self._callback = self._events.take
 
     def ended(self, failure: Failure | None) -> None:
+        if self._feed is None:
+            self._events.ended(failure)
+            return
         self._events.ended(None)
         if failure is not None:
-            self._core.connection.later(self._failed, failure)
+            self._core.connection.later(self._core.subscriptions.tell, self._failed, failure)
 
 
 class Subscriptions:
@@ -105,7 +125,8 @@ class Subscriptions:
         one_by_one = inspect.iscoroutinefunction(callback)
         sink: Sink = events
         if callback is not None and not one_by_one:
-            sink = _CallbackSink(core, events, callback, failed)
+            sink = _CallbackSink(core, events, callback, failed, self._feed)
+        events.called_back = callback is not None
         events.publishers = self._watch_publisher(target.kind, target.key, pattern)
 
         def begin() -> ReportEvents:
@@ -116,25 +137,47 @@ class Subscriptions:
                 core.local, target.kind, target.key, pattern, policy, limit, sink
             )
             if callback is not None and one_by_one:
-                task = connection.loop.create_task(self._feed(events, callback, failed), context=contextvars.Context())
-                self._feeding.add(task)
-                task.add_done_callback(self._feeding.discard)
+                self._feed(events, callback, failed, None)
             return events
 
         return connection.run_in_loop(begin)
 
-    async def _feed(
-        self, events: ReportEvents, callback: Callable[[Report], Any], failed: Callable[[Failure], Any]
+    def _feed(
+        self,
+        events: ReportEvents,
+        callback: Callable[[Report], Any],
+        failed: Callable[[Failure], Any],
+        begun: Coroutine[Any, Any, Any] | None,
     ) -> None:
-        """Hand reports to a coroutine function, one by one; what comes meanwhile waits, as the policy says."""
+        """Hand reports to a callback, one by one; what comes meanwhile waits, as the policy says."""
+
+        async def feed() -> None:
+            if begun is not None:
+                await self._finish(lambda: begun)
+            try:
+                async for report in events:
+                    if self._core.local.closed:
+                        return
+                    await self._finish(functools.partial(callback, report))
+            except Failure as failure:
+                self.tell(failed, failure)
+
+        task = self._core.connection.loop.create_task(feed(), context=contextvars.Context())
+        self._feeding.add(task)
+        task.add_done_callback(self._feeding.discard)
+
+    def tell(self, failed: Callable[[Failure], Any], failure: Failure) -> None:
+        """Tell a callback that a subscription has ended."""
+        what = f"the callback for the end of a subscription of {self._core.title}"
+        run_logged(lambda: failed(failure), what, self._core.connection.loop)
+
+    async def _finish(self, call: Callable[[], Any]) -> None:
         try:
-            async for report in events:
-                try:
-                    await callback(report)
-                except Exception:
-                    logger.exception("a report callback of %s raised", self._core.title)
-        except Failure as failure:
-            failed(failure)
+            result = call()
+            if inspect.isawaitable(result):
+                await result
+        except Exception:
+            logger.exception("a report callback of %s raised", self._core.title)
 
     def ignore(self, publisher: object, pattern: str | None) -> None:
         """End the subscriptions with callbacks to a publisher: that of one pattern, or all."""
@@ -156,10 +199,11 @@ class Subscriptions:
         hook = self._core.shown.handlePublisherNotification
         what = f"the hook for publishers of {self._core.title}"
 
+        order = InOrder(connection.loop)
+
         def tell(binding: Binding, group: str | None, status: Status) -> None:
-            connection.later(
-                run_logged, lambda: hook(PublisherNotice(binding, pattern, status)), what, connection.loop
-            )
+            notice = PublisherNotice(binding, pattern, status)
+            connection.later(order.run, binding.address, None, lambda: events.closed or hook(notice), what)
 
         events = PresenceEvents(connection)
         events.presence = connection.run_in_loop(connection.session.observe, kind, key, tell)

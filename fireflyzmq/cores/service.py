@@ -23,7 +23,7 @@ from fireflyzmq.gather import GroupDestination
 from fireflyzmq.methods import Method
 from fireflyzmq.request import current_request
 from fireflyzmq.suspended import SuspendedResponses
-from fireflyzmq.timers import Timers
+from fireflyzmq.timers import InOrder, Timers
 from fireflyzmq.upcalls import Upcalls
 from fireflyzmq.wire.commands import BY_GROUP, MAX_GROUPS
 from fireflyzmq.wire.names import check_name
@@ -74,6 +74,7 @@ class ServiceCore:
     def __init__(self, shown: Service, plain: type[Service], connection: Connection) -> None:
         self.shown = shown
         self.connection = connection
+        self.hooks = InOrder(connection.loop)
         self.suspended = SuspendedResponses(connection.session.serving, connection.runner)
         self.presences = Presences(self)
         self.subscriptions = Subscriptions(self)
@@ -131,6 +132,7 @@ class ServiceCore:
 
     async def ready(self) -> None:
         """Wait until the exchange has registered the service; RegistrationRefused when it did not."""
+        self.connection.check_loop("this service")
         future = self.connection.loop.create_future()
         self._waiting.append(future)
         self.settle_ready()
@@ -202,6 +204,9 @@ class ServiceCore:
 
     def drain(self) -> Awaitable[None]:
         """Withdraw, finish what was accepted, close. Returns what may be awaited; it goes on when nobody does."""
+        return self.connection.run_in_loop(self._drain)
+
+    def _drain(self) -> Awaitable[None]:
         if self._drained is None:
             self._drained = self.connection.loop.create_future()
             before = [work for part in reversed(self._parts) if (work := part.drain()) is not None]

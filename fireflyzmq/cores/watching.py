@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fireflyzmq.callbacks import check_callback
 from fireflyzmq.events import PresenceEvents
 from fireflyzmq.presence import Status
-from fireflyzmq.timers import run_logged
+from fireflyzmq.timers import InOrder
 from fireflyzmq.wire.binding import Binding
 from fireflyzmq.wire.commands import BY_REGISTRY
 
@@ -44,6 +44,7 @@ class Presences:
         if callback is not None:
             check_callback(callback, "a presence callback", REGISTRY_SHAPE if kind == BY_REGISTRY else SHAPE)
         connection = self._core.connection
+        order = InOrder(connection.loop)
         what = f"a presence callback of {self._core.title}"
 
         def tell(binding: Binding, group: str | None, status: Status) -> None:
@@ -51,7 +52,7 @@ class Presences:
             if callback is None:
                 events.put(event)
             else:
-                connection.later(run_logged, lambda: events.closed or callback(*event), what, connection.loop)
+                connection.later(order.run, binding.address, group, lambda: events.closed or callback(*event), what)
 
         def begin() -> PresenceEvents:
             if callback is not None:

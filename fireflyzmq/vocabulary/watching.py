@@ -42,6 +42,7 @@ class Watching(Facet):
         """Ask for the instances of a name, and wait up to `timeout` seconds for a first: [] when none came."""
         check_name(name, "service name")
         connection = self._fireflyzmq.connection
+        connection.check_loop("this service")
         target = connection.watch(BY_NAME, name)
         loop = asyncio.get_running_loop()
         patience = loop.time() + max(0.0, timeout)

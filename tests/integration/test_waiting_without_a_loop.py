@@ -296,8 +296,7 @@ ENDINGS = {
     "a call at exit": (ENDPOINT + "atexit.register(lambda: print(endpoint.ping()))", "pong"),
     "closed at exit": (CLIENT + "atexit.register(client.close)", ""),
     "a call in a finalizer": (
-        ENDPOINT
-        + "class Last:\n    def __del__(self):\n"
+        ENDPOINT + "class Last:\n    def __del__(self):\n"
         "        try: endpoint.ping()\n        except RuntimeError: print('refused')\n"
         "last = Last(); last.endpoint = endpoint; del client",
         "refused",

@@ -209,7 +209,7 @@ async def two_peers(address: str) -> tuple[Exchange, Exchange, Service, Any]:
 @pytest.mark.parametrize("place", ["across", "together"])
 def test_a_loop_that_is_run_inside_a_task_answers(nested: NestedLoop, place: str) -> None:
     async def work(address: str) -> list[int]:
-        ours, theirs, service, endpoint = await two_peers(address)
+        ours, theirs, _, endpoint = await two_peers(address)
         if place == "together":
             endpoint = Service(exchange=theirs).serviceEndPoint("math", wait=5, timeout=3)
         answers = [await endpoint.multiply(6, 7), nested.inside(endpoint.multiply(6, 8))]
@@ -234,10 +234,8 @@ def test_a_method_may_run_the_loop_for_a_call_of_its_own(nested: NestedLoop) -> 
         ours, theirs, service, endpoint = await two_peers(address)
         front = Service("front", exchange=ours)
         front.exportMethod(lambda x: nested.inside(endpoint.multiply(x, 2)), "double")
-        answers = []
         asker: Any = service.serviceEndPoint("front", wait=5, timeout=3)
-        for x in range(3):
-            answers.append(await asker.double(x))
+        answers = [await asker.double(x) for x in range(3)]
         answers += await asyncio.gather(*(asker.double(x) for x in range(3)))
         await ours.leave()
         await theirs.leave()
