@@ -295,7 +295,8 @@ class Server:
 
     def close(self) -> None:
         """Close the socket; peers see the connection go."""
-        self._socket.disable_monitor()
+        if not self._socket.closed:  # as it is when all are collected together
+            self._socket.disable_monitor()
         self._monitor.close(0)
         self._socket.close()
 

@@ -50,6 +50,7 @@ class World:
         self.service = netsvc.Service("service", exchange=self.exchange)
         self.service.exportMethod(lambda: asyncio.sleep(1000), "sleep")
         self.service.exportMethod(lambda: 1, "one")
+        self.quiet = netsvc.Service("quiet", exchange=self.exchange)
         self.root = netsvc.Root("gate", exchange=self.exchange)
         self.child = netsvc.Child("game", root="gate", exchange=self.exchange)
         self.net = netsvc.NetPort("net", 0, exchange=self.exchange, codec=netsvc.LineCodec())
@@ -112,7 +113,7 @@ SERVICE = {
         subscribeSignal=lambda w: w.service.subscribeSignal(print, signal.SIGUSR1),
         suspendShutdown=lambda w: w.service.suspendShutdown(),
     ),
-    **rows(AWAITED, drain=lambda w: w.service.drain()),
+    **rows(AWAITED, drain=lambda w: w.quiet.drain()),
     **rows(
         WORKS,
         announceAvailability=lambda w: w.service.announceAvailability(),
@@ -177,8 +178,7 @@ IDS = {
 
 async def first(events: Any) -> Any:
     """The next event."""
-    async for event in events:
-        return event
+    return await anext(aiter(events))
 
 
 TABLE: dict[type, dict[str, Row]] = {
