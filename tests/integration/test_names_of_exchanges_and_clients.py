@@ -21,14 +21,15 @@ _wake _watchers
 """
 
 WORDS = """
-address app bus cache callbacks channel clock code config connection context count data database debug default delay
-drainables early embedded engine error events executor exit failures file fd finished flags future handle handlers held
-history holds host id index info init input interval items job jobs key keys kind last left level limits link listeners
-local lock log logger loops main map message metrics mode monitored name new next node notify number on_change open options
-order output owner parent path peer peers pending pool port process queue reader ready reason received released requests
-result running sent server service services session sessions settings shown signals size socket sockets start started
-state stats status stopping store table target task tasks thread time timeout timer timers token transport type user users
-value version waiters waiting watchers worker workers writer
+address app bus cache callbacks channel clock code config connection context count data database debug default
+delay drainables early embedded engine error events executor exit failures file fd finished flags future
+handle handlers held history holds host id index info init input interval items job jobs key keys kind last
+left level limits link listeners local lock log logger loops main map message metrics mode monitored name new
+next node notify number on_change open options order output owner parent path peer peers pending pool port
+process queue reader ready reason received released requests result running sent server service services
+session sessions settings shown signals size socket sockets start started state stats status stopping store
+table target task tasks thread time timeout timer timers token transport type user users value version waiters
+waiting watchers worker workers writer
 """
 
 NAMES = sorted({*FORMER.split(), *(f"_{word}" for word in WORDS.split())})
