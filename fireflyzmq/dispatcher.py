@@ -19,7 +19,6 @@ from typing import Any, Protocol
 
 from fireflyzmq.behind import NotBegun, put_behind
 from fireflyzmq.callbacks import check_callback
-from fireflyzmq.request import current_request
 from fireflyzmq.timers import fit, run_logged
 
 logger = logging.getLogger(__name__)

@@ -29,6 +29,7 @@ def cases_for_an_exchange(address: str) -> Iterator[Case]:
         try:
             play(transcript, exchange)
         finally:
+            exchange.leave()
             exchange.close()
 
     for transcript in TRANSCRIPTS["transcripts"]:

@@ -156,6 +156,15 @@ class OverSockets:
         answer = frames is not None and frames[0][:1] == _STATE and parse_control(frames[0])[1] == _LAST_QUESTION
         return not answer
 
+    def leave(self) -> None:
+        """Let all peers say goodbye, and the exchange forget them, before another transcript has the same ones."""
+        for peer in self._dealers.keys() - self._finished:
+            self.say(peer, [encode_control(GOODBYE, "the end")])
+            frames = self.hear(peer)
+            while frames is not None and frames[0][:1] not in _FAREWELLS:
+                frames = self.hear(peer)
+        self.close_all()
+
     def close_all(self) -> None:
         """Close all connections."""
         while self._dealers:
