@@ -98,7 +98,7 @@ class LocalService:
     that another service has the name, for which it waits, `entitled` that it has the rights of its name. `groups` are
     those it is in, with its roles, `wishes` those it wants to be in, and whether alone under its name (`sole`);
     `refused_groups` are those it has to wait for. `named` says whether it has had its name since it last had to wait
-    for it; `asked` are the groups, and "" for the name, for which the exchange was asked and has not answered.
+    for it; `asked` are the groups, and "" for the name, that the exchange was asked for alone and has not said of.
     `limit` is how many requests it takes at once, `running` how many it has, `typical` how long (s) such a request
     takes.
     """

@@ -467,10 +467,10 @@ class Session:
             self._send((encode_control(WITHDRAW, service.number, "drained"),))
 
     def _note_asked(self, service: LocalService) -> None:
-        """What a service asks for that it never had, and is not told of before the exchange is lost, it has asked for
-        all the same: next time it must not have it before who may have had it meanwhile.
+        """What a service asks for alone, never had, and is not told of before the exchange is lost, it has asked for:
+        next time it must not have it before who may have had it meanwhile.
         """
-        if not service.named:
+        if service.unique and not service.named:
             service.asked.add("")
         service.asked.update(
             group for group, (_, sole) in service.wishes.items() if sole and group not in service.groups
