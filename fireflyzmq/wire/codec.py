@@ -132,10 +132,12 @@ def new_pack() -> Pack:
         busy = True
         try:
             data: bytes = kept(value)
+            plain = not strange
         finally:
+            if strange:
+                strange.clear()
             busy = False
-        if strange:
-            strange.clear()
+        if not plain:
             raise TypeError("a snapshot holds what is not msgpack's")
         return data
 
@@ -146,12 +148,14 @@ def new_pack() -> Pack:
         busy = True
         try:
             data: bytes = kept(value)
-        except Exception as error:
-            strange.append(error)
-        finally:
+            plain = not strange
+        except Exception:
+            plain = False
+        finally:  # before it is at rest: what runs in between sees nothing of this value
+            if strange:
+                strange.clear()
             busy = False
-        if strange:
-            strange.clear()
+        if not plain:
             return encode_slowly(value, pack_plain)
         if len(data) > MAX_DEPTH:
             _check_depth(data)
