@@ -201,7 +201,7 @@ class ClientCore:
             raise RuntimeError("a client needs a thread, and there are no new ones when the interpreter ends")
         if _listens_here(exchange_address(address)):
             raise RuntimeError(f"the exchange is in the event loop of this thread, which {_WOULD_WAIT}")
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a finalizer may run anywhere
         self._closed = False
         self._shown = weakref.ref(shown)
         self._loop = new_event_loop()
@@ -219,10 +219,10 @@ class ClientCore:
     @property
     def connection(self) -> Connection:
         """The connection, for services that are to live in the client's thread, which keep it open."""
-        shown = self._shown()
+        peer, shown = self.open_peer(), self._shown()
         if shown is not None:
             _kept[self] = shown
-        return core_of(self.open_peer()).connection
+        return core_of(peer).connection
 
     def open_peer(self) -> Peer:
         """The peer; RuntimeError when the client is closed, or the process was forked since."""

@@ -152,11 +152,11 @@ class Connection:
             pack = getattr(self._local_pack, "pack", None)
             if pack is None:
                 pack = self._local_pack.pack = new_pack()
-            _encoding.connection = self
+            outer, _encoding.connection = encoding_for(), self
             try:
                 call = calls.prepare(destination, method, args, kwargs, pack, properties)
             finally:
-                _encoding.connection = None
+                _encoding.connection = outer
             if not self.call_from_anywhere(calls.launch, call):
                 raise RuntimeError(_ENDED)
         return None if destination.oneway else cast(ResponseId, call)
@@ -215,10 +215,13 @@ class Connection:
         """Wait until the loop has come to it. Whoever is not waited for any more does not run."""
         patience = time.monotonic() + LOOP_SECONDS
         while not done_within(outcome, LOOK_SECONDS):
-            if self.ended and outcome.cancel():
+            if self.ended:
+                outcome.cancel()
                 raise RuntimeError(self._gone())
-            if time.monotonic() > patience and outcome.cancel():
-                raise TimeoutError(f"the event loop was busy, or did not run, for {LOOP_SECONDS:g} s")
+            if time.monotonic() > patience:
+                begun = not outcome.cancel()
+                what = "has been at it" if begun else "was busy, or did not run,"
+                raise TimeoutError(f"the event loop {what} for {LOOP_SECONDS:g} s")
 
     def _gone(self) -> str:
         if self.forked:
@@ -344,6 +347,8 @@ class Connection:
 
     def connect(self, address: str, longest_backoff: float = 1.0) -> None:
         """Connect to an exchange and stay connected; ValueError for an address that cannot be one."""
+        if self.closed:
+            raise RuntimeError("this exchange is closed")
         if self._address is not None:
             raise RuntimeError(f"already connected to {self._address}")
         if not longest_backoff > 0:
@@ -582,8 +587,11 @@ class Connection:
         if self.ended:
             self._abandon()
         elif threading.get_ident() != self.thread and self.loop.is_running():
-            with contextlib.suppress(RuntimeError):  # somebody else has closed it meanwhile, or ended the loop
+            try:
                 self.run_in_loop(self.close, reason)
+            except RuntimeError:
+                if not (self.closed or self.ended):  # by somebody else meanwhile
+                    raise
         else:
             self._close(reason)
 

@@ -7,7 +7,7 @@ import functools
 import logging
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from fireflyzmq.behind import NAME, NotBegun, put_behind
 from fireflyzmq.callbacks import check_hooks, hook
@@ -224,7 +224,14 @@ class _Home:
 _HOME = "_fireflyzmq_home"
 
 
-def connection_of(exchange: object) -> Connection:
+class Belonging(Protocol):
+    """What services may belong to: an Exchange, or what `connect` or `Client` gave."""
+
+    @property
+    def _fireflyzmq(self) -> Any: ...
+
+
+def connection_of(exchange: Belonging) -> Connection:
     """The connection of an Exchange, or of what `connect` or `Client` gave; TypeError for anything else."""
     connection = getattr(getattr(exchange, NAME, None), "connection", None)
     if not isinstance(connection, Connection):

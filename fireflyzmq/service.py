@@ -18,7 +18,7 @@ from fireflyzmq.connection import encoding_for
 from fireflyzmq.cores.service import ServiceCore, core_of
 from fireflyzmq.endpoint import Endpoint
 from fireflyzmq.errors import ApplicationFailure, RegistrationRefused
-from fireflyzmq.exchange import Exchange, connection_of, default_connection
+from fireflyzmq.exchange import Belonging, connection_of, default_connection
 from fireflyzmq.request import Request, current_request
 from fireflyzmq.response import ResponseId
 from fireflyzmq.serving import MAX_REQUESTS
@@ -51,7 +51,7 @@ class Service(Exporting, Calling, Watching, Reporting, Scheduling):
         self,
         name: str = "",
         *,
-        exchange: Exchange | Service | None = None,
+        exchange: Belonging | None = None,
         visibility: str = SERVICE_VISIBLE,
         unique: bool = False,
         limit: int = MAX_REQUESTS,

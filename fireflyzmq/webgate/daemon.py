@@ -22,7 +22,7 @@ from fireflyzmq.callbacks import check_callback
 from fireflyzmq.connection import Connection
 from fireflyzmq.cores.service import Part, core_of
 from fireflyzmq.errors import Failure
-from fireflyzmq.exchange import Exchange
+from fireflyzmq.exchange import Belonging
 from fireflyzmq.netport.tcp import BACKLOG, bind
 from fireflyzmq.service import Service
 from fireflyzmq.tracing import TRACEPARENT, TRACESTATE
@@ -77,7 +77,7 @@ class WebServer:
         hosts: Collection[str] | None,
         origins: Collection[str],
         limits: WebLimits,
-        exchange: Exchange | Service | None,
+        exchange: Belonging | None,
     ) -> None:
         self.limits = limits
         self._socket = bind(host, port)
@@ -378,7 +378,7 @@ class HttpDaemon:
         hosts: Collection[str] | None = None,
         origins: Collection[str] = (),
         limits: WebLimits | None = None,
-        exchange: Exchange | Service | None = None,
+        exchange: Belonging | None = None,
     ) -> None:
         if authorise is not None:
             check_callback(authorise, "what authorises", ("credentials",))

@@ -18,7 +18,7 @@ from fireflyzmq.behind import NotBegun, put_behind
 from fireflyzmq.connection import Connection, connections_of
 from fireflyzmq.cores.service import core_of
 from fireflyzmq.errors import Failure
-from fireflyzmq.exchange import Exchange
+from fireflyzmq.exchange import Belonging
 from fireflyzmq.service import Service
 from fireflyzmq.webgate.context import WebRequest
 from fireflyzmq.webgate.daemon import HttpDaemon, server_of
@@ -197,7 +197,7 @@ def serveMetrics(
     port: int = 0,
     host: str = "127.0.0.1",
     *,
-    exchange: Exchange | None = None,
+    exchange: Belonging | None = None,
     withExchange: bool = False,
     registry: CollectorRegistry | None = None,
 ) -> HttpDaemon:
