@@ -455,7 +455,7 @@ class Session:
             "visible": service.visible and service.accepting,
             "unique": service.unique,
             "notices": service.owner.wants_notices(),
-            "waiting": service.taken or (service.unique and "" in service.asked),
+            "waiting": service.taken or "" in service.asked,
             "sole": [group for group, (_, sole) in service.wishes.items() if sole],
             "standby": [group for group in service.wishes if group in service.refused_groups | service.asked],
         }
