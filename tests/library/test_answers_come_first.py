@@ -14,6 +14,7 @@ import pytest
 from places import Place
 
 from fireflyzmq import ApplicationFailure, Failure, InvalidArguments, Overloaded, Service, encoder
+from fireflyzmq.cores.service import core_of
 from fireflyzmq.wire import snapshot
 
 
@@ -235,7 +236,7 @@ def test_a_tracer_and_an_owner_that_raise_are_the_requests_failure(
     def fail(*_: Any) -> Any:
         raise RuntimeError("no owner")
 
-    monkeypatch.setattr(server._local.owner, "stray_method", fail)
+    monkeypatch.setattr(core_of(server).local.owner, "stray_method", fail)
     failure = failure_of(across, across.endpoint().unknown())
     assert failure.details == {"type": "RuntimeError", "message": "no owner"}
     assert across.run(across.endpoint().work(a=1)) == 1

@@ -52,13 +52,14 @@ def proxy(place: Place, request: pytest.FixtureRequest) -> Any:
     place.server()
     place.settle()
     endpoint = place.endpoint()
+    nobody: Any = None  # no client has to live
     kinds = {
         "endpoint": lambda: endpoint,
         "method": lambda: endpoint.f,
         "dotted": lambda: endpoint.a.b,
-        "blocking": lambda: BlockingEndpoint(endpoint),
-        "blocking method": lambda: BlockingEndpoint(endpoint).f,
-        "blocking dotted": lambda: BlockingEndpoint(endpoint).a.b,
+        "blocking": lambda: BlockingEndpoint(endpoint, nobody),
+        "blocking method": lambda: BlockingEndpoint(endpoint, nobody).f,
+        "blocking dotted": lambda: BlockingEndpoint(endpoint, nobody).a.b,
     }
     return kinds[request.param]()
 
