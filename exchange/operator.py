@@ -150,14 +150,18 @@ class Operator:
     def middleware(self) -> None:
         """No middleware."""
 
-    async def drain(self) -> None:
+    def begin_to_stop(self) -> None:
         """Nothing is to be done: all its methods end at once."""
+
+    def at_work(self) -> str:
+        """Nothing that the session does not see."""
+        return ""
+
+    def rest(self) -> None:
+        """No hook."""
 
     def closed(self) -> None:
         """Nothing of the exchange's own ends with its service."""
-
-    def idle(self) -> None:
-        """Nothing is to be done: this service does not drain."""
 
     def joined(self, group: str, role: str) -> None:
         """Nothing is to be done: this service joins no group."""

@@ -578,11 +578,24 @@ class Calls:
         return due if patience is None or (due is not None and due < patience) else patience
 
     def fail_caller(self, caller: LocalService, targets: Iterable[Target]) -> None:
-        """A local service is closed: its calls end, those in flight and those parked with one of `targets`."""
+        """A local service is closed: its calls end, those in flight and those parked with one of `targets`.
+
+        One-way calls that are parked go on: they were said before, and nobody waits for an answer.
+        """
+        for call in self.out(caller, targets):
+            if call.channel is not None or not call.destination.oneway:
+                self.cancel(call)
+
+    def out(self, caller: LocalService, targets: Iterable[Target]) -> list[Call]:
+        """A local service's calls that have not ended: those in flight, and those parked with one of `targets`."""
         calls = [call.parent or call for channel in caller.channels for call in channel.calls.values()]
         for target in targets:
             calls += [call for call in target.parked.values() if call.destination.caller is caller]
-        for call in calls:
+        return calls
+
+    def give_up(self, caller: LocalService, targets: Iterable[Target]) -> None:
+        """End what a closed service has parked still."""
+        for call in self.out(caller, targets):
             self.cancel(call)
 
     def end_member(self, member: Call, failure: Failure) -> None:

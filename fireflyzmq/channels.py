@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fireflyzmq.answers import Answers, Kept
-from fireflyzmq.outgoing import Lane, Message, Outgoing, Parts
+from fireflyzmq.outgoing import Lane, Message, Outgoing, Parts, Waiting
 from fireflyzmq.parts import MAX_BODY, TooMuchUnfinished, Unfinished, cut
 from fireflyzmq.salvage import Broken, salvage
 from fireflyzmq.wire.codec import unpack
@@ -404,6 +404,15 @@ class Channels:
             arrived = self._open_incoming(NOBODY, channel.number, channel.local.number)
         if arrived is not None:
             self._receive_body(arrived, body)
+        elif channel.number in self._locals:
+            self._receive_last(channel, body)
+
+    def _receive_last(self, channel: Channel, body: bytes) -> None:
+        """Let what a local service said just before it was closed arrive, whoever it asked being there still."""
+        arrived = self._add(self._locals[channel.number], NOBODY, channel.local.number, channel.local.binding)
+        self._receive_body(arrived, body)
+        if self._by_head.get(arrived.in_head) is arrived:
+            self._close(arrived, "goodbye")
 
     # Incoming.
 
@@ -657,12 +666,22 @@ class Channels:
         if not introduced:
             self._introduced.pop(peer, None)
 
-    def remove_local(self, service: LocalService, reason: str) -> None:
-        """A local service is closed: its channels end, at both ends for those of this session."""
+    def remove_local(self, service: LocalService, reason: str) -> list[Waiting]:
+        """A local service is closed: its channels end, at both ends for those of this session.
+
+        Returns what it has said and lacks credit still: it was said before the end, and is to be sent before that is.
+        """
         self._locals.pop(service.number, None)
         self.gone(NOBODY, service.number, reason)
+        unsent = [waiting for channel in service.channels for waiting in self._outgoing.drop(channel)]
         for channel in list(service.channels):
             self._close(channel, reason)
+        return unsent
+
+    def cancel_served(self, service: LocalService) -> None:
+        """A local service works for nobody any more."""
+        for channel in service.channels:
+            self.serving.cancel_channel(channel)
 
     def opened(self, least: float, most: float) -> None:
         """The connection is there: the exchange's clock is so far ahead, at least and at most."""

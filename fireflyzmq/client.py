@@ -425,6 +425,12 @@ class BlockingEndpoint:
     def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
         raise TypeError("an endpoint does not travel; send the binding of its service")
 
+    def __getitem__(self, method: str | int) -> BlockingMethod:
+        """A method by its name, or by a command's number; ValueError for what can be no method."""
+        return BlockingMethod(self._endpoint[method], self._client)
+
+    __iter__ = None  # else Python would try 0, 1, 2
+
     def __bool__(self) -> bool:
         return bool(self._endpoint)
 

@@ -20,26 +20,32 @@ import time
 import warnings
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import Future, wait
 from typing import Any, Protocol, TypeVar, cast
 
 import zmq
 
 from fireflyzmq import otel
-from fireflyzmq.calls import Call, Destination
+from fireflyzmq.calls import DRAINED, Call, Destination
 from fireflyzmq.dealer import GOODBYE_LINGER_MS, Dealer
 from fireflyzmq.mirror import Target
+from fireflyzmq.request import Request, current_request
 from fireflyzmq.response import LOOK_SECONDS, GroupResponseId, ResponseId
 from fireflyzmq.runner import LoopRunner
 from fireflyzmq.serving import LocalService
 from fireflyzmq.session import Session
+from fireflyzmq.stopping import LOOK_SECONDS as STOP_LOOK_SECONDS
+from fireflyzmq.stopping import stop_together
 from fireflyzmq.wire.codec import new_pack
 
 logger = logging.getLogger(__name__)
 
 GOODBYE_SECONDS = 1.0
 """How long a peer that leaves waits for the exchange to hear of it."""
+
+HAND_OVER_SECONDS = 5.0
+"""How long it waits before that for one-way calls and reports which are not on their way yet."""
 
 FIRST_BACKOFF = 0.05
 """Seconds before the first attempt to connect again; it doubles, with jitter, up to the connection's longest."""
@@ -94,6 +100,9 @@ class Connection:
         self._unsent: deque[Sequence[bytes]] = deque()
         self._undisturbed = True
         self._unread: deque[list[bytes]] = deque()
+        self._handed: deque[Call] = deque()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._spared: list[Request] = []
         self._later: list[tuple[Callable[..., Any], tuple[Any, ...]]] = []
         self.thread = threading.get_ident()
         self._local_pack = threading.local()
@@ -157,9 +166,15 @@ class Connection:
                 call = calls.prepare(destination, method, args, kwargs, pack, properties)
             finally:
                 _encoding.connection = outer
-            if not self.call_from_anywhere(calls.launch, call):
+            self._handed.append(call)
+            if not self.call_from_anywhere(self.take_handed):
                 raise RuntimeError(_ENDED)
         return None if destination.oneway else cast(ResponseId, call)
+
+    def take_handed(self) -> None:
+        """Start the calls that other threads have made until now."""
+        while self._handed:
+            self.session.calls.launch(self._handed.popleft())
 
     def cancel_call(self, call: Call) -> bool:
         """Cancel a call, in any thread; False when it had ended."""
@@ -549,25 +564,108 @@ class Connection:
     # The end.
 
     async def drain(self) -> None:
-        """Withdraw all services, finish what they accepted, then close; close now when it is cancelled."""
+        """Stop in good order, and close: see `stop_together`. Cancelled, it closes at once.
+
+        A method of a service of this connection may await that; it goes on when all others are through, and is
+        answered before the goodbye.
+        """
         self.check_loop("what is drained")
-        try:
-            draining = [service.owner.drain() for service in self.session.services.values()]
-            if draining:
-                await asyncio.gather(*draining)
-            await self.leave()
-        finally:
-            self.close()
+        request = self.request_here()
+        if request is None:
+            try:
+                await stop_together([self])
+            finally:
+                self.close()
+            return
+        self._spared.append(request)
+        others_ended: asyncio.Future[None] = self.loop.create_future()
+        self.keep(stop_together([self], others_ended=others_ended))
+        await asyncio.shield(others_ended)
+
+    def request_here(self) -> Request | None:
+        """The request of one of this connection's services that the code runs for which is running now."""
+        request = current_request.get()
+        return request if request is not None and request.service.number in self.session.services else None
+
+    def after_request(self, action: Callable[[], object]) -> bool:
+        """Put an action off until the request that is being served has been answered; False when there is none."""
+        request = self.request_here()
+        if request is None or request.service.closed:
+            return False
+        self.call_from_anywhere(self._after, request, action)
+        return True
+
+    def _after(self, request: Request, action: Callable[[], object]) -> None:
+        if self.session.serving.suspended(request) and not request.service.closed:
+            self.loop.call_later(STOP_LOOK_SECONDS, self._after, request, action, context=self._context)
+        else:
+            action()
+
+    def keep(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine to its end, under no request."""
+        task = self.loop.create_task(coroutine, context=contextvars.Context())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def stages(self) -> Connection:
+        """What stops, stage by stage."""
+        return self
+
+    def begin_to_stop(self) -> list[Awaitable[Any]]:
+        """Call the services' hooks, and let nobody in from outside."""
+        begun = [service.owner.begin_to_stop() for service in list(self.session.services.values())]
+        return [each for each in begun if each is not None]
+
+    def calls_out(self) -> list[Any]:
+        """The calls of all services that have not ended."""
+        self.take_handed()
+        return [call for service in self.session.services.values() for call in self.session.calls_out(service)]
+
+    def withdraw_services(self) -> None:
+        """Take no more requests."""
+        for service in list(self.session.services.values()):
+            self.session.withdraw(service, DRAINED)
+
+    def at_work(self, sparing: bool) -> list[str]:
+        """Which services are at work still, and with what."""
+        self.take_handed()
+        self.session.channels.flush_all()
+        services = list(self.session.services.values())
+        working = self.session.at_work(services)
+        spared = {request.service for request in self._spared if self.session.serving.suspended(request)}
+        found = []
+        for service in services:
+            what = working.get(service) or service.owner.at_work()
+            if what and not (sparing and service in spared and service.running <= len(self._spared)):
+                found.append(f"{service.name or 'a nameless service'} ({what})")
+        return found
+
+    def end_services(self) -> list[Awaitable[Any]]:
+        """Close the services; gives what their hooks do after that."""
+        services = list(self.session.services.values())
+        for service in services:
+            if not service.closed:
+                self.session.close_service(service, "goodbye" if service.running else DRAINED)
+        return [rest for service in services if (rest := service.owner.rest()) is not None]
 
     async def leave(self) -> None:
-        """Say goodbye, wait until the exchange has heard it, and close: so nothing said before is lost.
+        """Close the services; let one-way calls and reports leave that were said before, and wait until the exchange
+        has heard a goodbye; then close. In a method of a service of this connection it begins when that is answered.
 
         Cancelled, it closes at once.
         """
         self.check_loop("what is left")
+        if self.after_request(lambda: self.keep(self.leave())):
+            return
         try:
+            self.take_handed()
             for service in list(self.session.services.values()):
                 self.session.close_service(service)
+            until = self.loop.time() + HAND_OVER_SECONDS
+            while (
+                self.session.unsaid and self._left is None and self.state == "connected" and self.loop.time() < until
+            ):
+                await asyncio.sleep(STOP_LOOK_SECONDS)
             if self._left is not None:  # somebody else has said it
                 await asyncio.wait([self._left], timeout=GOODBYE_SECONDS)
             elif self.session.goodbye():
@@ -580,9 +678,10 @@ class Connection:
     def close(self, reason: str = "goodbye") -> None:
         """Close the services, which cancels their calls, say goodbye, and close the socket. Again is harmless.
 
-        In any thread: another one than the loop's waits until the loop has done it.
+        In any thread: another one than the loop's waits until the loop has done it. In a method of a service of this
+        connection that is done when the method has been answered.
         """
-        if self.closed or self.forked:
+        if self.closed or self.forked or (not self.ended and self.after_request(lambda: self.close(reason))):
             return
         if self.ended:
             self._abandon()
@@ -608,6 +707,7 @@ class Connection:
                 steps.callback(self.session.goodbye, reason)
             for service in reversed(list(self.session.services.values())):
                 steps.callback(self.session.close_service, service, reason)
+            steps.callback(self.take_handed)
 
     def _cancel_timers(self) -> None:
         for timer in (self._timer, self._retry, self._attempt):

@@ -14,11 +14,12 @@ import os
 import signal
 import threading
 import weakref
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from fireflyzmq.behind import NotBegun, put_behind
 from fireflyzmq.callbacks import check_callback
+from fireflyzmq.stopping import Stoppable, stop_together
 from fireflyzmq.timers import fit, run_logged
 
 logger = logging.getLogger(__name__)
@@ -26,15 +27,12 @@ logger = logging.getLogger(__name__)
 SHUTDOWN_PENDING = 0
 SHUTDOWN_ARRIVED = 1
 
-DRAIN_SECONDS = 30.0
-"""How long draining may take; whatever is still being served then is cut."""
-
 
 class Drainable(Protocol):
     """What a dispatcher stops before it stops itself."""
 
     def adopt_thread(self) -> None: ...
-    def drain(self) -> Awaitable[Any]: ...
+    def stages(self) -> Stoppable: ...
     def close(self) -> None: ...
 
 
@@ -214,20 +212,19 @@ class DispatcherCore:
         self._loop.stop()
 
     async def _drain(self) -> None:
-        self._notify(SHUTDOWN_PENDING)
-        draining = [asyncio.ensure_future(drainable.drain()) for drainable in self.drainables]
-        if draining:
-            _, unfinished = await asyncio.wait(draining, timeout=DRAIN_SECONDS)
-            if unfinished:
-                logger.warning("stopping though %d connections still serve requests", len(unfinished))
+        await stop_together([each.stages() for each in self.drainables], self._notify(SHUTDOWN_PENDING))
         while self._holds > 0:
             self._released = asyncio.Event()
             await self._released.wait()
         self._notify(SHUTDOWN_ARRIVED)
 
-    def _notify(self, category: int) -> None:
-        for callback in list(self.watchers):
+    def _notify(self, category: int) -> list[asyncio.Task[None]]:
+        """Tell those who asked for it; gives the coroutines that have begun."""
+        begun = [
             run_logged(functools.partial(_call_fitted, callback, category), "a shutdown callback", self._loop)
+            for callback in list(self.watchers)
+        ]
+        return [task for task in begun if task is not None]
 
     # Signals.
 

@@ -10,6 +10,7 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any, Self, SupportsIndex
 
 from fireflyzmq.behind import NAME
+from fireflyzmq.methods import command_name
 from fireflyzmq.wire.binding import Binding
 from fireflyzmq.wire.commands import BY_ADDRESS, BY_NAME
 from fireflyzmq.wire.names import check_name, method_problem
@@ -83,6 +84,19 @@ class Endpoint:
         if last.startswith("_") or method_problem(name) is not None:
             raise AttributeError(f"{name!r} is not the name of a remote method")
         return RemoteMethod(self, name)
+
+    def __getitem__(self, method: str | int) -> RemoteMethod:
+        """A method by its name, or by a command's number: `endpoint[101]` is that whose name ends in `_101`.
+
+        ValueError for what can be no method.
+        """
+        name = command_name(method) if isinstance(method, int) else method
+        problem = method_problem(name)
+        if problem is not None:
+            raise ValueError(problem)
+        return self._method(name, name)
+
+    __iter__ = None  # else Python would try 0, 1, 2
 
     def __setattr__(self, name: str, value: Any) -> None:
         if not name.startswith("_"):

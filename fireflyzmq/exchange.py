@@ -178,13 +178,18 @@ class ExchangeCore:
         """Withdraw the services and finish what they accepted, then close."""
         await self.connection.drain()
 
+    def stages(self) -> Connection:
+        """What stops, stage by stage (called by the dispatcher)."""
+        return self.connection
+
     async def leave(self) -> None:
         """Close the services, and wait until the exchange has heard the goodbye."""
         await self.connection.leave()
 
     def close(self) -> None:
-        """Close the connection, and the exchange with it."""
-        self.connection.close()
+        """Close the connection, and the exchange with it; in a method of its own service, when that is answered."""
+        if not self.connection.after_request(self.close):
+            self.connection.close()
 
     def _closed(self) -> None:
         """The connection is closed, or its loop has ended."""

@@ -12,11 +12,11 @@ from fireflyzmq.callbacks import hook
 from fireflyzmq.cores.nodes import ChildCore, RootCore
 from fireflyzmq.cores.service import ServiceCore
 from fireflyzmq.endpoint import Endpoint
-from fireflyzmq.methods import MethodTable, command_name
+from fireflyzmq.methods import MethodTable
 from fireflyzmq.response import ResponseId
 from fireflyzmq.service import Service
 from fireflyzmq.wire.binding import Binding
-from fireflyzmq.wire.names import check_name, method_problem
+from fireflyzmq.wire.names import check_name
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -64,18 +64,24 @@ class Root(Service):
         """
         return self._fireflyzmq.part(RootCore).child(name, timeout, wait, balance, key, oneway)
 
-    def callChild(self, child: str | Binding, method: str | int, /, *args: Any, **kwargs: Any) -> ResponseId:
+    def callChild(
+        self, child: str | Binding, method: str | int, /, *args: Any, oneway: bool = False, **kwargs: Any
+    ) -> ResponseId:
         """Call a method of a child, by its name or by a command's number; the call fails at once when it is not there.
 
         `callChild("game1", "login", user)`, or `callChild("game1", 101, user)` for a method whose name ends in `_101`.
-        For options see `child`.
+        With `oneway=True` there is no answer, and None is returned. For further options, and for a method that has an
+        argument `oneway` of its own, see `child`: `child("game1", wait=1.0)[101](user, oneway=1)`.
         """
         child_of = self._fireflyzmq.part(RootCore).child
-        return _call(child_of(child, 30.0, 0.0, "least-pending", None, False), method, args, kwargs)
+        return child_of(child, 30.0, 0.0, "least-pending", None, oneway)[method](*args, **kwargs)
 
-    def callChildren(self, method: str | int, /, *args: Any, **kwargs: Any) -> ResponseId:
-        """Call a method of all children; the result maps each child's binding to its value or its Failure."""
-        return _call(self._fireflyzmq.part(RootCore).everybody(), method, args, kwargs)
+    def callChildren(self, method: str | int, /, *args: Any, oneway: bool = False, **kwargs: Any) -> ResponseId:
+        """Call a method of all children; the result maps each child's binding to its value or its Failure.
+
+        With `oneway=True` there is no answer, and None is returned.
+        """
+        return self._fireflyzmq.part(RootCore).everybody(oneway)[method](*args, **kwargs)
 
     def dropChild(self, child: str | Binding) -> int:
         """Put a child out, by its name (all its instances) or its binding; returns how many were told to go.
@@ -145,19 +151,16 @@ class Child(Service):
         """
         return self._fireflyzmq.part(ChildCore).root(root, timeout, wait, balance, key, oneway)
 
-    def callRemote(self, method: str | int, /, *args: Any, root: str | None = None, **kwargs: Any) -> ResponseId:
-        """Call a method of a root, by its name or by a command's number; for options see `root`."""
+    def callRemote(
+        self, method: str | int, /, *args: Any, root: str | None = None, oneway: bool = False, **kwargs: Any
+    ) -> ResponseId:
+        """Call a method of a root, by its name or by a command's number.
+
+        With `oneway=True` there is no answer, and None is returned. For further options, and for a method that has
+        arguments `root` or `oneway` of its own, see `root`: `root("gate", wait=1.0)[101](user, oneway=1)`.
+        """
         root_of = self._fireflyzmq.part(ChildCore).root
-        return _call(root_of(root, 30.0, 0.0, "least-pending", None, False), method, args, kwargs)
-
-
-def _call(endpoint: Endpoint, method: str | int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ResponseId:
-    """Call a method that is named by a text, or by a command's number; ValueError for what can be no method."""
-    name = command_name(method) if isinstance(method, int) else method
-    problem = method_problem(name)
-    if problem is not None:
-        raise ValueError(problem)
-    return endpoint._method(name, name)(*args, **kwargs)
+        return root_of(root, 30.0, 0.0, "least-pending", None, oneway)[method](*args, **kwargs)
 
 
 # Decorators, which work before the nodes exist.

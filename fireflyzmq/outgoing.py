@@ -7,7 +7,7 @@ more (a signal handler, a finalizer), so each step leaves a state that the next 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 from fireflyzmq.errors import Overloaded
@@ -211,6 +211,25 @@ class Outgoing:
         """Whether a lane's next message begins a report in parts while another lane has the rest of one."""
         begun = self._begun
         return begun is not None and begun is not lane and bool(begun.waiting) and lane.waiting[0].begins
+
+    def finish(self, lane: Lane, more: Iterable[Waiting], last: Frames) -> None:
+        """Send `last`, a control message, behind what a lane has waiting and `more` that waited elsewhere."""
+        for waiting in more:
+            self._wait(lane, waiting)
+        self._pump()
+        if lane.waiting:
+            self._wait(lane, Message(last, 0))
+        else:
+            self.send(last)
+
+    def press(self) -> None:
+        """Send all that waits, whatever the credit: what is not said before a goodbye is never said."""
+        while self._blocked:
+            lane = self._blocked.popleft()
+            while lane.waiting:
+                self._send_next(lane)
+            lane.blocked = False
+        self._begun = None
 
     def lose(self) -> None:
         """The connection is gone, and with it all credit and whatever still waits in a lane."""

@@ -654,8 +654,8 @@ class Reports:
             if len(self._departed) > _DEPARTED:
                 del self._departed[next(iter(self._departed))]
 
-    def close_service(self, service: LocalService) -> None:
-        """A local service ends: what it published leaves, as far as there is credit; its subscriptions end."""
+    def close_service(self, service: LocalService) -> Lane | None:
+        """A local service ends: its subscriptions end, and what it published leaves, or waits in the lane returned."""
         for subscription in list(self._subscribers.get(service, {}).values()):
             self.unsubscribe(subscription)
             subscription.sink.ended(None)
@@ -665,6 +665,7 @@ class Reports:
             self._flush_outbox(outbox)
             for subject in list(outbox.kept):
                 self._forget(outbox, subject)
+        return outbox
 
     def expire(self, now: float) -> None:
         """Forget the kept reports whose life is over."""

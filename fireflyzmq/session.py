@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from fireflyzmq._version import VERSION as LIBRARY_VERSION
@@ -17,7 +17,7 @@ from fireflyzmq.calls import Call, Calls
 from fireflyzmq.channels import Channels
 from fireflyzmq.claims import Claims
 from fireflyzmq.mirror import IDLE_WATCH, Instance, Mirror, Target
-from fireflyzmq.outgoing import Frames, Outgoing
+from fireflyzmq.outgoing import Frames, Lane, Outgoing
 from fireflyzmq.presence import Presence, Tell
 from fireflyzmq.reports import Reports
 from fireflyzmq.serving import MAX_REQUESTS, LocalService, Owner, Runner, Serving
@@ -110,6 +110,7 @@ class Session:
         self.mirror = Mirror(self._target_changed)
         self.services: dict[int, LocalService] = {}
         self.served_before = ServedByName(_CLOSED_NAMES)
+        self._leaving: dict[LocalService, str] = {}
         self._by_name: dict[str, list[LocalService]] = {}
         self._by_address: dict[str, LocalService] = {}
         self._claims: Claims[LocalService] = Claims()
@@ -164,6 +165,7 @@ class Session:
 
     def disconnected(self, reason: str) -> None:
         """The connection is gone: what was in flight through it ends, what is watched is not known any more."""
+        self._give_up_leaving()
         was_connected = self.state == CONNECTED
         self.state = OFFLINE
         self.calls.connected = False
@@ -192,6 +194,7 @@ class Session:
         self.calls.expire(now)
         self.serving.expire(now)
         self.reports.expire(now)
+        self._let_go()
         if self._grace_until is not None and self._grace_until <= now:
             self._grace_until = None
             self.mirror.confirm()
@@ -211,9 +214,37 @@ class Session:
         """Say that this peer leaves; False without a connection. `changed("left", ...)` is heard when all is said."""
         if self.state != CONNECTED:
             return False
+        self._give_up_leaving()
         self.channels.flush_all()
+        self.outgoing.press()
         self._send((encode_control(GOODBYE, reason),))
         return True
+
+    def calls_out(self, service: LocalService) -> list[Call]:
+        """A service's own calls that have not ended."""
+        return self.calls.out(service, self._with_parked())
+
+    def at_work(self, services: Iterable[LocalService]) -> dict[LocalService, str]:
+        """Those of some services that serve requests, wait for answers, or have said what has not left; and which."""
+        found = {}
+        targets = self._with_parked()
+        for service in services:
+            out = self.calls.out(service, targets)
+            if service.running:
+                found[service] = f"{service.running} requests"
+            elif out:
+                found[service] = f"{len(out)} calls, such as {out[0].destination.target.title}.{out[0].method}"
+            elif not (self.channels.dry(service) and self.reports.dry(service)):
+                found[service] = "what it said"
+        return found
+
+    @property
+    def unsaid(self) -> bool:
+        """Whether something waits to be said that services said which are closed, or lacks credit."""
+        return bool(self._leaving) or self.outgoing.queued > 0
+
+    def _with_parked(self) -> list[Target]:
+        return [target for target in self.mirror.targets() if target.parked]
 
     # Services.
 
@@ -414,15 +445,17 @@ class Session:
                 self._send((encode_control(WITHDRAW, service.number, reason),))
 
     def close_service(self, service: LocalService, reason: str = "goodbye") -> None:
-        """End a service: its calls end, what works for its callers is cancelled."""
+        """End a service: its calls end, what works for its callers is cancelled.
+
+        While one-way calls of its are parked, the exchange is not told yet that it is closed.
+        """
         if service.closed:
             return
         service.closed = True
         service.owner.closed()
         self.withdraw(service, reason)
         self.calls.fail_caller(service, self.mirror.targets())
-        self.reports.close_service(service)
-        self.channels.flush_all()
+        self.channels.cancel_served(service)
         self.services.pop(service.number, None)
         self.served_before.of(service.name).merge(service)
         self._by_address.pop(service.binding.address, None)
@@ -434,9 +467,30 @@ class Session:
             former.discard(service)
             if not former:
                 del self._former[service.name]
-        self.channels.remove_local(service, reason)
+        self._leaving[service] = reason
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Part with the closed services that have nothing parked any more."""
+        if self._leaving:
+            targets = self._with_parked()
+            for service in [each for each in self._leaving if not self.calls.out(each, targets)]:
+                self._part_with(service, self._leaving.pop(service))
+
+    def _give_up_leaving(self) -> None:
+        for service, reason in list(self._leaving.items()):
+            self.calls.give_up(service, self._with_parked())
+            self._part_with(service, reason)
+        self._leaving.clear()
+
+    def _part_with(self, service: LocalService, reason: str) -> None:
+        """Forget a service that is closed, and tell the exchange, behind all that the service has said."""
+        lane = self.reports.close_service(service)
+        self.channels.flush_all()
+        unsent = self.channels.remove_local(service, reason)
         if self.state == CONNECTED:
-            self._send((encode_control(CLOSE, service.number, reason),))
+            close = (encode_control(CLOSE, service.number, reason),)
+            self.outgoing.finish(lane or Lane(), unsent, close)
 
     def _show(self, service: LocalService, reason: str = "") -> None:
         """Let the mirror show a local service as it is now; one that is withdrawn is shown to nobody."""
@@ -534,6 +588,7 @@ class Session:
 
     def _target_changed(self, target: Target) -> None:
         self.calls.release(target)
+        self._let_go()
         if target.presences and target.kind == BY_ADDRESS:
             for presence in list(target.presences):
                 presence.settled()

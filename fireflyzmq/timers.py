@@ -69,11 +69,10 @@ def fit(callback: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:
     return lambda: callback(*arguments[:count])
 
 
-def run_logged(callback: Callable[[], Any], what: str, loop: asyncio.AbstractEventLoop) -> None:
-    """Run a callback; a coroutine it returns runs as a task. What goes wrong is logged."""
+def run_logged(callback: Callable[[], Any], what: str, loop: asyncio.AbstractEventLoop) -> asyncio.Task[None] | None:
+    """Run a callback; a coroutine it returns runs as a task, which is returned. What goes wrong is logged."""
     coroutine = _begun(callback, what)
-    if coroutine is not None:
-        _start(_logged(coroutine, what), loop)
+    return None if coroutine is None else _start(_logged(coroutine, what), loop)
 
 
 class InOrder:
@@ -87,18 +86,22 @@ class InOrder:
         self._loop = loop
         self._busy: dict[object, deque[tuple[object, Callable[[], Any], str]]] = {}
 
-    def run(self, key: object, matter: object, callback: Callable[[], Any], what: str) -> None:
-        """Run a callback when those before it have ended, at once when they have. What goes wrong is logged."""
+    def run(self, key: object, matter: object, callback: Callable[[], Any], what: str) -> asyncio.Task[None] | None:
+        """Run a callback when those before it have ended, at once when they have. What goes wrong is logged.
+
+        Returns the task that this has begun, if any: it ends when nothing waits under the key any more.
+        """
         waiting = self._busy.get(key)
         if waiting is None:
             coroutine = _begun(callback, what)
-            if coroutine is not None:
-                self._busy[key] = deque()
-                _start(self._go_on(key, coroutine, what), self._loop)
-            return
+            if coroutine is None:
+                return None
+            self._busy[key] = deque()
+            return _start(self._go_on(key, coroutine, what), self._loop)
         waiting.append((matter, callback, what))
         if len(waiting) > MOST_WAITING:
             _leave_out(waiting)
+        return None
 
     async def _go_on(self, key: object, coroutine: Any, what: str) -> None:
         waiting = self._busy[key]
@@ -146,7 +149,7 @@ def _begun(callback: Callable[[], Any], what: str) -> Any:
     return result if inspect.iscoroutine(result) else None
 
 
-def _start(coroutine: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> None:
+def _start(coroutine: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> asyncio.Task[None]:
     """Run a coroutine as a task. asyncio keeps only weak references to tasks, so the loop is given strong ones."""
     tasks: set[asyncio.Task[None]] | None = getattr(loop, _TASKS, None)
     if tasks is None:
@@ -155,6 +158,7 @@ def _start(coroutine: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop
     task = loop.create_task(coroutine, context=contextvars.Context())
     tasks.add(task)
     task.add_done_callback(tasks.discard)
+    return task
 
 
 _TASKS = "_fireflyzmq_tasks"

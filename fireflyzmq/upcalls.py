@@ -50,17 +50,21 @@ class Upcalls:
         """The service was put out of a group."""
         self._later(self._core.left, group, reason)
 
-    def idle(self) -> None:
-        """The last request that was accepted has its answer."""
-        self._core.idle()
-
     def closed(self) -> None:
         """The service is closed, perhaps with its connection."""
         self._core.ended()
 
-    def drain(self) -> Awaitable[None]:
-        """The process stops."""
-        return self._core.stop()
+    def begin_to_stop(self) -> Awaitable[Any] | None:
+        """The process, or the connection, stops."""
+        return self._core.begin_to_stop()
+
+    def at_work(self) -> str:
+        """What the service does that no session sees."""
+        return self._core.at_work()
+
+    def rest(self) -> Awaitable[Any] | None:
+        """What the hook for the stop does still when the service is closed."""
+        return self._core.rest()
 
     def unexpected_failure(self, failure: Failure) -> None:
         """Nobody asked for a call's failure. A one-way call that a log's handler makes of it fails silently."""

@@ -56,7 +56,7 @@ class RootCore(Part):
             return shown.doChildConnect(binding.name, binding)
 
         what = f"the hook for child {binding.name!r} of {self.core.title}"
-        self._hooks.run(binding.name, binding.address, hook, what)
+        self.core.keep_hook(self._hooks.run(binding.name, binding.address, hook, what))
 
     def children(self) -> list[Binding]:
         """The children that are there."""
@@ -73,9 +73,9 @@ class RootCore(Part):
         target = core.connection.watch(BY_MEMBER, f"{self._children.key} {name}")
         return Endpoint(core.connection, Destination(core.local, target, timeout, wait, balance, key, oneway))
 
-    def everybody(self) -> Endpoint:
+    def everybody(self, oneway: bool) -> Endpoint:
         """A proxy for all children at once."""
-        return Endpoint(self.core.connection, GroupDestination(self.core.local, self._children))
+        return Endpoint(self.core.connection, GroupDestination(self.core.local, self._children, oneway=oneway))
 
     def drop(self, child: str | Binding) -> int:
         """Put out the children of a name, or of a binding; returns how many were told to go."""
@@ -132,7 +132,7 @@ class ChildCore(Part):
         self.core.settle_ready()
         shown = cast("Child", self.core.shown)
         what = f"droppedByRoot of {self.core.title}"
-        self._hooks.run(group, None, lambda: shown.droppedByRoot(group, reason), what)
+        self.core.keep_hook(self._hooks.run(group, None, lambda: shown.droppedByRoot(group, reason), what))
 
     def root(
         self, root: str | None, timeout: float, wait: float, balance: str, key: str | None, oneway: bool

@@ -10,11 +10,11 @@ import asyncio
 import contextvars
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fireflyzmq.callbacks import takes
-from fireflyzmq.calls import DRAINED, Destination
+from fireflyzmq.calls import DRAINED, PENDING, Destination
 from fireflyzmq.cores.reporting import Subscriptions
 from fireflyzmq.cores.watching import Presences
 from fireflyzmq.dispatcher import Dispatcher, dispatcher_of
@@ -22,8 +22,9 @@ from fireflyzmq.endpoint import Endpoint, target_of
 from fireflyzmq.gather import GroupDestination
 from fireflyzmq.methods import Method
 from fireflyzmq.request import current_request
+from fireflyzmq.stopping import DRAIN_SECONDS, LOOK_SECONDS
 from fireflyzmq.suspended import SuspendedResponses
-from fireflyzmq.timers import InOrder, Timers
+from fireflyzmq.timers import InOrder, Timers, run_logged
 from fireflyzmq.upcalls import Upcalls
 from fireflyzmq.wire.commands import BY_GROUP, MAX_GROUPS
 from fireflyzmq.wire.names import check_name
@@ -31,15 +32,13 @@ from fireflyzmq.wire.names import check_name
 if TYPE_CHECKING:
     from fireflyzmq.connection import Connection
     from fireflyzmq.errors import Failure, RegistrationRefused
+    from fireflyzmq.request import Request
     from fireflyzmq.response import ResponseId
     from fireflyzmq.service import Service
     from fireflyzmq.serving import LocalService
     from fireflyzmq.wire.binding import Binding
 
 logger = logging.getLogger(__name__)
-
-_DRY_SECONDS = 0.01
-"""How often a draining service looks whether its last answers have left."""
 
 
 class Part:
@@ -63,6 +62,9 @@ class Part:
         """The service is closed."""
 
 
+_stopping: contextvars.ContextVar[ServiceCore | None] = contextvars.ContextVar("fireflyzmq_stopping", default=None)
+"""The service whose `drain` is called, by the library, since the process stops."""
+
 PartType = TypeVar("PartType", bound=Part)
 
 
@@ -82,7 +84,13 @@ class ServiceCore:
         self._parts: list[Part] = []
         self._waiting: list[asyncio.Future[None]] = []
         self._drained: asyncio.Future[None] | None = None
-        self._withdrawing: asyncio.Task[None] | None = None
+        self._others_ended: asyncio.Future[None] | None = None
+        self._inside: list[Request] = []
+        self._together = False
+        self._willing: asyncio.Future[None] | None = None
+        self._hook: asyncio.Task[None] | None = None
+        self._hooks: set[asyncio.Task[None]] = set()
+        self._shutting: list[asyncio.Future[Any]] = []
         self._refusal: RegistrationRefused | None = None
 
     def register(self, name: str, unique: bool, visible: bool, limit: int) -> None:
@@ -178,97 +186,172 @@ class ServiceCore:
         if self.local.closed:
             raise RuntimeError(f"service {self.local.name!r} is closed")
 
-    def stop(self) -> Awaitable[None]:
-        """The process stops: drain, through the user's own `drain` if there is one.
+    def begin_to_stop(self) -> Awaitable[Any] | None:
+        """The process stops: call the user's own `drain` if there is one, and let nobody in from outside.
 
-        That is a hook for what is to be done at the end, or something else that is called so. Whatever it does, the
-        service is drained.
+        A `drain` of a user's is a hook for what is to be done at the end, or something else that is called so.
+        Whatever it does, the service is drained. Returns what must have ended before services are withdrawn.
         """
+        if self._drained is not None:  # it goes by itself
+            return None
+        self._drained = self.connection.loop.create_future()
+        self._together = True
         if not self.overrides("drain"):
-            return self.drain()
-        result = None
+            return self._shut()
+        self._willing = self.connection.loop.create_future()
+        self._hook = self.connection.loop.create_task(self._call_drain(), context=contextvars.Context())
+        return self._shut_when_willing(self._willing)
+
+    async def _call_drain(self) -> None:
+        """Call the user's `drain`, which may call ours, and end it in good order whatever it does."""
+        _stopping.set(self)
         try:
             hook = self.shown.drain
-            if callable(hook) and takes(hook, 0):  # otherwise something else is called so
-                result = hook()
+            result = hook() if callable(hook) and takes(hook, 0) else None  # otherwise something else is called so
+            if inspect.isawaitable(result):
+                await result
         except Exception:
             logger.exception("drain of %s raised", self.title)
-        return self._drain_after(result) if inspect.isawaitable(result) else self.drain()
+        finally:
+            self._set_willing()
 
-    async def _drain_after(self, stopping: Awaitable[Any]) -> None:
-        try:
-            await stopping
-        except Exception:
-            logger.exception("drain of %s raised", self.title)
-        await self.drain()
+    def _set_willing(self) -> None:
+        if self._willing is not None and not self._willing.done():
+            self._willing.set_result(None)
+
+    async def _shut_when_willing(self, willing: asyncio.Future[None]) -> None:
+        await willing
+        shut = self._shut()
+        if shut is not None:
+            await shut
+
+    def _shut(self) -> asyncio.Future[Any] | None:
+        """Let nobody in from outside: what may be waited for, None when there is nothing. Again is the same."""
+        if not self._shutting:
+            self._shutting = [asyncio.ensure_future(each) for part in reversed(self._parts) if (each := part.drain())]
+        return asyncio.gather(*self._shutting, return_exceptions=True) if self._shutting else None
+
+    def rest(self) -> Awaitable[Any] | None:
+        """What the user's `drain` does still."""
+        return self._hook if self._hook is not None and not self._hook.done() else None
+
+    def at_work(self) -> str:
+        """What the service does that no session sees: hooks that have not ended."""
+        return f"{len(self._hooks)} hooks" if self._hooks else ""
+
+    async def hooks_ended(self) -> None:
+        """Wait until no coroutine of a hook is at work."""
+        while self._hooks:
+            await asyncio.wait(self._hooks)
+
+    def run_hook(self, hook: Callable[[], Any], what: str) -> None:
+        """Run a hook of the user's; a service that drains waits for its coroutine."""
+        self.keep_hook(run_logged(hook, what, self.connection.loop))
+
+    def keep_hook(self, task: asyncio.Task[None] | None) -> None:
+        """Let a drain wait for what a hook has begun."""
+        if task is not None:
+            self._hooks.add(task)
+            task.add_done_callback(self._hooks.discard)
 
     def drain(self) -> Awaitable[None]:
-        """Withdraw, finish what was accepted, close. Returns what may be awaited; it goes on when nobody does."""
-        return self.connection.run_in_loop(self._drain)
+        """Let hooks end, withdraw, finish what was accepted and what was called, close.
 
-    def _drain(self) -> Awaitable[None]:
-        if self._drained is None:
-            self._drained = self.connection.loop.create_future()
-            before = [work for part in reversed(self._parts) if (work := part.drain()) is not None]
-            if self.local.closed:
-                self._set_drained()
-            elif before:
-                self._withdrawing = self.connection.loop.create_task(
-                    self._withdraw_after(before), context=contextvars.Context()
-                )
-            else:
-                self._withdraw()
-        return asyncio.shield(self._drained)  # who waits no longer does not end it
+        Returns what may be awaited; it goes on when nobody does. A method of the service's own may await it: that
+        goes on when everything else has ended, and is answered before the end.
+        """
+        return self.connection.run_in_loop(self._begin_to_drain, current_request.get())
 
-    async def _withdraw_after(self, before: list[Awaitable[Any]]) -> None:
-        for outcome in await asyncio.gather(*before, return_exceptions=True):
+    def _begin_to_drain(self, request: Request | None) -> Awaitable[None]:
+        inside = request if request is not None and request.service is self.local else None
+        if self._drained is None or (self._together and _stopping.get() is not self):
+            self._together = False
+            self._drained = self._drained or self.connection.loop.create_future()
+            self._drain_alone()
+        self._set_willing()
+        if inside is None or self.local.closed:
+            return asyncio.shield(self._drained)  # who waits no longer does not end it
+        self._inside.append(inside)
+        if self._others_ended is None:
+            self._others_ended = self.connection.loop.create_future()
+        return asyncio.shield(self._others_ended)
+
+    def _drain_alone(self) -> None:
+        if self.local.closed:
+            self._set_drained()
+            return
+        shut = self._shut()
+        if shut is None:
+            self.connection.session.withdraw(self.local, DRAINED)
+        self.connection.keep(self._drain_on(shut))
+
+    async def _drain_on(self, shut: asyncio.Future[Any] | None) -> None:
+        until = self.connection.loop.time() + DRAIN_SECONDS
+        if shut is not None:
+            await self._wait_until_shut(shut, until)
+            self.connection.session.withdraw(self.local, DRAINED)
+        await self._wait_until_quiet(until, self._inside)
+        if self._others_ended is not None and not self._others_ended.done():
+            self._others_ended.set_result(None)
+        await self._wait_until_quiet(until, ())
+        if not self.local.closed:
+            self.end(DRAINED)
+
+    async def _wait_until_shut(self, shut: asyncio.Future[Any], until: float) -> None:
+        """Wait for what comes from outside, and for the calls of its hooks."""
+        clock = self.connection.loop.time
+        await asyncio.wait([shut], timeout=until - clock())
+        if not shut.done():
+            logger.warning("%s: hooks, or ports, have not ended after %g s", self.title, DRAIN_SECONDS)
+            return
+        for outcome in shut.result():
             if isinstance(outcome, Exception):
                 logger.error("%s did not stop in good order", self.title, exc_info=outcome)
-        self._withdraw()
+        out = self.connection.session.calls_out(self.local)
+        while clock() < until and any(call.state == PENDING for call in out):
+            await asyncio.sleep(LOOK_SECONDS)
 
-    def _withdraw(self) -> None:
-        if self.local.closed:  # meanwhile
-            return
-        self.connection.session.withdraw(self.local, "drained")
-        if not self.local.running:
-            self._finish_soon()
-
-    def idle(self) -> None:
-        """The last accepted request is answered."""
-        if self._drained is not None:
-            self._finish_soon()
-
-    def _finish_soon(self) -> None:
-        """Another turn, and the answer has left."""
-        self.connection.loop.call_soon(self._finish_draining)
-
-    def _finish_draining(self) -> None:
-        if self.local.running:
-            return
-        channels = self.connection.session.channels
-        channels.flush()
-        reports = self.connection.session.reports
-        if not (channels.dry(self.local) and reports.dry(self.local)):  # answers still wait for credit
-            self.connection.loop.call_later(_DRY_SECONDS, self._finish_draining)
-            return
-        self.end(DRAINED)
+    async def _wait_until_quiet(self, until: float, spared: Sequence[Request]) -> None:
+        """Wait for the service's requests, which end by their deadlines; within the time for its calls and hooks."""
+        connection, local = self.connection, self.local
+        session, clock = connection.session, connection.loop.time
+        await asyncio.sleep(0)  # another turn, and the last answer has been said
+        while not local.closed:
+            connection.take_handed()
+            session.channels.flush_all()
+            what = session.at_work([local]).get(local) or self.at_work()
+            waiting = sum(session.serving.suspended(request) for request in spared)
+            if not what or (waiting and local.running <= waiting):
+                return
+            if clock() >= until and local.running <= waiting:
+                logger.warning("%s: cut after %g s of draining: %s", self.title, DRAIN_SECONDS, what)
+                return
+            await asyncio.sleep(LOOK_SECONDS)
 
     def _set_drained(self) -> None:
-        if self._drained is not None and not self._drained.done():
-            self._drained.set_result(None)
+        for future in (self._drained, self._others_ended):
+            if future is not None and not future.done():
+                future.set_result(None)
 
     def close(self) -> None:
-        """End at once; in a method of its own after this turn of the loop, so that a `def` still answers."""
+        """End at once; in a method of its own when that has been answered, and withdrawn until then."""
         request = current_request.get()
-        if request is not None and request.service is self.local:
-            self.connection.call_from_anywhere(self.end, "goodbye")
+        if request is not None and request.service is self.local and self.connection.after_request(self._end_closed):
+            self.connection.run_in_loop(self.connection.session.withdraw, self.local, "goodbye")
         else:
             self.end("goodbye")
 
+    def _end_closed(self) -> None:
+        self.end("goodbye")
+
     def end(self, reason: str) -> None:
         """End now."""
-        self.connection.run_in_loop(self.connection.session.close_service, self.local, reason)
+        self.connection.run_in_loop(self._end, reason)
         self.drop_pools(self.local.methods.all())
+
+    def _end(self, reason: str) -> None:
+        self.connection.take_handed()
+        self.connection.session.close_service(self.local, reason)
 
     def ended(self) -> None:
         """The service is closed, by itself or with its connection: nothing calls it back any more."""

@@ -186,6 +186,7 @@ class NetPortCore(Part):
             clients.push_frame(self._goodbye, list(clients.by_id.values()))
         clients.close()
         await clients.all_gone(_GOODBYE_SECONDS)
+        await self.core.hooks_ended()
 
     def ended(self) -> None:
         """The service is closed."""

@@ -14,7 +14,6 @@ from fireflyzmq.netport.attachments import Attachment, Attachments, go_on
 from fireflyzmq.netport.clients import Clients
 from fireflyzmq.netport.session import SessionCore
 from fireflyzmq.service import detached
-from fireflyzmq.timers import run_logged
 from fireflyzmq.wire.binding import Binding
 from fireflyzmq.wire.commands import BY_ADDRESS
 
@@ -86,10 +85,9 @@ class Hooks:
                 for binding in watchers:
                     self._tell(binding, content)
             shown = session.shown
-            run_logged(
+            self._core.run_hook(
                 lambda: self._netport.doConnectionLost(shown, session.reason),
                 f"doConnectionLost of {self._core.title}",
-                self._connection.loop,
             )
 
     def _tell(self, binding: Binding, content: Any) -> None:

@@ -77,12 +77,22 @@ class DecodingError(Exception):
 _decoders: dict[int, Callable[[Any], Any]] = {}
 
 
-def encoder(number: int, pythonType: type, function: Callable[[Any], Any]) -> None:
+def _not_given(instance: Any) -> Any:
+    """What `encoder` has for a function when it was given two arguments, as netsvc's takes them."""
+
+
+def encoder(number: int, pythonType: type, function: Callable[[Any], Any] = _not_given) -> None:
     """Let instances of `pythonType`, and of its subclasses, travel as extension `number` (0 to 63).
 
     `function(instance)` returns a value that travels; it may call or publish itself. Both sides agree on the number;
-    the receiver registers a `decoder` for it, or gets an `Opaque`.
+    the receiver registers a `decoder` for it, or gets an `Opaque`. TypeError for arguments of another order, as netsvc
+    had it.
     """
+    if type(number) is not int or not isinstance(pythonType, type) or not callable(function) or function is _not_given:
+        raise TypeError(
+            "encoder(number, pythonType, function) it is: a number from 0 to 63 that both sides agree on, then the "
+            "type, then what makes a value of an instance: encoder(7, Point, lambda point: [point.x, point.y])"
+        )
     _check_number(number)
     if pythonType in BUILT_IN:
         raise ValueError(f"{pythonType.__name__} travels already")
@@ -92,8 +102,14 @@ def encoder(number: int, pythonType: type, function: Callable[[Any], Any]) -> No
 def decoder(number: int, function: Callable[[Any], Any]) -> None:
     """Turn extension `number` (0 to 63) back into an object: `function(value)` gets what the encoder returned.
 
-    A value may be decoded more than once before it arrives.
+    A value may be decoded more than once before it arrives. TypeError for the name of a type in the place of the
+    number, as netsvc had it.
     """
+    if type(number) is not int or not callable(function):
+        raise TypeError(
+            "decoder(number, function) it is: the number that its encoder has, from 0 to 63, then what makes an "
+            "object of the encoder's value: decoder(7, lambda fields: Point(*fields))"
+        )
     _check_number(number)
     _decoders[number] = function
 

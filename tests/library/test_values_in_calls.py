@@ -214,3 +214,23 @@ def test_a_result_just_under_the_limit_arrives(across: Place) -> None:
     across.server().exportMethod(bytes, "make")
 
     assert len(across.run(across.endpoint().make(LIMIT - 1000))) == LIMIT - 1000
+
+
+@pytest.mark.parametrize(
+    "register",
+    [
+        lambda: encoder(Point, lambda point: [point.x, point.y]),  # type: ignore[arg-type]
+        lambda: encoder(Point, "xsd:point", lambda point: [point.x]),  # type: ignore[arg-type]
+        lambda: encoder("7", Point, lambda point: [point.x]),  # type: ignore[arg-type]
+        lambda: encoder(True, Point, lambda point: [point.x]),
+        lambda: encoder(7, "Point", lambda point: [point.x]),  # type: ignore[arg-type]
+        lambda: encoder(7, Point),
+        lambda: encoder(7, Point, None),  # type: ignore[arg-type]
+        lambda: decoder("xsd:point", lambda fields: Point(*fields)),  # type: ignore[arg-type]
+        lambda: decoder(Point, lambda fields: Point(*fields)),  # type: ignore[arg-type]
+        lambda: decoder(7, None),  # type: ignore[arg-type]
+    ],
+)
+def test_what_is_registered_in_another_order_is_told_ours(register: Any) -> None:
+    with pytest.raises(TypeError, match=r"coder\(number, .* 0 to 63"):
+        register()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from exchange.config import Limits
@@ -280,7 +280,6 @@ class WorldService:
         self.lives: dict[str, float] = {}
         self.registrations = 0
         self.problems: list[str] = []
-        self.idled = 0
         self.memberships: list[tuple[str, str | None]] = []
         self.stray_reports: list[tuple[Binding, str, Any]] = []
         self.local: LocalService = peer.session.add_service(name, self, unique, visible)
@@ -400,10 +399,13 @@ class WorldService:
     def closed(self) -> None:
         pass
 
-    def idle(self) -> None:
-        self.idled += 1
+    def begin_to_stop(self) -> None:
+        raise NotImplementedError
 
-    def drain(self) -> Awaitable[None]:
+    def at_work(self) -> str:
+        raise NotImplementedError
+
+    def rest(self) -> None:
         raise NotImplementedError
 
 

@@ -1,0 +1,32 @@
+"""What programs say while they stop: hooks of netports, nodes, the shutdown; one-way calls; the last answers."""
+
+from __future__ import annotations
+
+import signal
+import socket
+
+import pytest
+from starting import Start
+
+SECONDS = 20.0
+
+
+@pytest.mark.parametrize("layout", ["beside", "both"])
+@pytest.mark.parametrize("form", ["def", "async", "oneway"])
+def test_what_a_netports_hooks_say_while_it_stops_arrives(start_program: Start, layout: str, form: str) -> None:
+    gate = start_program("stopping_gate.py")
+    net = start_program("stopping_net.py", layout, form, ready=None)
+    port = int(net.wait_for_line("ready ").split()[-1])
+    with socket.create_connection(("127.0.0.1", port), SECONDS) as client:
+        client.settimeout(SECONDS)
+        net.wait_for_line("made")
+        net.send_signal(signal.SIGTERM)
+        assert client.recv(1) == b""
+    net.wait_for_line("stopped")
+
+    gate.wait_for_line("begun " if form == "oneway" else "noted ")
+    if form != "oneway":
+        assert "answered noted" in net.lines
+    if form == "async":
+        assert "again noted" in net.lines
+    assert net.wait() == 0
