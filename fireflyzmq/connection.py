@@ -100,6 +100,7 @@ class Connection:
         self._unsent: deque[Sequence[bytes]] = deque()
         self._undisturbed = True
         self._unread: deque[list[bytes]] = deque()
+        self._linked: deque[tuple[Link, Sequence[bytes]]] = deque()
         self._handed: deque[Call] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._spared: list[Request] = []
@@ -397,6 +398,8 @@ class Connection:
 
     def part(self, reason: str, told: str = "lost") -> None:
         """Lose the link to an exchange of this process, which is `told` why."""
+        while told != "lost" and self._linked:  # it was said before
+            self._send_linked()
         link, self._link = self._link, None
         if link is not None:
             self.reason = reason
@@ -493,7 +496,8 @@ class Connection:
         """
         if self._dealer is None:
             if self._link is not None:
-                self.loop.call_soon(self._link.send, frames, context=self._context)
+                self._linked.append((self._link, frames))
+                self.loop.call_soon(self._send_linked, context=self._context)
             return
         self._wake()
         if self._sending:
@@ -515,6 +519,13 @@ class Connection:
             self.loop.call_soon(self._lose, str(error), context=self._context)
         finally:
             self._sending = False
+
+    def _send_linked(self) -> None:
+        """Send the next message to the exchange of this process, unless it went with its link."""
+        if self._linked:
+            link, frames = self._linked.popleft()
+            if link is self._link:
+                link.send(frames)
 
     def _readable(self) -> None:
         """Read all that has come, then work it off: so each message knows how many wait behind it.

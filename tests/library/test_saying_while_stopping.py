@@ -227,9 +227,7 @@ def test_what_lacks_credit_is_handed_over_before_the_end(end: str, network: Netw
     exchange = network.exchange()
     front = Service("front", exchange=exchange)
     reports: list[int] = []
-    hub.monitorReports(lambda report: reports.append(report.content["n"]), "front", "news", whenSlow="keep") if (
-        False
-    ) else hub.monitorReports(lambda report: reports.append(report.content["n"]), "front", "news")
+    hub.monitorReports(lambda report: reports.append(report.content["n"]), "front", "news")
     endpoint: Any = front.serviceEndPoint("hub", oneway=True)
     endpoint.note("first")
     network.settle()
@@ -312,8 +310,6 @@ def test_a_method_that_ends_its_own_service_answers(form: str, end: str, network
         return "ended"
 
     def thread() -> str:
-        if "exchange" in end:
-            network.loop.call_soon_threadsafe(lambda: None)
         if end == "exchange drain":
             asyncio.run_coroutine_threadsafe(exchange.drain(), network.loop)
         else:
