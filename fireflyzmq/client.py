@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Self, SupportsIndex, TypeVar
 
 from fireflyzmq.behind import NotBegun, put_behind
-from fireflyzmq.connection import Connection, connections_of, done_within
+from fireflyzmq.connection import GOODBYE_SECONDS, HAND_OVER_SECONDS, Connection, connections_of, done_within
 from fireflyzmq.cores.service import Part, core_of
 from fireflyzmq.dispatcher import new_event_loop
 from fireflyzmq.endpoint import Endpoint, RemoteMethod
@@ -27,8 +27,8 @@ from fireflyzmq.service import Service
 from fireflyzmq.wire.binding import Binding
 from fireflyzmq.wire.codec import stand_in
 
-CLOSE_SECONDS = 5.0
-"""How long closing a client may take until it is no longer waited for; saying goodbye takes a second at most."""
+CLOSE_SECONDS = HAND_OVER_SECONDS + GOODBYE_SECONDS + 2.0
+"""How long closing a client may take until it is no longer waited for."""
 
 EXIT_SECONDS = 2.0
 """How long a process that ends waits for the clients that it has not closed."""
@@ -63,9 +63,9 @@ class Peer(Service):
         await exchange_of(self).connected(timeout)
 
     async def leave(self) -> None:
-        """Close the connection with all its services, and wait (a second at most) until the exchange has heard it.
+        """Close the connection with all its services, and wait until the exchange has heard it, a second at most.
 
-        Cancelled, it closes at once.
+        One-way calls and reports of before leave first, 5 seconds at most. Cancelled, it closes at once.
         """
         await exchange_of(self).leave()
 
@@ -178,6 +178,8 @@ class Client:
 
     def close(self) -> None:
         """Say goodbye and end the thread; calls that other threads wait for end with RequestCancelled.
+
+        One-way calls and reports of before leave first, 5 seconds at most.
 
         In any thread, and again, as often as one likes. In the client's own thread, that of its callbacks, it does
         not wait.

@@ -175,7 +175,10 @@ class ExchangeCore:
         self.connection.adopt_thread()
 
     async def drain(self) -> None:
-        """Withdraw the services and finish what they accepted, then close."""
+        """Let nobody in and hooks end, withdraw the services, finish what they accepted and have called; then close.
+
+        After 30 seconds what is left is cut. A method of a service of this exchange may await it.
+        """
         await self.connection.drain()
 
     def stages(self) -> Connection:
@@ -183,7 +186,7 @@ class ExchangeCore:
         return self.connection
 
     async def leave(self) -> None:
-        """Close the services, and wait until the exchange has heard the goodbye."""
+        """Close the services, let leave what they have said, say goodbye, and wait until the exchange has heard it."""
         await self.connection.leave()
 
     def close(self) -> None:

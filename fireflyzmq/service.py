@@ -101,13 +101,18 @@ class Service(Exporting, Calling, Watching, Reporting, Scheduling):
         logger.error("%s: %s", self._fireflyzmq.title, failure)
 
     def drain(self) -> Awaitable[None]:
-        """Withdraw, finish what was accepted, close. Returns what may be awaited; it goes on when nobody does."""
+        """Withdraw, finish what was accepted and what was called, close.
+
+        Returns what may be awaited; it goes on when nobody does. A method of the service's own that awaits it goes on
+        when all else has ended, and is answered.
+        """
         return self._fireflyzmq.drain()
 
     def close(self) -> None:
         """End at once: withdrawn, its calls cancelled, what works for its callers cancelled. Again is harmless.
 
-        In a method of its own the service ends after this turn of the loop, so that a `def` still answers.
+        One-way calls and reports that it has said still leave. In a method of its own the service is withdrawn, and
+        ends when the method has been answered.
         """
         self._fireflyzmq.close()
 

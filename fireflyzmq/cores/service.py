@@ -47,6 +47,11 @@ class Part:
     title = "Service"
     """The public class whose `__init__` makes it."""
 
+    @property
+    def last(self) -> bool:
+        """Whether, when the process stops, it is drained after all services, which it looks after."""
+        return False
+
     def awaited_groups(self) -> Iterable[str]:
         """The groups whose places the service must have to be ready."""
         return ()
@@ -228,12 +233,16 @@ class ServiceCore:
     def _shut(self) -> asyncio.Future[Any] | None:
         """Let nobody in from outside: what may be waited for, None when there is nothing. Again is the same."""
         if not self._shutting:
-            self._shutting = [asyncio.ensure_future(each) for part in reversed(self._parts) if (each := part.drain())]
+            parts = [part for part in reversed(self._parts) if not (self._together and part.last)]
+            self._shutting = [asyncio.ensure_future(each) for part in parts if (each := part.drain()) is not None]
         return asyncio.gather(*self._shutting, return_exceptions=True) if self._shutting else None
 
     def rest(self) -> Awaitable[Any] | None:
-        """What the user's `drain` does still."""
-        return self._hook if self._hook is not None and not self._hook.done() else None
+        """What the user's `drain` does still, and what is the last to end."""
+        rest = [each for part in self._parts if part.last and (each := part.drain()) is not None]
+        if self._hook is not None and not self._hook.done():
+            rest.append(self._hook)
+        return asyncio.gather(*rest) if rest else None
 
     def at_work(self) -> str:
         """What the service does that no session sees: hooks that have not ended."""

@@ -427,6 +427,10 @@ class _Caller(Part):
     def __init__(self, server: WebServer) -> None:
         self._server = server
 
+    @property
+    def last(self) -> bool:
+        return self._server.before_stop is not None
+
     def drain(self) -> Awaitable[None]:
         return self._server.stop()
 

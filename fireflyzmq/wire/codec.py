@@ -88,7 +88,8 @@ def encoder(number: int, pythonType: type, function: Callable[[Any], Any] = _not
     the receiver registers a `decoder` for it, or gets an `Opaque`. TypeError for arguments of another order, as netsvc
     had it.
     """
-    if type(number) is not int or not isinstance(pythonType, type) or not callable(function) or function is _not_given:
+    takes = callable(function) and function is not _not_given
+    if type(number) is not int or not isinstance(pythonType, type) or not takes:
         raise TypeError(
             "encoder(number, pythonType, function) it is: a number from 0 to 63 that both sides agree on, then the "
             "type, then what makes a value of an instance: encoder(7, Point, lambda point: [point.x, point.y])"

@@ -1,4 +1,4 @@
-"""What programs say while they stop: hooks of netports, nodes, the shutdown; one-way calls; the last answers."""
+"""What programs say while they stop: what a netport's hooks tell, beside a child and in one class with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What services say while they drain and close: own calls, one-way calls, reports, hooks, last answers."""
+"""What services say while they drain and close: own calls, one-way calls, reports, hooks, the last answer."""
 
 from __future__ import annotations
 
@@ -288,13 +288,12 @@ def test_a_method_that_ends_its_own_service_answers(form: str, end: str, network
     exchange = network.exchange()
     server = Service("server", exchange=exchange)
     caller = Service(exchange=network.exchange())
-
-    kept: list[asyncio.Future[None]] = []
+    tasks: list[Any] = []
 
     def plain() -> str:
         result = ending(server, exchange, end)
         if asyncio.iscoroutine(result):
-            kept.append(asyncio.ensure_future(result, loop=network.loop))
+            tasks.append(asyncio.ensure_future(result, loop=network.loop))
         return "ended"
 
     async def coroutine() -> str:
