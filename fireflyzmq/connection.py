@@ -581,8 +581,8 @@ class Connection:
         answered before the goodbye.
         """
         self.check_loop("what is drained")
-        request = self.request_here()
-        if request is None:
+        request = self._request_here()
+        if request is None or not self.session.serving.suspended(request):
             try:
                 await stop_together([self])
             finally:
@@ -593,15 +593,17 @@ class Connection:
         self.keep(stop_together([self], others_ended=others_ended))
         await asyncio.shield(others_ended)
 
-    def request_here(self) -> Request | None:
-        """The request of one of this connection's services that the code runs for which is running now."""
+    def _request_here(self) -> Request | None:
+        """The request of one of this connection's services for which the running code works, or that began it."""
         request = current_request.get()
-        return request if request is not None and request.service.number in self.session.services else None
+        if request is None or self.session.services.get(request.service.number) is not request.service:
+            return None
+        return request
 
     def after_request(self, action: Callable[[], object]) -> bool:
         """Put an action off until the request that is being served has been answered; False when there is none."""
-        request = self.request_here()
-        if request is None or request.service.closed:
+        request = self._request_here()
+        if request is None:
             return False
         self.call_from_anywhere(self._after, request, action)
         return True
@@ -666,7 +668,9 @@ class Connection:
         Cancelled, it closes at once.
         """
         self.check_loop("what is left")
-        if self.after_request(lambda: self.keep(self.leave())):
+        request = self._request_here()
+        if request is not None and self.session.serving.suspended(request):
+            self.after_request(lambda: self.keep(self.leave()))
             return
         try:
             self.take_handed()

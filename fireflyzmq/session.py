@@ -110,7 +110,7 @@ class Session:
         self.mirror = Mirror(self._target_changed)
         self.services: dict[int, LocalService] = {}
         self.served_before = ServedByName(_CLOSED_NAMES)
-        self._leaving: dict[LocalService, str] = {}
+        self._leaving: dict[LocalService, tuple[str, Lane | None]] = {}
         self._by_name: dict[str, list[LocalService]] = {}
         self._by_address: dict[str, LocalService] = {}
         self._claims: Claims[LocalService] = Claims()
@@ -467,7 +467,7 @@ class Session:
             former.discard(service)
             if not former:
                 del self._former[service.name]
-        self._leaving[service] = reason
+        self._leaving[service] = reason, self.reports.close_service(service)
         self._let_go()
 
     def _let_go(self) -> None:
@@ -475,17 +475,16 @@ class Session:
         if self._leaving:
             targets = self._with_parked()
             for service in [each for each in self._leaving if not self.calls.out(each, targets)]:
-                self._part_with(service, self._leaving.pop(service))
+                self._part_with(service, *self._leaving.pop(service))
 
     def _give_up_leaving(self) -> None:
-        for service, reason in list(self._leaving.items()):
+        for service in list(self._leaving):
+            reason, lane = self._leaving.pop(service)
             self.calls.give_up(service, self._with_parked())
-            self._part_with(service, reason)
-        self._leaving.clear()
+            self._part_with(service, reason, lane)
 
-    def _part_with(self, service: LocalService, reason: str) -> None:
+    def _part_with(self, service: LocalService, reason: str, lane: Lane | None) -> None:
         """Forget a service that is closed, and tell the exchange, behind all that the service has said."""
-        lane = self.reports.close_service(service)
         self.channels.flush_all()
         unsent = self.channels.remove_local(service, reason)
         if self.state == CONNECTED:
