@@ -125,6 +125,29 @@ def test_the_hooks_of_a_root_end_before_it_does(network: Network) -> None:
     assert hub.noted == ["game"]
 
 
+@pytest.mark.parametrize("alone", [False, True], ids=["an exchange", "a service"])
+def test_a_hook_that_never_ends_is_cut_and_named(
+    alone: bool, network: Network, caplog: pytest.LogCaptureFixture
+) -> None:
+    exchange = network.exchange()
+
+    class Gate(Root):
+        async def doChildLostConnect(self, name: str, reason: str) -> None:
+            await asyncio.Event().wait()
+
+    gate = Gate("gate", exchange=exchange)
+    child = Child("game", root="gate", exchange=network.exchange())
+    network.run(child.ready())
+    network.settle()
+    child.close()
+    network.advance(0.1)
+    before = network.now
+    network.run(gate.drain() if alone else exchange.drain())
+
+    assert network.now - before == pytest.approx(30, abs=0.1)
+    assert "gate" in caplog.text and "1 hooks" in caplog.text
+
+
 def test_a_drain_of_ones_own_runs_while_the_other_services_are_whole(network: Network) -> None:
     other = network.exchange()
     exchange = network.exchange()
@@ -330,6 +353,29 @@ def test_a_method_that_ends_its_own_service_answers(form: str, end: str, network
     assert not endpoint
     with pytest.raises(ServiceUnavailable):
         network.run(endpoint.end())
+
+
+def test_what_a_request_began_may_leave_when_that_is_answered(network: Network) -> None:
+    """It is waited for then, as anywhere else: nothing is put off for a request that has its answer."""
+    exchange = network.exchange()
+    server = Service("server", exchange=exchange)
+    left = asyncio.Event()
+    tasks: list[Any] = []
+
+    async def leave() -> None:
+        await asyncio.sleep(1)
+        await exchange.leave()
+        assert exchange.connection.closed
+        left.set()
+
+    @server.exportMethod
+    async def begin() -> str:
+        tasks.append(asyncio.ensure_future(leave()))
+        return "begun"
+
+    caller = Service(exchange=network.exchange())
+    assert network.run(caller.serviceEndPoint("server").begin()) == "begun"
+    network.run(left.wait())
 
 
 # One-way calls of nodes.
