@@ -410,9 +410,11 @@ class Channels:
     def _receive_last(self, channel: Channel, body: bytes) -> None:
         """Let what a local service said just before it was closed arrive, whoever it asked being there still."""
         arrived = self._add(self._locals[channel.number], NOBODY, channel.local.number, channel.local.binding)
-        self._receive_body(arrived, body)
-        if self._by_head.get(arrived.in_head) is arrived:
-            self._close(arrived, "goodbye")
+        try:
+            self._receive_body(arrived, body)
+        finally:  # a method may end the whole program, or try to
+            if self._by_head.get(arrived.in_head) is arrived:
+                self._close(arrived, "goodbye")
 
     # Incoming.
 

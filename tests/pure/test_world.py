@@ -521,7 +521,10 @@ class Histories(RuleBasedStateMachine):
         assert self.world.ran_closed == []
         for peer in self.peers:
             assert [service.local.running for service in peer.closed if service.local.running] == []
-            assert not any(service.local.channels for service in peer.closed)
+            gone = [service.local for service in peer.closed if service.local not in peer.session._leaving]
+            assert not any(local.channels for local in gone)
+            for local in peer.session._leaving:  # it is kept for nothing else
+                assert all(call.destination.oneway for call in peer.session.calls_out(local))
             assert [task.token for task in peer.tasks if task.request.service.closed and not task.cancelled] == []
         for _, call in self.world.calls:
             assert call.state != VALUE or call.destination.oneway or call.token not in self.world.left
