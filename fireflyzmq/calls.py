@@ -59,7 +59,6 @@ if TYPE_CHECKING:
     from fireflyzmq.gather import Gathering, GroupDestination
     from fireflyzmq.mirror import Instance, Target
     from fireflyzmq.outgoing import Outgoing
-    from fireflyzmq.request import Request
     from fireflyzmq.serving import LocalService
     from fireflyzmq.wire.binding import Binding
 
@@ -211,13 +210,19 @@ class Calls:
             or destination.slow
             or self._outgoing.queued > self._outgoing.limit
             or properties is not None
-            or (request is not None and request.properties)
+            or (request is not None and request.beside)
         ):
             call = self.prepare(destination, method, args, kwargs, self._pack, properties)
             self.launch(call)
             return call
         number = next(_numbers)
-        call = self._new(self._make, number, destination, method, request)
+        call = self._make(number)  # as in `prepare`: one function less on the way of most calls
+        call.destination = destination
+        call.method = method
+        call.deadline = deadline = self._clock() + destination.timeout
+        if request is not None and request.deadline < deadline:
+            call.deadline = request.deadline
+            call.inherited = True
         try:
             if kwargs:
                 item = self._pack([REQUEST, number, method, list(args), kwargs, call.deadline + channel.offset_out])
@@ -227,20 +232,16 @@ class Calls:
             self._fail_encoding(call, error)
             self._count_unbegun(call)
             return call
-        if channel not in destination.caller.channels:  # an encoder has closed it, or let it be closed
+        if channel.closed:  # by an encoder
             call.item = item
             self.launch(call)
             return call
         call.due = self._deadlines.add(call, call.deadline)
         self.started += 1
-        if len(item) > self.message_limit:
-            self._fail_size(call, len(item))
+        if len(item) > self.message_limit or self.started - self.ended > self.pending_limit:
+            self._fail_limit(call, len(item))
             return call
-        if self.started - self.ended > self.pending_limit:
-            self._fail_number(call)
-            return call
-        call.channel = channel
-        call.item = item
+        call.channel, call.item = channel, item
         channel.calls[number] = call
         self._channels.append(channel, item, number)
         return call
@@ -263,7 +264,13 @@ class Calls:
         if request is not None and not request.open:
             request = None
         make = self._make_group if destination.group else self._make
-        call = self._new(make, number, destination, method, None if destination.oneway else request)
+        call = make(number)
+        call.destination = destination
+        call.method = method
+        call.deadline = deadline = self._clock() + destination.timeout
+        if request is not None and request.deadline < deadline and not destination.oneway:
+            call.deadline = request.deadline
+            call.inherited = True
         if destination.oneway:
             number = 0  # no answer is wanted
             if self.telling:
@@ -294,23 +301,12 @@ class Calls:
             self._settle_where(call, now)
             self._channels.wake()
 
-    def _new(
-        self,
-        make: Callable[[int], Call],
-        number: int,
-        destination: Destination,
-        method: str,
-        request: Request | None,
-    ) -> Call:
-        call = make(number)
-        call.destination = destination
-        call.method = method
-        deadline = self._clock() + destination.timeout
-        if request is not None and request.deadline < deadline:
-            deadline = request.deadline
-            call.inherited = True
-        call.deadline = deadline
-        return call
+    def _fail_limit(self, call: Call, size: int) -> None:
+        """End a call that is too large, or one too many."""
+        if size > self.message_limit:
+            self._fail_size(call, size)
+        else:
+            self._fail_number(call)
 
     def _fail_number(self, call: Call) -> None:
         problem = f"this process has {self.pending_limit} calls in flight, which is its limit"

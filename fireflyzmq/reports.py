@@ -331,6 +331,8 @@ class Reports:
 
     def flush(self) -> None:
         """What was published leaves."""
+        if not self._unsaid:
+            return
         fresh: list[Outbox] = []
         unsaid, self._unsaid = self._unsaid, fresh
         for outbox in unsaid:

@@ -26,6 +26,7 @@ class Request:
 
     __slots__ = (
         "_clock",
+        "beside",
         "channel",
         "deadline",
         "due",
@@ -33,7 +34,6 @@ class Request:
         "method",
         "number",
         "open",
-        "properties",
         "service",
         "started",
         "work",
@@ -53,13 +53,20 @@ class Request:
         self.number = number
         self.method = method
         self.deadline = deadline
-        self.properties: dict[str, Any] = {}
+        self.beside: dict[str, Any] | None = None
         self.work: Any = None
         self.open = True
         self.due: set[Request]
         self.exported: Method | None = None
         self.started = 0.0
         self._clock = clock
+
+    @property
+    def properties(self) -> dict[str, Any]:
+        """What travelled beside the arguments; mostly nothing does, so the dictionary is made when it is asked for."""
+        if self.beside is None:
+            self.beside = {}
+        return self.beside
 
     @property
     def sender(self) -> Binding:

@@ -287,7 +287,7 @@ class Serving:
             service = channel.local
             request = Request(channel, service, number, name, deadline, self._clock)
             if len(item) > 6:
-                request.properties = _properties(item)
+                request.beside = _properties(item)
             if service.running >= service.limit or not service.accepting:
                 self._refuse(request)
                 return
@@ -304,7 +304,7 @@ class Serving:
                 self._refuse(request)
             elif kwargs or not method.least <= len(args) <= method.most:
                 self._serve_checked(request, method, args, kwargs)
-            elif method.threads or service.middleware is not None or request.properties:
+            elif method.threads or service.middleware is not None or request.beside:
                 self._serve(request, method, args, kwargs)
             else:
                 request.exported = method
@@ -425,7 +425,10 @@ class Serving:
         request.open = False
         if request.started:
             service.durations.add(self._clock() - request.started, _TIMED + 1)
-        self._answer(request, item)
+        if len(item) > self.message_limit:
+            self._answer_too_large(request, len(item))
+        else:
+            self._say(request, item)
 
     def _answer_unusual(self, request: Request, value: Any, error: EncodingError) -> None:
         """A result that does not encode is awaited when it can be, and is a failure when it cannot."""
@@ -526,10 +529,13 @@ class Serving:
 
     def _answer(self, request: Request, item: bytes) -> None:
         if len(item) > self.message_limit:
-            problem = f"an answer of {len(item)} bytes is over the limit of {self.message_limit}"
-            self._answer_failure(request, MessageTooLarge(problem))
+            self._answer_too_large(request, len(item))
         else:
             self._say(request, item)
+
+    def _answer_too_large(self, request: Request, size: int) -> None:
+        problem = f"an answer of {size} bytes is over the limit of {self.message_limit}"
+        self._answer_failure(request, MessageTooLarge(problem))
 
     def _say(self, request: Request, item: bytes) -> None:
         """Put an answer on its way; nobody waits for one to a one-way call, or from a service that is closed."""

@@ -165,18 +165,22 @@ def new_pack() -> Pack:
         busy = True
         try:
             data: bytes = kept(value)
-            plain = not strange
+            if not strange:  # looked at before it is at rest: what runs then sees nothing of this value
+                busy = False
+                if len(data) > MAX_DEPTH:
+                    _check_depth(data)
+                return data
+        except EncodingError:
+            raise
         except Exception:
-            plain = False
-        finally:  # before it is at rest: what runs in between sees nothing of this value
-            if strange:
-                strange.clear()
+            pass  # a snapshot says what is wrong
+        except BaseException:
+            strange.clear()
             busy = False
-        if not plain:
-            return encode_slowly(value, pack_plain)
-        if len(data) > MAX_DEPTH:
-            _check_depth(data)
-        return data
+            raise
+        strange.clear()
+        busy = False
+        return encode_slowly(value, pack_plain)
 
     return pack
 

@@ -145,7 +145,7 @@ def test_legal_patterns_and_subjects_are_what_these_tests_make(pattern: str, sub
 @given(st.text())
 @example("a.*.>")
 def test_any_text_is_judged_without_an_error(text: str) -> None:
-    if subject_problem(text) is None:
+    if subject_problem(text) is None and "?" not in text:
         assert pattern_problem(text) is None and matches(text, text)
 
 
