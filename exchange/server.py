@@ -43,6 +43,10 @@ DEAF_SECONDS: Final = 0.005
 """Seconds after which `process` looks at the monitor, whoever polls it."""
 
 Receive = Callable[[list[bytes]], None]
+_held: set[zmq.Socket[bytes]] = set()
+"""The sockets that are open. The collector may close a monitor before what it monitors, and then ZeroMQ's threads
+would wait for good for somebody to take what they tell the monitor.
+"""
 _NOBLOCK = int(zmq.NOBLOCK)
 _NOBLOCK_MORE = int(zmq.NOBLOCK) | int(zmq.SNDMORE)
 _RCVMORE = int(zmq.RCVMORE)
@@ -75,6 +79,8 @@ class Server:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
         self._socket = self._open_socket()
         self._monitor = self._open_monitor()
+        self._process = os.getpid()
+        _held.add(self._socket)
         try:
             for address in addresses:
                 self.bind(address)
@@ -295,10 +301,15 @@ class Server:
 
     def close(self) -> None:
         """Close the socket; peers see the connection go."""
-        if not self._socket.closed:  # as it is when all are collected together
+        if not self._socket.closed:
             self._socket.disable_monitor()
-        self._monitor.close(0)
-        self._socket.close()
+            self._monitor.close(0)
+            self._socket.close()
+            _held.discard(self._socket)
+
+    def __del__(self) -> None:
+        if getattr(self, "_process", 0) == os.getpid():
+            self.close()
 
 
 def _admits(key: Key) -> bool:

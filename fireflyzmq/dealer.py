@@ -7,6 +7,9 @@ before any hello. It knows nothing of messages.
 from __future__ import annotations
 
 import atexit
+import functools
+import itertools
+import operator
 import os
 from collections.abc import Callable
 from typing import Final
@@ -24,6 +27,9 @@ GOODBYE_LINGER_MS: Final = 1000
 """How long the last messages may take to leave after a goodbye."""
 
 _NOBLOCK = int(zmq.NOBLOCK)
+_monitors = itertools.count(1)
+"""pyzmq would name a monitor by its socket's descriptor, which may have been a socket's that is still being closed."""
+
 _LOST: Final = {
     int(zmq.EVENT_CLOSED): "nobody listens there",
     int(zmq.EVENT_DISCONNECTED): "the connection was cut",
@@ -33,6 +39,7 @@ _LOST: Final = {
     int(zmq.EVENT_HANDSHAKE_FAILED_AUTH): "not authorised",
 }
 _CONNECTED: Final = int(zmq.EVENT_HANDSHAKE_SUCCEEDED)
+_EVENTS: Final = functools.reduce(operator.or_, (_CONNECTED, *_LOST))
 
 
 class _Sockets:
@@ -71,6 +78,11 @@ class _Sockets:
 
 _sockets = _Sockets()
 
+_held: set[zmq.Socket[bytes]] = set()
+"""The sockets that are open. The collector would close a monitor before what it monitors, and ZeroMQ's reaper, which
+tells the monitor of the end, would wait for it for good, and free no socket of the process any more.
+"""
+
 
 class Dealer:
     """A DEALER socket on its way to, or connected to, one address. ValueError when the address is illegal."""
@@ -79,11 +91,13 @@ class Dealer:
         self.socket = _sockets.open(zmq.DEALER)
         try:
             self._prepare(address)
-            self._monitor = self.socket.get_monitor_socket()
+            self._monitor = self.socket.get_monitor_socket(_EVENTS, f"inproc://dealer-{next(_monitors)}")
         except BaseException:  # out of descriptors, say
             self.socket.close(0)
             _sockets.closed()
             raise
+        self._process = os.getpid()
+        _held.add(self.socket)
         try:
             self.socket.connect(address)
         except zmq.ZMQError as error:
@@ -130,7 +144,12 @@ class Dealer:
             self.socket.disable_monitor()
             self._monitor.close(0)
             self.socket.close(linger_ms)
+            _held.discard(self.socket)
             _sockets.closed()
+
+    def __del__(self) -> None:
+        if getattr(self, "_process", 0) == os.getpid():
+            self.close(0)
 
 
 def _descriptor(socket: zmq.Socket[bytes]) -> int:
