@@ -67,8 +67,8 @@ Send = tuple[Key, Frames]
 class Route:
     """Where the envelopes under one head of one peer go, and the head they go on under.
 
-    `returned` says that some came back because the target's queue was full, and that the peer has not been told since
-    that there is room.
+    `returned` says that some came back because the target's queue was full. From then on its sender is told of room
+    only when there is.
     """
 
     __slots__ = ("head", "out_head", "peer", "returned", "source", "target")
@@ -293,7 +293,6 @@ class Flow:
             self._crowded[target] = None
 
     def _say_room(self, route: Route) -> None:
-        route.returned = False
         self.control(route.peer, ROOM, route.target.peer.id, route.target.number, route.source.number)
 
     def expire(self, now: float) -> None:

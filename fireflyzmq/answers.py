@@ -23,14 +23,15 @@ class Kept:
 
     `under_way` are large ones, from their first part until the exchange has said that none came back; `left` are the
     numbers of those whose last part has left, `asked_about` of those that the question under way is about. `back` are
-    the answers that came back, or were made since: they leave when there is room.
+    the answers that came back, or were made since: they leave when there is room, a piece at a time. `paced` says that
+    something has come back: from then on large ones leave so too, since one that does not fit begins again.
     """
 
-    __slots__ = ("asked", "asked_about", "back", "left", "size", "under_way")
+    __slots__ = ("asked", "asked_about", "back", "left", "paced", "size", "under_way")
 
     def __init__(self) -> None:
         self.size = 0
-        self.asked = False
+        self.asked = self.paced = False
         self.asked_about: set[int] = set()
         self.left: set[int] = set()
         self.under_way: dict[int, bytes] = {}
@@ -63,11 +64,16 @@ class Answers:
         kept.under_way[number] = item
         return True
 
-    def sent(self, channel: Channel, number: int) -> None:
-        """The last part of a large answer has left."""
+    def paced(self, channel: Channel) -> bool:
+        """Whether a large answer is to leave a window at a time."""
+        return channel.kept is not None and channel.kept.paced
+
+    def sent(self, channel: Channel, number: int, done: bool) -> None:
+        """The last part of a large answer has left, or (not `done`) as many as may for now."""
         kept = channel.kept
         if kept is not None and number in kept.under_way:
-            kept.left.add(number)
+            if done:
+                kept.left.add(number)
             self._ask_once(channel, kept)
 
     def came_back(self, channel: Channel, number: int, item: bytes | None) -> None:
@@ -81,13 +87,17 @@ class Answers:
         if not self._takes(channel, len(item)):
             item = self._instead(number)
         kept = self._of(channel)
+        kept.paced = True
         self._count(channel, kept, len(item) - len(kept.back.get(number, b"")))
         kept.back[number] = item
         channel.held = True
         self._ask_once(channel, kept)
 
-    def room(self, channel: Channel) -> list[tuple[int, bytes]]:
-        """There is room, and whatever has come back has come: what is to leave now, by number."""
+    def room(self, channel: Channel, most: int) -> list[tuple[int, bytes]]:
+        """There is room, and whatever has come back has come: what is to leave now, by number; `most` bytes and one.
+
+        When that has been said, ask `rest`.
+        """
         kept = channel.kept
         if kept is None:
             return []
@@ -95,12 +105,24 @@ class Answers:
         asked_about, kept.asked_about = kept.asked_about, set()
         for number in asked_about:
             self._take_under_way(channel, number)
-        back, kept.back = kept.back, {}
-        channel.held = False
-        self._count(channel, kept, -sum(map(len, back.values())))
-        if kept.left:
-            self._ask_once(channel, kept)
-        return list(back.items())
+        leaving: list[tuple[int, bytes]] = []
+        while kept.back and most > 0:
+            number = next(iter(kept.back))
+            item = kept.back.pop(number)
+            leaving.append((number, item))
+            most -= len(item)
+            self._count(channel, kept, -len(item))
+        channel.held = False  # until what leaves now has been said
+        return leaving
+
+    def rest(self, channel: Channel) -> None:
+        """What there was room for has been said: the rest waits on."""
+        kept = channel.kept
+        if kept is not None:
+            channel.held = bool(kept.back)
+            self._count(channel, kept, 0)
+            if kept.back or kept.left:
+                self._ask_once(channel, kept)
 
     def drop(self, channel: Channel, number: int) -> None:
         """The caller wants an answer no more."""

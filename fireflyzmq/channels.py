@@ -71,6 +71,9 @@ ANSWERS_AT_ONCE = 32
 _SMALL_ANSWER = 4096
 """Bytes of an answer that is queued however much waits already: a failure in its place would be no smaller."""
 
+PACE = WINDOW // 2
+"""Bytes that leave each time that there is room again: half of what the exchange counts on, so none comes back."""
+
 ANSWERS_WITHIN = 0.002
 """Seconds after which answers leave before the turn ends."""
 
@@ -194,7 +197,7 @@ class Channels:
         self._control = control
         self._by_head: dict[bytes, Channel] = {}
         self._by_peer: dict[bytes, dict[int, set[Channel]]] = {}
-        self._dirty: list[Channel] = []
+        self._dirty: deque[Channel] = deque()
         self._looped: deque[tuple[Channel, bytes]] = deque()
         self._introduced: dict[bytes, dict[int, Binding]] = {}
         self._entitled: set[tuple[bytes, int]] = set()
@@ -263,7 +266,8 @@ class Channels:
         envelopes = (
             (channel.out_head, part_body(number, index, last, data)) for index, last, data in cut(memoryview(item))
         )
-        parts = Parts(number, item, envelopes, lambda: self.answers.sent(channel, -number))
+        allowance = PACE if number < 0 and self.answers.paced(channel) else None
+        parts = Parts(number, item, envelopes, lambda: self.answers.sent(channel, -number, parts.done), allowance)
         self._outgoing.post_parts(channel, parts)
 
     def withdraw(self, channel: Channel, number: int) -> None:
@@ -306,15 +310,27 @@ class Channels:
     # Answers that their callers have no room for.
 
     def _ask_for_room(self, channel: Channel) -> None:
-        """Ask the exchange to say when there is room for a channel's caller, and that nothing more comes back."""
-        self._outgoing.send((encode_control(AWAIT, channel.peer, channel.number, channel.local.number),))
+        """Ask the exchange to say when there is room for a channel's caller, and that nothing more comes back.
+
+        That is asked behind what has been said on the channel; not behind what goes on only when it is answered.
+        """
+        frames = (encode_control(AWAIT, channel.peer, channel.number, channel.local.number),)
+        if channel.waiting and channel.waiting[0].paused:
+            self._outgoing.send(frames)
+        else:
+            self.flush_channel(channel)
+            self._outgoing.post(channel, frames, 0)
 
     def receive_room(self, peer: bytes, number: int, sender: int) -> None:
         """The exchange has answered: what was kept leaves."""
         channel = self._by_head.get(envelope_head(peer, sender, number))
         if channel is not None:
-            for answered, item in self.answers.room(channel):
+            goes_on = bool(channel.waiting) and channel.waiting[0].paused
+            for answered, item in self.answers.room(channel, 0 if goes_on else PACE):
                 self.append(channel, item, min(-answered, 0))
+            if goes_on:
+                self._outgoing.resume(channel, PACE)
+            self.answers.rest(channel)
             if channel in self._postponed:
                 self.wake()
 
@@ -360,7 +376,9 @@ class Channels:
         Returns whether that made somebody say more, which leaves in another turn.
         """
         self.reports.flush()
-        for channel in self._take_dirty():
+        for _ in range(len(self._dirty)):  # whatever one of them raises, the others keep their places
+            channel = self._dirty.popleft()
+            channel.dirty = False
             self.flush_channel(channel)
         self.reports.deliver_local()
         for _ in range(len(self._looped)):
@@ -368,14 +386,6 @@ class Channels:
         if self._postponed and not self._outgoing.full:
             self._begin_postponed()
         return bool(self._looped or self._dirty) or self.reports.waiting()
-
-    def _take_dirty(self) -> list[Channel]:
-        """The channels on which something was said; what is said on them from now on is for the next time."""
-        fresh: list[Channel] = []
-        dirty, self._dirty = self._dirty, fresh
-        for channel in dirty:
-            channel.dirty = False
-        return dirty
 
     def dry(self, service: LocalService) -> bool:
         """Whether everything that a local service has said has left."""
@@ -389,7 +399,9 @@ class Channels:
     def flush_all(self) -> None:
         """Everything said leaves, in the middle of a turn; nothing arrives."""
         self.reports.flush()
-        for channel in self._take_dirty():
+        for _ in range(len(self._dirty)):  # whatever one of them raises, the others keep their places
+            channel = self._dirty.popleft()
+            channel.dirty = False
             self.flush_channel(channel)
         self._turn_began = self._clock()
 
@@ -715,7 +727,7 @@ class Channels:
         for waiting in self._outgoing.drop(channel):
             if isinstance(waiting, Parts):
                 self.calls.receive_returned(channel, waiting.number, TARGET_GONE)
-            elif isinstance(waiting, Message):
+            elif isinstance(waiting, Message) and len(waiting.frames) == 2:
                 unsent += cut_body(waiting.frames[1])[0]
         self._unfinished.drop(channel)
         for packed in unsent:

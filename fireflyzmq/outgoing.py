@@ -20,7 +20,7 @@ class Waiting(Protocol):
     """What waits in a lane: one message or several, one after the other.
 
     `cost` is what all that have not left cost, `begins` whether the next one begins something that others must not
-    come between, `goes_on` whether more of it follows.
+    come between, `goes_on` whether more of it follows, `paused` whether it waits for more than credit.
     """
 
     @property
@@ -31,12 +31,14 @@ class Waiting(Protocol):
     def goes_on(self) -> bool: ...
     @property
     def done(self) -> bool: ...
+    @property
+    def paused(self) -> bool: ...
     def take(self) -> tuple[Frames, int]:
         """The next message, and what it costs."""
         ...
 
     def left(self) -> None:
-        """All messages have left."""
+        """All messages have left, or all that may for now."""
         ...
 
 
@@ -44,6 +46,8 @@ class Message:
     """One message that waits. `more` says that it is part of a report, and not the last."""
 
     __slots__ = ("cost", "done", "frames", "goes_on")
+
+    paused = False
 
     def __init__(self, frames: Frames, cost: int, more: bool = False) -> None:
         self.frames = frames
@@ -67,10 +71,22 @@ class Message:
 class Parts:
     """An item that no frame holds, cut while it leaves: it lies in memory once, however slowly that is.
 
-    `envelopes` gives the frames of each part. `sent` is told when the last one has left.
+    `envelopes` gives the frames of each part. `sent` is told when the last one has left. With an `allowance` (bytes)
+    only so much leaves until `Outgoing.resume` allows more; `sent` is told of each such pause too.
     """
 
-    __slots__ = ("_envelopes", "_following", "_sent", "begins", "begun", "cost", "done", "goes_on", "item", "number")
+    __slots__ = (
+        "_envelopes",
+        "_following",
+        "_sent",
+        "allowance",
+        "begins",
+        "cost",
+        "done",
+        "goes_on",
+        "item",
+        "number",
+    )
 
     def __init__(
         self,
@@ -78,13 +94,14 @@ class Parts:
         item: bytes,
         envelopes: Iterator[Frames],
         sent: Callable[[], None],
+        allowance: int | None = None,
     ) -> None:
         self.number = number
         self.item = item
         self.cost = len(item) + ENVELOPE_COST
         self.begins = self.goes_on = False
-        self.begun = False
         self.done = False
+        self.allowance = allowance
         self._envelopes = envelopes
         self._following = next(envelopes, None)
         self._sent = sent
@@ -93,12 +110,18 @@ class Parts:
         """The next part."""
         frames = self._following
         assert frames is not None
-        self.begun = True
         self._following = next(self._envelopes, None)
         self.done = self._following is None
         cost = len(frames[-1]) + ENVELOPE_COST
         self.cost = 0 if self.done else max(self.cost - cost, 1)
+        if self.allowance is not None:
+            self.allowance -= cost
         return frames, cost
+
+    @property
+    def paused(self) -> bool:
+        """Whether what may leave for now has left."""
+        return self.allowance is not None and self.allowance <= 0 and not self.done
 
     def left(self) -> None:
         """Tell whose item it is."""
@@ -125,7 +148,7 @@ class Outgoing:
     but these waits for their end.
     """
 
-    __slots__ = ("_begun", "_blocked", "credit", "limit", "queued", "send")
+    __slots__ = ("_begun", "_blocked", "_paused", "credit", "limit", "queued", "send")
 
     def __init__(self, send: Callable[[Frames], None]) -> None:
         self.send = send
@@ -133,6 +156,7 @@ class Outgoing:
         self.queued = 0
         self.limit = 2 * MAX_MESSAGE
         self._blocked: deque[Lane] = deque()
+        self._paused: dict[Lane, None] = {}
         self._begun: Lane | None = None
 
     @property
@@ -177,12 +201,25 @@ class Outgoing:
         """Let what waits leave while there is credit."""
         while self.credit > 0 and self._blocked:
             lane = self._blocked.popleft()
-            if lane.waiting and not self._held_up(lane):
+            if lane.waiting and not lane.waiting[0].paused and not self._held_up(lane):
                 self._send_next(lane)
-            if lane.waiting:
+            if lane.waiting and not lane.waiting[0].paused:
                 self._blocked.append(lane)
             else:
                 lane.blocked = False
+                if lane.waiting:
+                    self._paused[lane] = None
+
+    def resume(self, lane: Lane, allowance: int) -> None:
+        """Let so many bytes more leave of what is paused in a lane, and what waits behind it."""
+        head = lane.waiting[0] if lane.waiting else None
+        if isinstance(head, Parts) and head.paused:
+            head.allowance = allowance
+        self._paused.pop(lane, None)
+        if lane.waiting and not lane.blocked:
+            lane.blocked = True
+            self._blocked.append(lane)
+            self._pump()
 
     def _send_next(self, lane: Lane) -> None:
         waiting = lane.waiting[0]
@@ -197,7 +234,7 @@ class Outgoing:
         self._mark(lane, more)
         self.credit -= cost
         self.send(frames)
-        if waiting.done:
+        if waiting.done or waiting.paused:
             waiting.left()
 
     def _mark(self, lane: Lane, more: bool) -> None:
@@ -224,6 +261,8 @@ class Outgoing:
 
     def press(self) -> None:
         """Send all that waits, whatever the credit: what is not said before a goodbye is never said."""
+        self._blocked.extend(self._paused)
+        self._paused.clear()
         while self._blocked:
             lane = self._blocked.popleft()
             while lane.waiting:
@@ -234,10 +273,11 @@ class Outgoing:
     def lose(self) -> None:
         """The connection is gone, and with it all credit and whatever still waits in a lane."""
         self.credit = self.queued = 0
-        for lane in self._blocked:
+        for lane in (*self._blocked, *self._paused):
             lane.waiting.clear()
             lane.blocked = False
         self._blocked.clear()
+        self._paused.clear()
 
     def drop(self, lane: Lane) -> list[Waiting]:
         """Take out what waits in a lane."""
@@ -246,6 +286,7 @@ class Outgoing:
         dropped = list(lane.waiting)
         self.queued -= sum(waiting.cost for waiting in dropped)
         lane.waiting.clear()
+        self._paused.pop(lane, None)
         return dropped
 
     def withdraw(self, lane: Lane, number: int) -> Parts | None:
@@ -254,5 +295,6 @@ class Outgoing:
             if isinstance(waiting, Parts) and waiting.number == number:
                 lane.waiting.remove(waiting)
                 self.queued -= waiting.cost
+                self.resume(lane, 0)
                 return waiting
         return None

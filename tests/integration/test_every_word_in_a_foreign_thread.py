@@ -161,7 +161,19 @@ SERVICE = {
 
 IDS = {
     **no(ASYNCIO, "add_done_callback", "remove_done_callback", "get_loop"),
-    **no(INSIDE, "channel", "each", "finished", "gathering", "in_place", "item", "outcomes", "parent", "patience"),
+    **no(
+        INSIDE,
+        "channel",
+        "each",
+        "finished",
+        "gathering",
+        "in_place",
+        "inherited",
+        "item",
+        "outcomes",
+        "parent",
+        "patience",
+    ),
     **no(INSIDE, "refusal", "state", "tried", "value", "wait_until"),
     **rows(RAISES, exception=lambda w: w.id.exception(), result=lambda w: w.id.result()),
     **rows(

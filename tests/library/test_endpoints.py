@@ -72,7 +72,7 @@ def test_an_endpoint_prints_its_target(place: Place) -> None:
     assert "a.b" in repr(place.endpoint().a.b)
 
 
-@pytest.mark.parametrize("name", ["_private", "__len__", "__iter__", "_connected"])
+@pytest.mark.parametrize("name", ["_private", "__len__", "__aiter__", "_connected"])
 def test_names_with_a_leading_underscore_are_never_remote(place: Place, name: str) -> None:
     endpoint = place.endpoint()
 

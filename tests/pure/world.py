@@ -72,7 +72,8 @@ def kept_answers_of(session: Session) -> int:
 
 def waiting_costs(session: Session) -> list[int]:
     """What each message costs that a session keeps for lack of credit."""
-    return [waiting.cost for lane in session.outgoing._blocked for waiting in lane.waiting]
+    lanes = (*session.outgoing._blocked, *session.outgoing._paused)
+    return [waiting.cost for lane in lanes for waiting in lane.waiting]
 
 
 def kept_of(service: WorldService) -> dict[str, int]:
