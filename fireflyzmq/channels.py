@@ -312,14 +312,10 @@ class Channels:
     def _ask_for_room(self, channel: Channel) -> None:
         """Ask the exchange to say when there is room for a channel's caller, and that nothing more comes back.
 
-        That is asked behind what has been said on the channel; not behind what goes on only when it is answered.
+        That is asked behind what has left; not behind what lacks credit, which may go on only when it is answered.
         """
-        frames = (encode_control(AWAIT, channel.peer, channel.number, channel.local.number),)
-        if channel.waiting and channel.waiting[0].paused:
-            self._outgoing.send(frames)
-        else:
-            self.flush_channel(channel)
-            self._outgoing.post(channel, frames, 0)
+        self.flush_channel(channel)
+        self._outgoing.send((encode_control(AWAIT, channel.peer, channel.number, channel.local.number),))
 
     def receive_room(self, peer: bytes, number: int, sender: int) -> None:
         """The exchange has answered: what was kept leaves."""
@@ -727,7 +723,7 @@ class Channels:
         for waiting in self._outgoing.drop(channel):
             if isinstance(waiting, Parts):
                 self.calls.receive_returned(channel, waiting.number, TARGET_GONE)
-            elif isinstance(waiting, Message) and len(waiting.frames) == 2:
+            elif isinstance(waiting, Message):
                 unsent += cut_body(waiting.frames[1])[0]
         self._unfinished.drop(channel)
         for packed in unsent:

@@ -6,6 +6,8 @@ from collections import Counter
 from typing import Any, NamedTuple
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from world import RecordedCall, World, WorldPeer, kept_answers_of
 
 from exchange.config import Limits
@@ -291,3 +293,37 @@ def test_answers_much_larger_than_the_queue_arrive_however_slowly_their_caller_r
     parts = (9 << 20) // 261_056 * senders
     assert sum(callee.session.channels.answers.size for callee in callees) == 0
     assert world.core.flow.returned < 2 * parts, "most of it was sent once"
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_no_order_of_messages_keeps_an_answer_from_its_caller(data: st.DataObject) -> None:
+    world = World(Limits(queue=4 << 20))
+    caller = world.peer()
+    callees = [world.peer() for _ in range(2)]
+    sizes = {f"call {number}": 0 for number in range(100)}
+    for number, callee in enumerate(callees):
+        service = callee.add_service(f"math{number}")
+        service.local.methods.export(lambda token, padding: [token, bytes(sizes[token])], "large")
+        caller.watch(f"math{number}")
+    world.settle()
+    links = [peer.link for peer in (caller, *callees)]
+    calls = []
+    for step in data.draw(st.lists(st.sampled_from(["call", "out", "in"]), min_size=20, max_size=60)):
+        link = links[data.draw(st.integers(0, 2))]
+        assert link is not None
+        if step == "call" and len(calls) < 20:
+            sizes[f"call {len(calls) + 1}"] = data.draw(st.sampled_from([10, 200_000, 400_000, 3_000_000, 5_000_000]))
+            calls.append(caller.start(f"math{len(calls) % 2}", "large", timeout=1000.0))
+            caller.run_turns()
+        for _ in range(data.draw(st.sampled_from([1, 5, 30])) if step != "call" else 0):
+            if step == "out":
+                world.deliver_to_exchange(link)
+            else:
+                world.deliver_to_peer(link)
+                link.peer.run_turns()
+    for _ in range(50):
+        world.settle()
+        world.advance(0.1)
+    assert [call.value and call.value[0] for call in calls] == [call.token for call in calls]
+    assert sum(kept_answers_of(callee.session) for callee in callees) == 0
