@@ -15,7 +15,7 @@ def test_what_fails_in_an_exchange_of_a_program_ends_neither_it_nor_the_programs
     async def main() -> None:
         exchange = netsvc.Exchange(netsvc.EXCHANGE_SERVER)
         address = exchange.listen(0)
-        embedded: Any = exchange._embedded
+        embedded: Any = exchange._fireflyzmq._embedded
         server = embedded._server
         failures = 0
         rightly = getattr(server, what)

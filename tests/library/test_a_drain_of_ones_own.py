@@ -99,7 +99,7 @@ def test_what_was_accepted_is_answered_whatever_it_does(place: Place, drain: Cal
     place.settle()
 
     async def stops() -> None:
-        await core_of(tank).stop()
+        await core_of(tank).connection.drain()
 
     place.run(stops())
     assert place.run(id) == "done"
