@@ -71,6 +71,9 @@ ANSWERS_AT_ONCE = 32
 _SMALL_ANSWER = 4096
 """Bytes of an answer that is queued however much waits already: a failure in its place would be no smaller."""
 
+_ITEM_COST = 512
+"""Bytes that a decoded item takes at least, beside its own."""
+
 PACE = WINDOW // 2
 """Bytes that leave each time that there is room again: half of what the exchange counts on, so none comes back."""
 
@@ -485,7 +488,7 @@ class Channels:
                 kind = item[0]
                 if kind == REQUEST:
                     if channel.slow or outgoing.queued > outgoing.limit or (postponed and channel in postponed):
-                        self._postpone(channel, item, len(body) // len(items))
+                        self._postpone(channel, item, len(body) // len(items) + _ITEM_COST)
                         continue
                     now = clock()
                     if now - started > ANSWERS_WITHIN:
