@@ -165,10 +165,10 @@ class Session:
 
     def disconnected(self, reason: str) -> None:
         """The connection is gone: what was in flight through it ends, what is watched is not known any more."""
-        self._give_up_leaving()
         was_connected = self.state == CONNECTED
         self.state = OFFLINE
         self.calls.connected = False
+        self._give_up_leaving()  # with the state set: there is nobody to tell any more
         self._grace_until = None
         if self._was_connected:  # otherwise nothing was known that could be lost
             self.mirror.lost()
