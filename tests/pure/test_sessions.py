@@ -380,6 +380,22 @@ def test_a_one_way_call_ends_when_it_is_sent() -> None:
     assert world.runs[call.token] == 1
 
 
+def test_a_closed_service_with_a_parked_one_way_call_is_not_said_to_an_exchange_that_is_lost() -> None:
+    world, caller, _, _ = pair()
+    service = caller.add_service("front")
+    caller.call("nobody", caller=service, oneway=True, wait=10.0)
+    world.settle()
+    service.close()
+    caller.run_turns()
+    world.settle()
+    assert service.local.number in caller.at_exchange.services  # it is what its call may still come from
+    caller.disconnect()  # the link complains of whatever is sent now
+    assert not caller.session._leaving and caller.session.outgoing.queued == 0
+    caller.connect()
+    world.settle()
+    assert service.local.number not in caller.at_exchange.services
+
+
 @pytest.mark.parametrize("padding", [100, 200_000, 261_000, 262_144, 300_000, 1_000_000])
 def test_a_request_of_any_size_arrives(padding: int) -> None:
     world, caller, _, _ = pair()

@@ -560,13 +560,16 @@ class Histories(RuleBasedStateMachine):
 
     def all_know_the_same(self) -> None:
         """Each service is listed, and in groups, for all or for none; each target shows whom the directory shows, and
-        each observer was told of them.
+        each observer was told of them. A closed one whose one-way calls are parked is there, and shown to nobody.
         """
         directory = self.world.core.directory
         for peer in self.peers:
             if peer.welcome:
                 entries = peer.at_exchange.services
-                assert sorted(entries) == sorted(service.local.number for service in peer.services)
+                leaving = [local.number for local in peer.session._leaving]
+                assert sorted(entries) == sorted([service.local.number for service in peer.services] + leaving)
+                for number in leaving:
+                    assert not entries[number].listed and not entries[number].groups
                 for service in peer.services:
                     entry = entries[service.local.number]
                     assert entry.listed == service.local.listed, service.name

@@ -77,9 +77,14 @@ def waiting_costs(session: Session) -> list[int]:
 
 
 def kept_of(service: WorldService) -> dict[str, int]:
-    """The subjects of the reports that a service keeps, and what these are numbered with in their contents."""
+    """The subjects of the reports that a service keeps, and what these are numbered with in their contents.
+
+    But for those whose life is over: they may be there a little longer, and nobody gets them.
+    """
     outbox = service.peer.session.reports._outboxes.get(service.local)
-    return {subject: unpack(kept.packed)[1] for subject, kept in outbox.kept.items()} if outbox is not None else {}
+    kept = outbox.kept.values() if outbox is not None else ()
+    now = service.peer.session._clock()
+    return {each.subject: unpack(each.packed)[1] for each in kept if each.until is None or each.until > now}
 
 
 class Account(NamedTuple):
