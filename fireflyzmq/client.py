@@ -13,13 +13,13 @@ import weakref
 from collections.abc import Coroutine, Generator
 from concurrent.futures import Future
 from types import TracebackType
-from typing import Any, Self, SupportsIndex, TypeVar
+from typing import Any, TypeVar
 
 from fireflyzmq.behind import NotBegun, put_behind
 from fireflyzmq.connection import GOODBYE_SECONDS, HAND_OVER_SECONDS, Connection, connections_of, done_within
 from fireflyzmq.cores.service import Part, core_of
 from fireflyzmq.dispatcher import new_event_loop
-from fireflyzmq.endpoint import Endpoint, RemoteMethod
+from fireflyzmq.endpoint import Endpoint, Proxy, RemoteMethod
 from fireflyzmq.errors import ExchangeLost
 from fireflyzmq.exchange import EXCHANGE_CLIENT, Exchange, exchange_address
 from fireflyzmq.response import LOOK_SECONDS, ResponseId, process_ends
@@ -406,7 +406,7 @@ def _is_served_here(method: RemoteMethod) -> bool:
     return bool(ready) and all(instance.binding.address in here for instance in ready)
 
 
-class BlockingEndpoint:
+class BlockingEndpoint(Proxy):
     """A proxy whose calls block: they return the result or raise the call's Failure."""
 
     def __init__(self, endpoint: Endpoint, client: Client) -> None:
@@ -417,15 +417,6 @@ class BlockingEndpoint:
         if name.startswith("_"):  # before this looks at itself: a copy that is being made has nothing yet
             raise AttributeError(f"{name!r} is not the name of a remote method")
         return BlockingMethod(getattr(self._endpoint, name), self._client)
-
-    def __copy__(self) -> Self:
-        return self
-
-    def __deepcopy__(self, memo: object) -> Self:
-        return self
-
-    def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
-        raise TypeError("an endpoint does not travel; send the binding of its service")
 
     def __getitem__(self, method: str | int) -> BlockingMethod:
         """A method by its name, or by a command's number; ValueError for what can be no method."""
@@ -446,7 +437,7 @@ class BlockingEndpoint:
         return f"<Blocking{repr(self._endpoint)[1:]}"
 
 
-class BlockingMethod:
+class BlockingMethod(Proxy):
     """A remote method that blocks."""
 
     def __init__(self, method: RemoteMethod, client: Client) -> None:
@@ -470,15 +461,6 @@ class BlockingMethod:
         if name.startswith("_"):
             raise AttributeError(f"{name!r} is not the name of a remote method")
         return BlockingMethod(getattr(self._method, name), self._client)
-
-    def __copy__(self) -> Self:
-        return self
-
-    def __deepcopy__(self, memo: object) -> Self:
-        return self
-
-    def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
-        raise TypeError("a remote method does not travel; send the binding of its service")
 
     def __repr__(self) -> str:
         return f"<blocking {repr(self._method)[1:]}"

@@ -22,7 +22,22 @@ if TYPE_CHECKING:
     from fireflyzmq.response import ResponseId
 
 
-class RemoteMethod:
+class Proxy:
+    """What stands for something remote here: a copy of it is itself, and it does not travel."""
+
+    __slots__ = ()
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
+        raise TypeError(f"{self!r} does not travel; send the binding of its service")
+
+
+class RemoteMethod(Proxy):
     """A remote method: calling it starts a call, an attribute of it is the method of a dotted name."""
 
     __slots__ = ("__weakref__", "_caller", "_connection", "_destination", "_endpoint", "_name", "_start")
@@ -49,20 +64,11 @@ class RemoteMethod:
             raise AttributeError(f"{name!r} is not the name of a remote method")
         return self._endpoint._method(f"{self._name}.{name}", name)
 
-    def __copy__(self) -> Self:
-        return self
-
-    def __deepcopy__(self, memo: object) -> Self:
-        return self
-
-    def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
-        raise TypeError("a remote method does not travel; send the binding of its service")
-
     def __repr__(self) -> str:
         return f"<remote method {self._name} of {self._endpoint!r}>"
 
 
-class Endpoint:
+class Endpoint(Proxy):
     """A proxy for a service's name, or for one instance: `endpoint.method(args)` calls.
 
     It never freezes on one instance of a name. True, and unequal to None, while an instance is known to be there.
@@ -102,15 +108,6 @@ class Endpoint:
         if not name.startswith("_"):
             raise AttributeError(f"cannot set {name!r}: an endpoint's attributes are remote methods")
         self.__dict__[name] = value
-
-    def __copy__(self) -> Self:
-        return self
-
-    def __deepcopy__(self, memo: object) -> Self:
-        return self
-
-    def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
-        raise TypeError("an endpoint does not travel; send the binding of its service")
 
     def __bool__(self) -> bool:
         return bool(self._target.ready)
