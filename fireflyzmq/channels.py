@@ -691,11 +691,6 @@ class Channels:
             self._close(channel, reason)
         return unsent
 
-    def cancel_served(self, service: LocalService) -> None:
-        """A local service works for nobody any more."""
-        for channel in service.channels:
-            self.serving.cancel_channel(channel)
-
     def opened(self, least: float, most: float) -> None:
         """The connection is there: the exchange's clock is so far ahead, at least and at most."""
         self._offsets = least, most

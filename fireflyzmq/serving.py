@@ -100,8 +100,8 @@ class LocalService:
     those it is in, with its roles, `wishes` those it wants to be in, and whether alone under its name (`sole`);
     `refused_groups` are those it has to wait for. `named` says whether it has had its name since it last had to wait
     for it; `asked` are the groups, and "" for the name, that the exchange was asked for alone and has not said of.
-    `limit` is how many requests it takes at once, `running` how many it has, `typical` how long (s) such a request
-    takes.
+    `limit` is how many requests it takes at once, `running` how many it has, `outliving` which of these are one-way
+    calls whose callers are gone, `typical` how long (s) such a request takes.
     """
 
     __slots__ = (
@@ -122,6 +122,7 @@ class LocalService:
         "name",
         "named",
         "number",
+        "outliving",
         "owner",
         "recent",
         "refused",
@@ -172,6 +173,7 @@ class LocalService:
         self.closed = False
         self.limit = limit
         self.running = 0
+        self.outliving: set[Request] = set()
         self.typical = 0.1
         self.reported = 0
         self.served = 0
@@ -491,6 +493,15 @@ class Serving:
         for request in list(channel.serving.values()):
             if request.number or channel.local.closed:
                 self._abandon(request)
+            else:
+                request.service.outliving.add(request)
+
+    def cancel_service(self, service: LocalService) -> None:
+        """A local service is closed: it works for nobody any more."""
+        for channel in list(service.channels):
+            self.cancel_channel(channel)
+        for request in list(service.outliving):
+            self._abandon(request)
 
     def expire(self, now: float) -> None:
         """Cancel what works for callers whose deadline has passed; they know by their own clock."""
@@ -517,6 +528,7 @@ class Serving:
         request.open = False
         request.due.discard(request)
         service = request.service
+        service.outliving.discard(request)
         service.running -= 1
         took = self._clock() - request.started
         service.typical += (took - service.typical) / _SMOOTHING

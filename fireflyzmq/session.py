@@ -294,10 +294,15 @@ class Session:
             return True
         if not self.calls.attached:
             return self._claims.claim(service.name, service, service.unique)
-        return not any(
-            other.listed and other is not service and (other.unique or service.unique)
+        return not self._in_the_way(service)
+
+    def _in_the_way(self, service: LocalService) -> list[LocalService]:
+        """Who here is listed under a service's name though one of the two wants it alone."""
+        return [
+            other
             for other in self._by_name[service.name]
-        )
+            if other.listed and other is not service and (other.unique or service.unique)
+        ]
 
     def _tell_taken(self, service: LocalService) -> None:
         problem = f"the name {service.name!r} is taken by another service of this process"
@@ -371,6 +376,7 @@ class Session:
         if not self.calls.attached:
             self._claim(service, group, role, sole)
         elif not sole:
+            service.refused_groups.discard(group)  # it was another wish that was refused
             self._regroup(service, {**service.groups, group: role})
         if self.state == CONNECTED:
             if sole and group not in service.groups:
@@ -455,7 +461,7 @@ class Session:
         service.owner.closed()
         self.withdraw(service, reason)
         self.calls.fail_caller(service, self.mirror.targets())
-        self.channels.cancel_served(service)
+        self.serving.cancel_service(service)
         self.services.pop(service.number, None)
         self.served_before.of(service.name).merge(service)
         self._by_address.pop(service.binding.address, None)
@@ -645,6 +651,10 @@ class Session:
         if service is None:
             return
         service.asked.discard("")
+        if service.visible and service.accepting:
+            for other in self._in_the_way(service):  # it has asked, and its refusal is under way
+                self._lose_name(other)
+                self._tell_taken(other)
         if service.taken:
             self._have_name(service)
             return

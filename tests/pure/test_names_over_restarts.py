@@ -60,6 +60,40 @@ def test_nobody_overtakes_who_had_it_when_restarts_follow_each_other(
     assert len(world.core.directory.find(kind, key)) == 1
 
 
+def test_who_is_given_a_name_alone_shares_it_with_nobody_who_has_just_asked() -> None:
+    world = World()
+    peer = world.peer()
+    first = peer.add_service(NAME)
+    alone = peer.add_service(NAME, unique=True)
+    world.settle()
+    first.close()
+    peer.run_turns()
+    assert peer.link is not None
+    world.deliver_to_exchange(peer.link, 10)  # the name is given to who waited
+    late = peer.add_service(NAME)
+    assert late.local.listed and not alone.local.listed
+    world.deliver_to_peer(peer.link, 10)
+    assert alone.local.listed and not late.local.listed
+    world.settle()
+    assert alone.local.listed and not late.local.listed and late.problems == ["taken"]
+
+
+def test_a_place_that_was_refused_is_no_reason_to_wait_for_the_group_alone() -> None:
+    world = World()
+    peer = world.peer()
+    peer.add_service(NAME)
+    nameless = peer.add_service(NAME, unique=True)
+    peer.session.join(nameless.local, GROUP, ROLE)  # for which it must have its name
+    world.settle()
+    assert nameless.local.refused_groups == {GROUP}
+    peer.disconnect()
+    world.settle()
+    peer.session.join(nameless.local, GROUP)
+    peer.connect()
+    world.settle()
+    assert nameless.local.groups == {GROUP: ""} and nameless.local.refused_groups == set()
+
+
 def some(world: World, peer: WorldPeer, delivered: tuple[int, int]) -> None:
     """Let so many messages of a peer arrive, and so many of the exchange's to it."""
     assert peer.link is not None

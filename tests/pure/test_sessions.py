@@ -380,6 +380,21 @@ def test_a_one_way_call_ends_when_it_is_sent() -> None:
     assert world.runs[call.token] == 1
 
 
+def test_what_outlives_its_one_way_caller_ends_with_the_service_that_runs_it() -> None:
+    world, caller, callee, service = pair()
+    sender = caller.add_service("front")
+    caller.call("math", "later", caller=sender, oneway=True)
+    world.settle()
+    (task,) = callee.tasks
+    sender.close()
+    caller.run_turns()
+    world.settle()
+    assert not task.cancelled and service.local.running == 1
+    service.close()
+    callee.run_turns()
+    assert task.cancelled and service.local.running == 0
+
+
 def test_a_closed_service_with_a_parked_one_way_call_is_not_said_to_an_exchange_that_is_lost() -> None:
     world, caller, _, _ = pair()
     service = caller.add_service("front")
