@@ -1,15 +1,17 @@
 """Bounds: what bytes say of themselves before they are believed. Arrays say how many elements they have, and msgpack
-makes room for these at once; maps and sets are built of keys whose hashes the sender may have chosen.
+makes room for these at once; maps and sets are built of keys whose hashes, and so whose places in a table, the sender
+may have chosen.
 """
 
 from __future__ import annotations
 
 import collections
 import decimal
-from collections.abc import Hashable, Sequence
+import time
+from collections.abc import Callable, Hashable, Sequence
 from itertools import islice, pairwise
 from operator import eq
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgpack
 
@@ -27,6 +29,20 @@ calls has some 50 octets that look like one.
 
 _WIDE: Final = 4096
 """Bits of an integer that compares with a decimal number in no time: beyond, that takes the square of its digits."""
+
+_FEW_KEYS: Final = 512
+"""Keys of which the square is nothing to speak of."""
+
+_AT_ONCE: Final = 128
+"""Keys that are put into a table between two looks at the time."""
+
+_PATIENCE: Final = max(0.005, 2 * time.get_clock_info("thread_time").resolution)
+_PATIENCE_TIMES: Final = 10
+"""How long putting keys into a table may take: so many seconds, and so many times what hashing and sorting them takes.
+Keys that nobody has chosen take three times that at most.
+"""
+
+Table = TypeVar("Table", dict[Any, Any], set[Any])
 
 _MOST_EQUAL: Final = (MAX_EQUAL_HASHES, 4, 1)
 """How many keys may have equal hashes by how deep frozen sets stand in them: comparing two of these compares each
@@ -51,8 +67,51 @@ def check_claims(data: bytes) -> None:
 
 def map_of(pairs: Sequence[tuple[Any, Any]]) -> dict[Any, Any]:
     """A dictionary of what arrived, the last of equal keys; ValueError when finding its keys would take long."""
-    check_keys([key for key, _ in pairs if type(key) is not str and type(key) is not bytes])
+    return _built(dict, pairs, _choosable([key for key, _ in pairs]))
+
+
+def map_of_texts(pairs: Sequence[tuple[Any, Any]]) -> dict[Any, Any]:
+    """A dictionary that is to have texts as keys, in which a mistake may stand; ValueError for many other keys."""
+    others = _choosable([key for key, _ in pairs])
+    if len(others) >= _FEW_KEYS:
+        raise ValueError(f"{len(others)} keys are no texts")
+    check_keys(others)
     return dict(pairs)
+
+
+def set_of(elements: Sequence[Any]) -> set[Any]:
+    """A set of what arrived; ValueError in the same way."""
+    return _built(set, elements, _choosable(elements))
+
+
+def _choosable(keys: Sequence[Any]) -> list[Any]:
+    """The keys whose hashes may be known outside of the process: all but texts and bytes."""
+    return [key for key in keys if type(key) is not str and type(key) is not bytes]
+
+
+def _built(new: Callable[..., Table], contents: Sequence[Any], keys: list[Any]) -> Table:
+    """A table of contents with such keys among others, which are looked at.
+
+    Keys of different hashes may be chosen too so that each is looked for in all the places of others. Which places
+    these are is Python's own affair, so the time is measured, that of this thread; twice, as somebody else's work may
+    count as this thread's once.
+    """
+    if len(keys) < _FEW_KEYS:
+        check_keys(keys)
+        return new(contents)
+    began = time.thread_time()
+    check_keys(keys)
+    patience = _PATIENCE + _PATIENCE_TIMES * (time.thread_time() - began)
+    for _ in range(2):
+        table = new()
+        end = time.thread_time() + patience
+        for start in range(0, len(contents), _AT_ONCE):
+            table.update(contents[start : start + _AT_ONCE])
+            if time.thread_time() > end:
+                break
+        else:
+            return table
+    raise ValueError(f"{len(keys)} keys are looked for in the places of others")
 
 
 def check_keys(keys: Sequence[Hashable]) -> None:

@@ -16,7 +16,7 @@ from typing import Any, Final
 import msgpack
 
 from fireflyzmq.wire.binding import Binding
-from fireflyzmq.wire.bounds import SMALL, check_claims, check_keys, map_of
+from fireflyzmq.wire.bounds import SMALL, check_claims, map_of, set_of
 from fireflyzmq.wire.commands import MAX_DEPTH, MAX_EXTENSIONS
 from fireflyzmq.wire.snapshot import (
     BINDING,
@@ -346,13 +346,12 @@ def _restore_timedelta(fields: Any) -> datetime.timedelta:
     return datetime.timedelta(days, seconds, microseconds)
 
 
-def _restore_set(make: Callable[[list[Any]], Any]) -> Callable[[Any], Any]:
-    def restore(elements: Any) -> Any:
-        elements = list(elements)
-        check_keys([each for each in elements if type(each) is not str and type(each) is not bytes])
-        return make(elements)
+def _restore_set(elements: Any) -> set[Any]:
+    return set_of(list(elements))
 
-    return restore
+
+def _restore_frozenset(elements: Any) -> frozenset[Any]:
+    return frozenset(set_of(list(elements)))
 
 
 _SIMPLE: Final[dict[int, Callable[[bytes], Any]]] = {
@@ -367,8 +366,8 @@ _SIMPLE: Final[dict[int, Callable[[bytes], Any]]] = {
 
 _NESTED: Final[dict[int, Callable[[Any], Any]]] = {
     TUPLE: tuple,
-    SET: _restore_set(set),
-    FROZENSET: _restore_set(frozenset),
+    SET: _restore_set,
+    FROZENSET: _restore_frozenset,
     TIMEDELTA: _restore_timedelta,
     BINDING: Binding.from_fields,
 }

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import msgpack
 
-from fireflyzmq.wire.bounds import check_claims, map_of
+from fireflyzmq.wire.bounds import check_claims, map_of_texts
 from fireflyzmq.wire.commands import (
     ABSENT,
     ANNOUNCE,
@@ -132,7 +132,7 @@ def parse_control(frame: bytes, limit: int = MAX_CONTROL) -> list[Any]:
     try:
         packed = frame[1:]
         check_claims(packed)
-        fields = msgpack.unpackb(packed, object_pairs_hook=map_of, strict_map_key=False, timestamp=3)
+        fields = msgpack.unpackb(packed, object_pairs_hook=map_of_texts, strict_map_key=False, timestamp=3)
     except Exception as error:
         raise ProtocolError(f"{name} does not decode: {type(error).__name__}: {error}") from error
     if not isinstance(fields, list) or len(fields) < len(expected):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from fireflyzmq.netport.rpc import MessagePackCodec
 from fireflyzmq.wire import codec
-from fireflyzmq.wire.bounds import check_claims, check_keys
+from fireflyzmq.wire.bounds import check_claims, check_keys, map_of, set_of
 from fireflyzmq.wire.codec import DecodingError, decode, encode
 from fireflyzmq.wire.commands import JOIN, MAX_EQUAL_HASHES
 from fireflyzmq.wire.frames import ProtocolError, parse_control
@@ -78,6 +79,62 @@ def test_what_is_refused_is_refused_soon() -> None:
     assert seconds(refused(array([array([dictionary(keys)])]))) < 1
     assert seconds(refused(extension(64, array([dictionary(keys)])))) < 1
     assert seconds(refused(extension(65, array(keys)))) < 1
+
+
+def chosen_places(bits: int, path: int, others: int) -> list[int]:
+    """Integers of different hashes: the first ones fill a path of places in a dictionary's table, in which each of the
+    others is looked for.
+    """
+    mask = (1 << bits) - 1
+    place, places = 12345 & mask, {}
+    for number in range(path):
+        places[place] = number
+        place = (5 * place + 1) & mask
+    found: set[int] = set()
+    some = random.Random(1)
+    while len(found) < others:
+        candidate = some.getrandbits(bits + 5)
+        rest, place = candidate, candidate & mask
+        while place in places and rest:
+            rest >>= 5
+            place = (5 * place + rest + 1) & mask
+        if places.get(place, path) < path // 4 and candidate not in places:
+            found.add(candidate)
+    return [*places, *found]
+
+
+def test_keys_that_are_looked_for_in_the_places_of_others_are_refused() -> None:
+    data = dictionary([integer(each) for each in chosen_places(15, 14_000, 4000)])
+    with pytest.raises(DecodingError, match="in the places of others"):
+        decode(data)
+
+
+class Slow:
+    """A key that takes long to find when it is asked for its hash so many times, but the first."""
+
+    def __init__(self, times: int) -> None:
+        self.times = times + 1
+
+    def __hash__(self) -> int:
+        if self.times > 0:
+            self.times -= 1
+            if self.asked:
+                end = time.thread_time() + 0.05
+                while time.thread_time() < end:
+                    pass
+            self.asked = True
+        return id(self)
+
+    asked = False
+
+
+@pytest.mark.parametrize(
+    "build", [set_of, lambda keys: map_of([(key, None) for key in keys])], ids=["set", "dictionary"]
+)
+def test_a_table_takes_long_twice_before_it_is_refused(build: Callable[[list[Any]], Any]) -> None:
+    assert len(build([*range(1000), Slow(1)])) == 1001
+    with pytest.raises(ValueError, match="in the places of others"):
+        build([*range(1000), Slow(2)])
 
 
 def alike_sets(depth: int, width: int, seed: int) -> bytes:
@@ -156,10 +213,15 @@ def test_a_control_message_is_read_in_bounded_time() -> None:
     frame = bytes((JOIN,)) + b"\x94\x01\xa1g\xa1r" + dictionary(stamps)
 
     def read() -> None:
-        with pytest.raises(ProtocolError, match="the same hash"):
+        with pytest.raises(ProtocolError, match="keys are no texts"):
             parse_control(frame, 1 << 20)
 
     assert seconds(read) < 0.5
+
+
+def test_a_few_wrong_keys_of_a_control_message_are_for_whoever_answers_it() -> None:
+    frame = bytes((JOIN,)) + msgpack.packb([1, "g", "r", dict.fromkeys(range(511))])
+    assert len(parse_control(frame)[3]) == 511
 
 
 def test_a_netports_message_is_read_in_bounded_time() -> None:
