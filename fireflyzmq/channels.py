@@ -345,10 +345,9 @@ class Channels:
         self._postponed.setdefault(channel, deque()).append((item, size))
 
     def _begin_postponed(self) -> None:
-        """Begin the requests for whose answers there is room now, the channels taking turns."""
+        """Begin the requests for whose answers there is room now. A method may close their channel, or cancel them."""
         for channel in list(self._postponed):
-            queue = self._postponed.get(channel)
-            while queue and not channel.slow and not self._outgoing.full:
+            while (queue := self._postponed.get(channel)) and not channel.slow and not self._outgoing.full:
                 item, size = queue.popleft()
                 self.postponed_bytes -= size
                 self._take(channel, item, self._clock())

@@ -125,6 +125,37 @@ def test_requests_of_a_slow_caller_are_begun_later_and_those_of_others_now() -> 
     assert [call.value[0] for call in (*first, *more)] == [call.token for call in (*first, *more)]
 
 
+def test_a_method_may_close_the_callers_whose_requests_are_begun_with_its_own() -> None:
+    world = World()
+    peer = world.peer()
+    session = peer.session
+    caller, other, service = (peer.add_service(name) for name in ("caller", "other", "math"))
+
+    def fill(token: str, padding: bytes) -> None:
+        session.outgoing.limit = -1  # as if much waited for the exchange
+
+    def close(token: str, padding: bytes) -> None:
+        world.runs[token] += 1
+        caller.close()
+
+    service.local.methods.export(fill, "fill")
+    service.local.methods.export(close, "close")
+    peer.watch("math")
+    world.settle()
+    limit = session.outgoing.limit
+    peer.start("math", "fill", caller=caller)
+    calls = [peer.start("math", method, caller=caller) for method in ("close", "echo", "echo")]
+    late = peer.start("math", "echo", caller=other)
+    peer.run_turns()
+    assert session.channels.postponed_bytes > 0 and not world.runs
+    session.outgoing.limit = limit
+    peer.session.channels.wake()
+    peer.run_turns()
+    assert [world.runs[call.token] for call in (*calls, late)] == [1, 0, 0, 1]
+    assert session.channels.postponed_bytes == 0 and not session.channels._postponed
+    assert [call.failure for call in calls] == ["RequestCancelled"] * 3 and late.value == late.token
+
+
 def test_what_a_caller_has_given_up_is_kept_no_longer() -> None:
     slow = a_slow_caller(400_000)
     calls = slow.call("large", 30)
