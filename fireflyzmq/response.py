@@ -27,6 +27,9 @@ WAIT_SLACK = 0.3
 LOOK_SECONDS = 0.25
 """How often a thread that waits looks whether the loop is still there: one that ends tells nobody."""
 
+_waiting = threading.RLock()
+"""Held while a thread begins or ceases to wait; several may wait for one call, and a signal may come between."""
+
 Callback = tuple[Callable[[Any], Any], contextvars.Context]
 Monitor = tuple[Callable[[Any], Any] | None, Callable[[Failure], Any] | None, contextvars.Context | None]
 
@@ -149,12 +152,25 @@ class ResponseId(Call):
             raise RuntimeError("wait() in the loop's thread would block the loop for ever; await the id instead")
         if self.state == PENDING:
             event = threading.Event()
-            self._events = (*self._events, event)
-            if self.state == PENDING:
+            with _waiting:
+                self._events = (*self._events, event)
+            try:
                 self._wait_for(event, timeout)
+            except RequestTimeout:
+                self._wait_no_more(event)
+                if self.state == PENDING:
+                    raise
+            except BaseException:
+                self._wait_no_more(event)
+                raise
             if _process.ends:
                 _stay_a_daemon()
         return self.result()
+
+    def _wait_no_more(self, event: threading.Event) -> None:
+        """A thread gives up: unless others ask, a failure that comes yet is one that nobody has asked for."""
+        with _waiting:
+            self._events = tuple(each for each in self._events if each is not event)
 
     def _wait_for(self, event: threading.Event, timeout: float | None) -> None:
         """Wait for the event without trusting in the loop, which may be gone, busy, or have never run."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from typing import Any
 
@@ -431,6 +432,35 @@ def test_a_one_way_call_that_fails_disturbs_nobody(place: Place, gate: Gate) -> 
 
     assert Careful.heard == []
     assert place.run(place.endpoint("gate").echo("alive")) == "alive"
+
+
+def test_who_has_given_up_waiting_does_not_keep_a_failure_from_being_told(connected_place: Place) -> None:
+    place = connected_place
+    gate = Gate(place)
+    told: list[Failure] = []
+
+    class Careful(Service):
+        def unexpectedFailure(self, failure: Failure) -> None:
+            told.append(failure)
+
+    ids: list[Any] = [place.caller_of(Careful).serviceEndPoint("gate", wait=1.0).enter()]
+
+    def wait_in_vain() -> None:
+        for _ in range(3):
+            with pytest.raises(RequestTimeout):
+                ids[0].wait(0.01)
+
+    thread = threading.Thread(target=wait_in_vain)
+    thread.start()
+    thread.join()
+    assert ids[0]._events == ()
+    place.settle()
+    gate.waiting[0].set_exception(Failure(5, "shut"))
+    place.settle()
+    ids.clear()
+    gc.collect()
+    place.settle()
+    assert [failure.description for failure in told] == ["shut"]
 
 
 def test_cancelling_a_call_ends_it_and_what_works_for_it(place: Place, gate: Gate, endpoint: Any) -> None:
