@@ -250,6 +250,9 @@ class MethodTable:
         command = command_of(name)
         if command is not None and self._commands.get(command) == name:
             del self._commands[command]
+            for other in (*self._methods, *self._offers):
+                if command_of(other) == command:
+                    self._commands[command] = other
         return [*offers.values(), *([method] if method is not None else ())]
 
     def names(self) -> list[str]:

@@ -170,6 +170,17 @@ def test_a_method_taken_back_is_gone() -> None:
         table.unexport("two")
 
 
+def test_a_commands_number_finds_what_is_left_of_its_methods() -> None:
+    table = MethodTable()
+    first = table.export(two, "enter_101")
+    second = table.export(default, "leave_101")
+    assert table.offered("command_101", "") is second
+    table.unexport("leave_101")
+    assert table.offered("command_101", "") is first
+    table.unexport("enter_101")
+    assert table.offered("command_101", "") is None
+
+
 @pytest.mark.parametrize(
     "name", ["", "_hidden", "a._b", "a b", "a-b", "a..b", "x" * 201, "system.describe", "system.x"]
 )
