@@ -126,7 +126,7 @@ class Registrar:
             guarded("what it had", self._yield, entry, key)
         for route in list(entry.routes):
             partners.add((route.target if route.source is entry else route.source).peer.key)
-            guarded("a route", _drop_route, route)
+            guarded("a route", self._drop_route, route)
         partners.discard(entry.peer.key)
         return partners
 
@@ -313,11 +313,18 @@ class Registrar:
         for route in list(entry.routes):
             other = route.target if route.source is entry else route.source
             partners.add(other.peer.key)
-            self._flow.forget_awaiting(route)
-            _drop_route(route)
+            self._drop_route(route)
         entry.peer.services.pop(entry.number, None)
         partners.discard(entry.peer.key)
         return partners
+
+    def _drop_route(self, route: Route) -> None:
+        self._flow.forget_awaiting(route)
+        route.peer.routes.pop(route.head, None)
+        route.source.routes.discard(route)
+        route.target.routes.discard(route)
+        if route.target.peer not in route.source.readers:
+            route.source.introduced.discard(route.target.peer.key)
 
     # Groups.
 
@@ -475,11 +482,3 @@ def _claim_key(entry: Entry, group: str, role: str) -> str:
     apart, and taken apart, by theirs.
     """
     return f"{group} {role} {entry.wanted}"
-
-
-def _drop_route(route: Route) -> None:
-    route.peer.routes.pop(route.head, None)
-    route.source.routes.discard(route)
-    route.target.routes.discard(route)
-    if route.target.peer not in route.source.readers:
-        route.source.introduced.discard(route.target.peer.key)

@@ -1167,6 +1167,17 @@ def test_nobody_is_told_of_room_at_a_service_that_has_gone() -> None:
     assert not pair.callee.state.awaiting
 
 
+def test_who_waits_for_room_is_forgotten_even_when_something_fails_on_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    pair = Pair(Core(queue=1000), window=100)
+    for _ in range(8):
+        pair.call(bytes(100))
+    pair.caller.say(AWAIT, pair.callee.id, 5, 1)
+    assert pair.callee.state.awaiting
+    monkeypatch.delattr(type(pair.core.core.registrar), "_drop")
+    pair.core.lose(pair.caller.key)
+    assert not pair.callee.state.awaiting
+
+
 def test_many_that_wait_for_room_are_told_a_few_at_a_time_and_the_rest_a_little_later() -> None:
     core = Core(queue=8 << 20, window=1 << 20)
     target = core.peer(b"target", 16 << 20)
