@@ -89,7 +89,7 @@ class Entry:
         return [self.peer.id, self.number, self.name, self.address, self.groups, self.user, listed]
 
     def size(self) -> int:
-        """How many bytes its fields have on the wire, at most and roughly."""
+        """How many bytes its fields have on the wire, roughly."""
         return 200 + len(self.name) + sum(len(group) + len(role) + 10 for group, role in self.groups.items())
 
     def watches(self) -> Iterable[Watch]:

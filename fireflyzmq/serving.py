@@ -39,7 +39,7 @@ from fireflyzmq.subjects import subject_problem
 from fireflyzmq.tracing import TRACEPARENT, Tracer
 from fireflyzmq.wire.binding import Binding, address_of
 from fireflyzmq.wire.codec import EncodingError, new_pack, place_text
-from fireflyzmq.wire.commands import FAILURE, LOAD, MAX_MESSAGE, MAX_TIMEOUT, NOT_ACCEPTED, RESPONSE
+from fireflyzmq.wire.commands import FAILURE, LOAD, MAX_MESSAGE, MAX_NUMBER, MAX_TIMEOUT, NOT_ACCEPTED, RESPONSE
 from fireflyzmq.wire.frames import ProtocolError
 from fireflyzmq.wire.texts import said
 
@@ -50,9 +50,6 @@ logger = logging.getLogger(__name__)
 
 MAX_REQUESTS = 10_000
 """Requests that a service takes at once, those that wait for a thread of its pools among them, unless it says else."""
-
-MAX_NUMBER = 2**53 - 1
-"""The highest number of a call: the highest of integers that all languages have."""
 
 _SHORTEST_REQUEST = 5
 _SMALL_FAILURE = 64 * 1024

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import inspect
 import itertools
 import logging
@@ -31,12 +32,13 @@ class Timers:
 
         ValueError for a negative delay, TypeError for a callback of another shape.
         """
-        check_callback(callback, f"the callback of a{'n' * (self._kind == 'action')} {self._kind}", ("name",), ())
+        what = f"the callback of a{'n' * (self._kind == 'action')} {self._kind}"
+        count = check_callback(callback, what, ("name",), ())
         if not delay >= 0:
             raise ValueError(f"a delay is 0 seconds or more, not {delay!r}")
         name = f"{self._kind}{next(self._names)}" if name is None else name
         self.cancel(name)
-        fitted = fit(callback, name)
+        fitted = functools.partial(callback, *(name,)[:count])
         self._handles[name] = self._loop.call_later(delay, self._fire, name, fitted, context=contextvars.Context())
         return name
 

@@ -148,7 +148,7 @@ MAX_TIMEOUT: Final = 1e7
 MAX_CONTROL: Final = 64 * 1024
 MAX_SUBJECT: Final = 1024
 MAX_ANSWERS: Final = 512 * 1024 * 1024
-"""What a peer keeps of answers that its callers have no room for; half of it at most for one of them."""
+"""What a peer keeps of answers that its callers have no room for."""
 MAX_POSTPONED: Final = 64 * 1024 * 1024
 """What a peer keeps of requests that it does not begin while their callers have no room for answers."""
 MAX_NUMBER: Final = (1 << 53) - 1

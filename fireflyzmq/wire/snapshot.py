@@ -168,7 +168,7 @@ def _application(number: int, function: Callable[[Any], Any], value: Any, pack: 
         raise
     except BaseException as error:  # what asyncio and suspended responses use is no exception of a caller's
         raise _blamed(error) from error
-    return _extension(number, _pack_plain(_plain(made, pack, 0, extensions + 1), pack), extensions)
+    return _new(ExtType, (number, _pack_plain(_plain(made, pack, 0, extensions + 1), pack)))
 
 
 def _list(values: list[Any], pack: Pack, levels: int, extensions: int) -> list[Any]:
