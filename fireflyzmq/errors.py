@@ -25,13 +25,12 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from fireflyzmq.wire.texts import said
-
 _LONGEST_HINT = 3600.0
 """Seconds; a hint that is longer, negative, or no number at all is not taken for one."""
 
 _LEAST_CODE, _MOST_CODE = -(1 << 63), (1 << 64) - 1
 _LONGEST_KIND = 200
+_LONGEST_TEXT = 10_000
 _LONGEST_ORIGIN = 1000
 
 ORIGIN = "fireflyzmq"
@@ -259,8 +258,8 @@ def failure_to_fields(failure: Failure) -> list[Any]:
     return [
         kind_of(failure),
         int.__pos__(code) if isinstance(code, int) and _LEAST_CODE <= code <= _MOST_CODE else 0,
-        said(_attribute(failure, "description")),
-        said(_attribute(failure, "origin"), _LONGEST_ORIGIN),
+        _text(_attribute(failure, "description")),
+        _text(_attribute(failure, "origin"), _LONGEST_ORIGIN),
         _attribute(failure, "details"),
     ]
 
@@ -269,8 +268,16 @@ def kind_of(failure: Failure) -> str:
     """A failure's kind; the name of its class when a program made something else of that. Raises nothing."""
     kind = _attribute(failure, "kind")
     if isinstance(kind, str) and 0 < len(kind) <= _LONGEST_KIND:
-        return said(str.__str__(kind))
-    return said(type(failure).__name__, _LONGEST_KIND)
+        return _text(str.__str__(kind))
+    return _text(type(failure).__name__, _LONGEST_KIND)
+
+
+def _text(value: object, longest: int = _LONGEST_TEXT) -> str:
+    """Any object as a text that can be sent, even one whose `__str__` fails."""
+    try:
+        return str(value)[:longest].encode("utf-8", "replace").decode("utf-8")
+    except Exception as error:
+        return f"<{type(value).__name__} whose text cannot be had: {type(error).__name__}>"
 
 
 def _attribute(failure: Failure, name: str) -> Any:
