@@ -10,6 +10,7 @@ import pytest
 
 import fireflyzmq as netsvc
 from fireflyzmq.errors import KINDS
+from fireflyzmq.parts import MAX_PARTS, UNFINISHED
 from fireflyzmq.testing import ExchangeProcess
 from fireflyzmq.wire import codec, commands
 from fireflyzmq.wire.frames import FIELDS
@@ -61,6 +62,12 @@ def test_the_reasons_have_their_numbers() -> None:
     assert listed == {name: getattr(commands, name) for name in listed} and len(listed) == commands.NO_SENDER
 
 
+def test_no_command_has_a_reserved_number() -> None:
+    ((first, last, second, end),) = re.findall(r"commands (\d+) to (\d+) and (\d+) to (\d+) for streams", DOCUMENT)
+    for least, most in ((int(first), int(last)), (int(second), int(end))):
+        assert not {number for number in commands.COMMAND_NAMES if least <= number <= most}
+
+
 def test_the_extensions_have_their_numbers() -> None:
     numbers = {row[0] for row in table("Values")}
     assert {str(number) for number in range(codec.TUPLE, codec.BINDING + 1)} <= numbers
@@ -73,7 +80,9 @@ def test_the_failures_have_their_codes() -> None:
 
 
 def test_the_limits_are_the_codes() -> None:
-    limits = {row[0]: row[1] for row in table("Limits")}
+    rows = list(table("Limits"))
+    limits = {row[0]: row[1] for row in rows}
+    assert len(limits) == len(rows)
     assert limits["body of an envelope"] == f"{commands.MAX_FRAME} bytes"
     assert limits["control message from a peer"] == f"{commands.MAX_CONTROL} bytes"
     assert f"({commands.MAX_MESSAGE})" in limits["item, in one body or in parts"]
@@ -89,6 +98,14 @@ def test_the_limits_are_the_codes() -> None:
     assert limits["time to a request's deadline"] == f"{commands.MAX_TIMEOUT:.0f} s"
     assert limits["arrays and dictionaries in each other"].startswith(f"{commands.MAX_DEPTH} in an item")
     assert limits["keys of one hash"].startswith(f"{commands.MAX_EQUAL_HASHES} in a dictionary")
+    assert limits["name of a method"] == f"{commands.MAX_NAME} bytes"
+    assert limits["parts of an item"] == f"{MAX_PARTS}"
+    assert f"({UNFINISHED})" in limits["unfinished items in parts"]
+    assert f"({commands.MAX_ANSWERS})" in limits["answers that a peer keeps for callers that have no room"]
+    assert (
+        f"({commands.MAX_POSTPONED})" in limits["requests that a peer does not begin while their callers have no room"]
+    )
+    assert f"1 to {commands.MAX_NUMBER}" in limits["number of a call"]
     assert limits["extensions in each other"] == f"{commands.MAX_EXTENSIONS}"
     assert limits["groups of a service"] == f"{commands.MAX_GROUPS} by default"
     assert f"({commands.WINDOW})" in limits["window"]
