@@ -14,8 +14,10 @@ from exchange.directory import Entry
 from exchange.routing import Peer, Route, RoutingCore, Send
 from fireflyzmq.wire.commands import (
     BY_NAME,
+    CLOSE,
     COMMAND_NAMES,
     ENVELOPE,
+    GOODBYE,
     HELLO,
     MAX_FRAME,
     MAX_MESSAGE,
@@ -26,6 +28,7 @@ from fireflyzmq.wire.commands import (
     SUBSCRIBE,
     WELCOME,
     WINDOW,
+    WITHDRAW,
 )
 from fireflyzmq.wire.frames import (
     HEAD_SIZE,
@@ -142,6 +145,19 @@ class HandPeer:
         """The reports that have come since the last time, message by message; drops whatever else has come."""
         return [Got(*message[1:]) for message in self.take() if message[0] == COMMAND_NAMES[REPORTS]]
 
+    def go(self, way: str, number: int, reason: str = "") -> None:
+        """End a service with a "close" or a "withdraw", or the whole connection: "lost", "goodbye", "refused"."""
+        if way == "close":
+            self.say(CLOSE, number, reason)
+        elif way == "withdraw":
+            self.say(WITHDRAW, number, reason)
+        elif way == "lost":
+            self.core.lose(self.key)
+        elif way == "goodbye":
+            self.say(GOODBYE, "")
+        else:
+            self.core.send(self.key, b"\xff")
+
     @property
     def state(self) -> Peer:
         """What the core knows of this peer."""
@@ -189,6 +205,11 @@ def readable(frames: tuple[bytes, ...]) -> tuple[Any, ...]:
         return (name, *parse_head(head), *head[HEAD_SIZE:], frames[1])
     assert len(frames) == 1 and len(head) <= MAX_MESSAGE
     return (name, *msgpack.unpackb(head[1:], strict_map_key=False))
+
+
+def names(messages: list[tuple[Any, ...]]) -> list[str]:
+    """The names of the commands of messages."""
+    return [message[0] for message in messages]
 
 
 def secret(seed: str) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hand import Core, HandPeer, entry, mentions, secret
+from hand import Core, HandPeer, entry, mentions, names, secret
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,10 +28,6 @@ from fireflyzmq.wire.commands import (
 
 SOLE = {"sole": True}
 PLACE = BY_MEMBER, "red child math"
-
-
-def names(messages: list[tuple[Any, ...]]) -> list[str]:
-    return [message[0] for message in messages]
 
 
 class Place:
@@ -155,16 +151,10 @@ def test_a_place_becomes_free_however_its_holder_goes(way: str) -> None:
         assert place.join("one", "root") == [("JOINED", 1, "red", "root")]
     elif way == "no role":
         assert place.join("one", "") == [("JOINED", 1, "red", "")]
-    elif way == "withdraw":
-        one.say(WITHDRAW, 1, "draining")
-    elif way == "close":
-        one.say(CLOSE, 1, "")
-    elif way == "lost":
-        place.core.lose(b"one")
     elif way == "moved":
         place["two"].say(REGISTER, 2, secret(f"{b'one'!r} 1"), "gate", {}, {})
     else:
-        place.core.send(b"one", b"\xff")
+        one.go(way, 1)
     assert place.holders == ["two"] and ("JOINED", 1, "red", "child") in place["two"].take()
 
 
@@ -220,18 +210,14 @@ def test_who_waits_no_longer_is_given_nothing(way: str) -> None:
     two.take()
     if way == "leave":
         two.say(LEAVE, 1, "red")
-    elif way == "close":
-        two.say(CLOSE, 1, "")
-    elif way == "withdraw":
-        two.say(WITHDRAW, 1, "")
-    elif way == "lost":
-        place.core.lose(b"two")
     elif way == "another role":
         place.join("two", "root")
-    else:
+    elif way == "expelled":
         place["one"].register(2, "red")
         place["one"].say(EXPEL, 2, two.state.services[1].address, "dropped")
         assert two.take() == [("EXPELLED", 1, "red", "dropped")]
+    else:
+        two.go(way, 1)
     place["one"].say(LEAVE, 1, "red")
     assert place.holders == ["three"] and "JOINED" not in names(two.take())
 

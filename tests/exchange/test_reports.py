@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 import msgpack
 import pytest
-from hand import Core, Got, HandPeer, entry, mentions, secret
+from hand import Core, Got, HandPeer, entry, mentions, names, secret
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,7 +23,6 @@ from fireflyzmq.wire.commands import (
     CREDIT,
     ENVELOPE_COST,
     EXPIRE,
-    GOODBYE,
     JOIN,
     MAX_FRAME,
     MAX_MESSAGE,
@@ -39,10 +38,6 @@ from fireflyzmq.wire.commands import (
 from fireflyzmq.wire.frames import encode_control, join_items, publish_head
 
 FOR_EVER = -1
-
-
-def names(messages: list[tuple[Any, ...]]) -> list[str]:
-    return [message[0] for message in messages]
 
 
 def subjects(messages: list[Got]) -> list[str]:
@@ -411,14 +406,7 @@ def test_a_reader_hears_when_a_publisher_is_gone(way: str) -> None:
     prices.publish("a")
     reader.take()
     publisher = prices.publisher
-    if way == "close":
-        publisher.say(CLOSE, 5, "done")
-    elif way == "lost":
-        prices.core.lose(b"publisher")
-    elif way == "goodbye":
-        publisher.say(GOODBYE, "")
-    else:
-        prices.core.send(b"publisher", b"\xff")
+    publisher.go(way, 5, "done")
     reasons = {"close": (5, "done"), "lost": (0, "lost"), "goodbye": (0, "goodbye"), "refused": (0, "kicked")}
     assert reader.take() == [("GONE", publisher.id, *reasons[way])] and subscriber.take() == []
 
@@ -1001,13 +989,7 @@ def test_no_table_mentions_a_peer_that_left(who: str, way: str) -> None:
     prices.publisher.publish(6, ("a", None), lives=[1000.0])
     assert slow.state.streams and slow.state.behind and slow.state.reports_queued
     former = peers[who].state
-    key = who.encode()
-    if way == "lost":
-        prices.core.lose(key)
-    elif way == "goodbye":
-        peers[who].say(GOODBYE, "")
-    else:
-        prices.core.send(key, b"\xff")
+    peers[who].go(way, 1)
     if who == "publisher":  # what waits is still delivered
         while slow.state.reports_queued:
             slow.say(CREDIT, 1)

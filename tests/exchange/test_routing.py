@@ -6,7 +6,7 @@ from typing import Any
 
 import msgpack
 import pytest
-from hand import HELLO_1, IDENTITY, Core, HandPeer, entry, mentions, secret
+from hand import HELLO_1, IDENTITY, Core, HandPeer, entry, mentions, names, secret
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -47,10 +47,6 @@ from fireflyzmq.wire.commands import (
 from fireflyzmq.wire.frames import FIELDS, encode_control, envelope_head
 
 SMALLEST_WINDOW = 2 * (MAX_FRAME + ENVELOPE_COST)
-
-
-def names(messages: list[tuple[Any, ...]]) -> list[str]:
-    return [message[0] for message in messages]
 
 
 def refusal(core: Core, key: bytes) -> tuple[str, str]:
@@ -992,12 +988,7 @@ def test_no_table_mentions_a_peer_that_left(way: str) -> None:
     pair.callee.say(WITHDRAW, 6, "")
     former = pair.callee.state
     assert mentions(pair.core.core, former)
-    if way == "lost":
-        pair.core.lose(b"callee")
-    elif way == "goodbye":
-        pair.callee.say(GOODBYE, "")
-    else:
-        pair.core.send(b"callee", b"\xff")
+    pair.callee.go(way, 5)
     assert mentions(pair.core.core, former) == []
     pair.caller.say(GOODBYE, "")
     fresh = Core().core

@@ -20,7 +20,6 @@ from fireflyzmq.wire.commands import (
     BY_REGISTRY,
     CLOSE,
     EXPEL,
-    GOODBYE,
     GRACE,
     JOIN,
     REGISTER,
@@ -76,17 +75,7 @@ def test_a_name_is_waited_for_and_had_however_its_holder_goes(way: str) -> None:
     crowd = Crowd("one", "two", "three")
     assert ask(crowd["one"]) == [registered(crowd["one"])]
     assert ask(crowd["two"]) == [TAKEN] and ask(crowd["three"]) == [TAKEN]
-    one = crowd["one"]
-    if way == "close":
-        one.say(CLOSE, 1, "")
-    elif way == "withdraw":
-        one.say(WITHDRAW, 1, "drained")
-    elif way == "lost":
-        crowd.core.lose(b"one")
-    elif way == "goodbye":
-        one.say(GOODBYE, "")
-    else:
-        crowd.core.send(b"one", b"\xff")
+    crowd["one"].go(way, 1, "drained")
     assert crowd.holders == ["two"]
     assert crowd["two"].take() == [registered(crowd["two"])] and crowd["three"].take() == []
     crowd["two"].say(CLOSE, 1, "")
