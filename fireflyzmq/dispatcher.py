@@ -290,7 +290,7 @@ class DispatcherCore:
         self.in_loop(self._let_go)
 
     def _let_go(self) -> None:
-        if self._holds == 0 and self._released is not None:
+        if self._released is not None:
             self._released.set()
 
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import zmq
@@ -282,19 +283,28 @@ FAR = 30 * 86400.0
 """Seconds: more milliseconds than a C int holds."""
 
 
+async def publish_for_a_month(peer: netsvc.Peer) -> Any:
+    """Returns an endpoint of the exchange, which keeps a report for longer than a C int says in milliseconds."""
+    publisher = netsvc.Service("news", exchange=peer)
+    await publisher.ready()
+    publisher.publishReport("a", 1, FAR)
+    endpoint = peer.serviceEndPoint("exchange", wait=5)
+    await kept(endpoint)
+    return endpoint
+
+
+async def kept(endpoint: Any) -> None:
+    while not (await endpoint.stats())["reports_kept"]:
+        await asyncio.sleep(0.01)
+
+
 def test_a_report_that_is_kept_for_a_month_ends_no_exchange_and_no_restart_of_it(exchange: ExchangeProcess) -> None:
     async def main() -> None:
         async with netsvc.connect(exchange.address) as peer:
-            publisher = netsvc.Service("news", exchange=peer)
-            await publisher.ready()
-            publisher.publishReport("a", 1, FAR)
-            endpoint = peer.serviceEndPoint("exchange", wait=5)
-            while not (await endpoint.stats())["reports_kept"]:
-                await asyncio.sleep(0.01)
+            endpoint = await publish_for_a_month(peer)
             for _ in range(2):
                 await asyncio.to_thread(exchange.restart)
-                while not (await endpoint.stats())["reports_kept"]:
-                    await asyncio.sleep(0.01)
+                await kept(endpoint)
             assert exchange.process.poll() is None
 
     asyncio.run(asyncio.wait_for(main(), 30))
@@ -305,12 +315,7 @@ def test_a_report_that_is_kept_for_a_month_ends_no_exchange_in_a_program() -> No
         server = netsvc.Exchange(netsvc.EXCHANGE_SERVER)
         address = server.listen(0)
         async with netsvc.connect(address) as peer:
-            publisher = netsvc.Service("news", exchange=peer)
-            await publisher.ready()
-            publisher.publishReport("a", 1, FAR)
-            endpoint = peer.serviceEndPoint("exchange", wait=5)
-            while not (await endpoint.stats())["reports_kept"]:
-                await asyncio.sleep(0.01)
+            endpoint = await publish_for_a_month(peer)
             assert await endpoint.ping() == "pong"
         server.close()
 

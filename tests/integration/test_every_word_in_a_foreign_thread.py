@@ -11,6 +11,7 @@ import concurrent.futures
 import contextlib
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -427,7 +428,15 @@ def test_the_end_is_held_back_and_let_go_by_any_thread(who: str) -> None:
     speaker.suspendShutdown()
     running.dispatcher.shutdown()
     assert pending.wait(PATIENCE)
+    end = time.monotonic() + PATIENCE
+    while running.dispatcher._fireflyzmq._released is None:  # it is not at its end yet
+        assert time.monotonic() < end
+        time.sleep(0.001)
     speaker.resumeShutdown()
+    came_round = threading.Event()
+    loop = running.dispatcher.loop
+    loop.call_soon_threadsafe(loop.call_later, 0.05, came_round.set)  # the end would have come by then
+    assert came_round.wait(PATIENCE)
     assert not arrived.is_set()
     speaker.resumeShutdown()
     assert arrived.wait(PATIENCE)

@@ -100,14 +100,20 @@ def waiting(id: Any) -> bool:
     return bool(id._events)
 
 
+def wait_until(condition: Callable[[], object]) -> None:
+    end = time.monotonic() + SOON
+    while not condition():
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.001)
+
+
 def test_a_thread_that_waits_hears_that_the_loop_has_ended(
     loop: Loop, pool: concurrent.futures.ThreadPoolExecutor
 ) -> None:
     service = service_in(loop)
     id = service.serviceEndPoint("slow").work()
     waiters = [pool.submit(id.wait) for _ in range(3)]
-    while not waiting(id):
-        time.sleep(0.001)
+    wait_until(lambda: waiting(id))
     loop.end()
 
     for waiter in waiters:
@@ -177,8 +183,7 @@ def test_what_a_thread_asks_of_a_loop_that_ends_meanwhile_is_an_error(
     service = service_in(loop)
     loop.stop()
     asked = pool.submit(say, service)
-    while not loop.loop._ready:  # type: ignore[attr-defined]
-        time.sleep(0.001)
+    wait_until(lambda: loop.loop._ready)  # type: ignore[attr-defined]
     loop.end()
 
     with pytest.raises(RuntimeError, match="ended"):

@@ -7,6 +7,7 @@ import contextlib
 import gc
 import pathlib
 import threading
+import time
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -20,6 +21,9 @@ from fireflyzmq.client import exchange_of
 from fireflyzmq.testing import ExchangeProcess
 
 DESCRIPTORS = pathlib.Path("/proc/self/fd") if pathlib.Path("/proc/self/fd").exists() else pathlib.Path("/dev/fd")
+
+PATIENCE = 20.0
+"""How long (s) what has ended may take until it is gone."""
 
 Loops = Callable[[], asyncio.AbstractEventLoop]
 
@@ -41,7 +45,9 @@ def growth(work: Callable[[int], Any], rounds: int, settled: Callable[[], bool] 
     def after(number: int) -> dict[str, int]:
         work(number)
         gc.collect()
+        end = time.monotonic() + PATIENCE
         while not settled():
+            assert time.monotonic() < end, "what has ended is still there"
             gc.collect()
         return held()
 

@@ -207,6 +207,7 @@ def test_what_another_thread_changes_is_one_whole_value_or_fails_alone(change: s
     sys.setswitchinterval(1e-6)
     pack = new_pack()
     thread.start()
+    arrived = 0
     try:
         for _ in range(300):
             try:
@@ -214,10 +215,12 @@ def test_what_another_thread_changes_is_one_whole_value_or_fails_alone(change: s
             except EncodingError:
                 continue
             decode(data)
+            arrived += 1
     finally:
         stop.set()
         thread.join()
         sys.setswitchinterval(interval)
+    assert arrived
 
 
 # Classes that lie.
@@ -427,10 +430,8 @@ def test_wide_values_are_not_deep() -> None:
 
 
 def test_every_extension_counts_its_own_levels() -> None:
-    value = nested(300, (nested(300, (nested(300, 1),)),))
-    with contextlib.suppress(EncodingError):  # when the stack is too small for so many
-        assert new_pack()(value)
-    assert decode(new_pack()(nested(200, (nested(200, 1),)))) == nested(200, (nested(200, 1),))
+    value = nested(300, (nested(300, 1),))
+    assert decode(new_pack()(value)) == value
 
 
 def test_a_leaf_counts_among_the_extensions() -> None:

@@ -9,7 +9,6 @@ import fireflyzmq as netsvc
 dispatcher = netsvc.Dispatcher()
 netsvc.Exchange().connect()
 gate = netsvc.Root("gate")
-noted = asyncio.Event()
 
 
 @gate.exportMethod
