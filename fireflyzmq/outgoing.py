@@ -200,15 +200,22 @@ class Outgoing:
     def _pump(self) -> None:
         """Let what waits leave while there is credit."""
         while self.credit > 0 and self._blocked:
-            lane = self._blocked.popleft()
-            if lane.waiting and not lane.waiting[0].paused and not self._held_up(lane):
-                self._send_next(lane)
-            if lane.waiting and not lane.waiting[0].paused:
-                self._blocked.append(lane)
-            else:
-                lane.blocked = False
-                if lane.waiting:
-                    self._paused[lane] = None
+            lane = self._blocked[0]
+            try:
+                self._blocked.popleft()
+                if lane.waiting and not lane.waiting[0].paused and not self._held_up(lane):
+                    self._send_next(lane)
+            finally:
+                self._put_back(lane)
+
+    def _put_back(self, lane: Lane) -> None:
+        """Give a lane that had its turn a place for what it has waiting still."""
+        if lane.waiting and not lane.waiting[0].paused:
+            self._blocked.append(lane)
+        else:
+            lane.blocked = False
+            if lane.waiting:
+                self._paused[lane] = None
 
     def resume(self, lane: Lane, allowance: int) -> None:
         """Let so many bytes more leave of what is paused in a lane, and what waits behind it."""
@@ -252,6 +259,8 @@ class Outgoing:
     def finish(self, lane: Lane, more: Iterable[Waiting], last: Frames) -> None:
         """Send `last`, a control message, behind what a lane has waiting and `more` that waited elsewhere."""
         for waiting in more:
+            if isinstance(waiting, Parts):
+                waiting.allowance = None  # nobody is left to allow more
             self._wait(lane, waiting)
         self._pump()
         if lane.waiting:
@@ -264,10 +273,13 @@ class Outgoing:
         self._blocked.extend(self._paused)
         self._paused.clear()
         while self._blocked:
-            lane = self._blocked.popleft()
-            while lane.waiting:
-                self._send_next(lane)
-            lane.blocked = False
+            lane = self._blocked[0]
+            try:
+                self._blocked.popleft()
+                while lane.waiting:
+                    self._send_next(lane)
+            finally:
+                self._put_back(lane)
         self._begun = None
 
     def lose(self) -> None:
@@ -278,6 +290,7 @@ class Outgoing:
             lane.blocked = False
         self._blocked.clear()
         self._paused.clear()
+        self._begun = None
 
     def drop(self, lane: Lane) -> list[Waiting]:
         """Take out what waits in a lane."""
