@@ -228,16 +228,18 @@ class Connection:
         return outcome.result()
 
     def _await_loop(self, outcome: Future[Any]) -> None:
-        """Wait until the loop has come to it. Whoever is not waited for any more does not run."""
+        """Wait until the loop has come to it. What is not waited for any more, for whatever reason, does not run."""
         patience = time.monotonic() + LOOP_SECONDS
-        while not done_within(outcome, LOOK_SECONDS):
-            if self.ended:
-                outcome.cancel()
-                raise RuntimeError(self._gone())
-            if time.monotonic() > patience:
-                begun = not outcome.cancel()
-                what = "has been at it" if begun else "was busy, or did not run,"
-                raise TimeoutError(f"the event loop {what} for {LOOP_SECONDS:g} s")
+        try:
+            while not done_within(outcome, LOOK_SECONDS):
+                if self.ended:
+                    raise RuntimeError(self._gone())
+                if time.monotonic() > patience:
+                    what = "has been at it" if outcome.running() else "was busy, or did not run,"
+                    raise TimeoutError(f"the event loop {what} for {LOOP_SECONDS:g} s")
+        except BaseException:
+            outcome.cancel()
+            raise
 
     def _gone(self) -> str:
         if self.forked:
@@ -439,8 +441,11 @@ class Connection:
         self.session.connected()
         self._readable()
 
-    def _lose(self, reason: str) -> None:
-        """The connection is gone, or was never made: drop the socket, and try again after a while."""
+    def _lose(self, reason: str, torn: bool = False) -> None:
+        """The connection is gone, or was never made: drop the socket, and try again after a while.
+
+        What has come is read before, unless it begins in the middle of a message (`torn`).
+        """
         if self._link is not None:
             self.loop.call_soon(self.part, reason, context=self._context)
             return
@@ -452,7 +457,8 @@ class Connection:
             logger.warning("no exchange at %s (%s); trying again", self._address, reason)
         dealer = self._dealer
         try:
-            self._readable()
+            if not torn:
+                self._readable()
         finally:
             if self._dealer is dealer:  # not lost by what was read
                 self._close_socket(0)
@@ -481,6 +487,8 @@ class Connection:
             self._attempt.cancel()
         dealer, self._dealer = self._dealer, None
         self._unread.clear()
+        self._unsent.clear()
+        self._sending = False
         if dealer is not None:
             try:
                 for descriptor in dealer.descriptors:
@@ -492,9 +500,11 @@ class Connection:
         """Send one message. Without a high-water mark this never blocks; what cannot be sent was lost already.
 
         Frame by frame, with plain integers as flags: `send_multipart` costs three times as much. What a signal handler
-        or a finalizer says between two frames must not come between them: it is sent behind them.
+        or a finalizer says between two frames must not come between them: it is sent behind them. A message that is
+        broken off by an exception has no end, so nothing follows it on that connection, which is lost.
         """
-        if self._dealer is None:
+        dealer = self._dealer
+        if dealer is None:
             if self._link is not None:
                 self._linked.append((self._link, frames))
                 self.loop.call_soon(self._send_linked, context=self._context)
@@ -504,7 +514,7 @@ class Connection:
             self._unsent.append(frames)
             return
         self._sending = True
-        send = self._dealer.socket.send
+        send = dealer.socket.send
         try:
             while True:
                 for frame in frames[:-1]:
@@ -513,12 +523,17 @@ class Connection:
                 if not self._unsent:
                     break
                 frames = self._unsent.popleft()
-        except zmq.ZMQError as error:
-            logger.debug("cannot send: %s", error)
-            self._unsent.clear()
-            self.loop.call_soon(self._lose, str(error), context=self._context)
-        finally:
             self._sending = False
+        except BaseException as error:  # what is said now goes the way of `_unsent`, until the socket is closed
+            self.loop.call_soon(self._cut, dealer, f"cannot send: {error!r}", False, context=self._context)
+            if not isinstance(error, zmq.ZMQError):
+                raise
+            logger.debug("cannot send: %s", error)
+
+    def _cut(self, dealer: Dealer, reason: str, torn: bool) -> None:
+        """Lose a connection on which a message was broken off, unless it is lost already."""
+        if self._dealer is dealer:
+            self._lose(reason, torn)
 
     def _send_linked(self) -> None:
         """Send the next message to the exchange of this process, unless it went with its link."""
@@ -532,22 +547,32 @@ class Connection:
 
         What an exception, or a loop that is run inside (nest_asyncio), leaves unread is worked off first.
         """
-        if self._dealer is None:
+        dealer = self._dealer
+        if dealer is None:
             return
-        receive, getsockopt = self._dealer.socket.recv, self._dealer.socket.getsockopt
+        receive, getsockopt = dealer.socket.recv, dealer.socket.getsockopt
         messages = self._unread
         read = 0
+        whole = True
         try:
             while True:
+                whole = False
                 frames = [receive(_NOBLOCK)]
                 while getsockopt(_RCVMORE):
                     frames.append(receive(_NOBLOCK))
                 messages.append(frames)
+                whole = True
                 read += 1
                 if read == 1 and not getsockopt(_EVENTS) & _POLLIN:  # type: ignore[operator]
                     break  # mostly there is one, and asking costs half of what the exception does
         except zmq.Again:
             pass
+        except BaseException as error:  # the descriptor gives no second sign, and what was read of a message is gone
+            if whole:
+                self.loop.call_soon(self._readable, context=self._context)
+            else:
+                self.loop.call_soon(self._cut, dealer, f"cannot read: {error!r}", True, context=self._context)
+            raise
         self._turn_due = self._undisturbed  # what is sent meanwhile needs no turn of its own: one follows
         self.session.channels.begin_turn()
         take = self.session.channels.receive

@@ -6,6 +6,7 @@ import asyncio
 import concurrent.futures
 import gc
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -200,6 +201,38 @@ def test_what_the_loop_did_not_come_to_in_time_it_does_not_do_later(
     loop.block(released)
     with pytest.raises(TimeoutError, match="busy"):
         service.startTimer(lambda: None, 1000, "late")
+    released.set()
+    loop.run(lambda: None)
+    assert not service.timerPending("late")
+    loop.run(lambda: closed_for_good(service))
+
+
+def test_what_nobody_waits_for_any_more_is_not_done_later(
+    loop: Loop, pool: concurrent.futures.ThreadPoolExecutor
+) -> None:
+    class Interrupted(BaseException):
+        pass
+
+    def interrupt(*_: Any) -> None:
+        raise Interrupted
+
+    service = service_in(loop)
+    released = threading.Event()
+    loop.block(released)
+    waiting_here = threading.get_ident()
+
+    def interrupt_when_it_waits() -> None:
+        wait_until(lambda: loop.loop._ready)  # type: ignore[attr-defined]
+        signal.pthread_kill(waiting_here, signal.SIGUSR1)
+
+    former = signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        interrupting = pool.submit(interrupt_when_it_waits)
+        with pytest.raises(Interrupted):
+            service.startTimer(lambda: None, 1000, "late")
+        interrupting.result()
+    finally:
+        signal.signal(signal.SIGUSR1, former)
     released.set()
     loop.run(lambda: None)
     assert not service.timerPending("late")
