@@ -163,6 +163,9 @@ class Operator:
     def closed(self) -> None:
         """Nothing of the exchange's own ends with its service."""
 
+    def abandoned(self) -> None:
+        """Nor without a loop."""
+
     def joined(self, group: str, role: str) -> None:
         """Nothing is to be done: this service joins no group."""
 
@@ -187,10 +190,10 @@ class _NothingLater:
         return False
 
     def start_task(self, request: Request, awaitable: Any) -> None:
-        raise NotImplementedError("the exchange runs no coroutines")
+        raise AssertionError("the exchange runs no coroutines")
 
     def start_thread(self, request: Request, method: Method, call: Callable[[], Any]) -> None:
-        raise NotImplementedError("the exchange runs no threads")
+        raise AssertionError("the exchange runs no threads")
 
     def cancel(self, work: Any) -> None:
         """Nothing ever runs that could be cancelled."""

@@ -770,6 +770,7 @@ class Connection:
         self.closed = True
         for service in self.session.services.values():
             service.closed = True
+            service.owner.abandoned()
         dealer, self._dealer, self._link = self._dealer, None, None
         if dealer is not None:
             dealer.close(0)

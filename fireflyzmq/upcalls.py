@@ -54,6 +54,10 @@ class Upcalls:
         """The service is closed, perhaps with its connection."""
         self._core.ended()
 
+    def abandoned(self) -> None:
+        """The loop has ended before the service."""
+        self._core.abandoned()
+
     def begin_to_stop(self) -> Awaitable[Any] | None:
         """The process, or the connection, stops."""
         return self._core.begin_to_stop()

@@ -90,6 +90,10 @@ class RootCore(Part):
         self._forget(self)
         self.core.connection.session.cease(self._presence)
 
+    def abandoned(self) -> None:
+        """The loop has ended: another one may have that name."""
+        self._forget(self)
+
 
 class ChildCore(Part):
     """A child: the roots whose child it is, or wants to be."""
@@ -149,4 +153,8 @@ class ChildCore(Part):
 
     def ended(self) -> None:
         """The service is closed."""
+        self._forget(self)
+
+    def abandoned(self) -> None:
+        """The loop has ended: another one may have that name."""
         self._forget(self)

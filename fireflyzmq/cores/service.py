@@ -66,6 +66,9 @@ class Part:
     def ended(self) -> None:
         """The service is closed."""
 
+    def abandoned(self) -> None:
+        """The loop has ended, and nothing can run in it: free what would stay."""
+
 
 _stopping: contextvars.ContextVar[ServiceCore | None] = contextvars.ContextVar("fireflyzmq_stopping", default=None)
 """The service whose `drain` is called, by the library, since the process stops."""
@@ -197,8 +200,8 @@ class ServiceCore:
         A `drain` of a user's is a hook for what is to be done at the end, or something else that is called so.
         Whatever it does, the service is drained. Returns what must have ended before services are withdrawn.
         """
-        if self._drained is not None:  # it goes by itself
-            return None
+        if self._drained is not None:  # it goes by itself, and withdraws when that has ended
+            return self._shut()
         self._drained = self.connection.loop.create_future()
         self._together = True
         if not self.overrides("drain"):
@@ -370,6 +373,11 @@ class ServiceCore:
         self.actions.cancel_all()
         self.presences.close()
         self._set_drained()
+
+    def abandoned(self) -> None:
+        """The loop has ended before the service."""
+        for part in reversed(self._parts):
+            part.abandoned()
 
     # Methods.
 

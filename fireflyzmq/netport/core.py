@@ -90,7 +90,7 @@ class NetPortCore(Part):
         """Join the group, and offer services what they may do with the sessions."""
         self._goodbye = self.clients.encode(*goodbye) if goodbye is not None else None
         self.core.join(self._group)
-        Exports(self.core, self.clients)
+        Exports(self.core, self.clients).offer()
 
     def start(self) -> None:
         """Let clients in as soon as the loop runs."""
@@ -198,6 +198,12 @@ class NetPortCore(Part):
             listener.stop()
             if not self.core.connection.loop.is_closed():
                 run_logged(listener.close, f"a listener of {self.core.title}", self.core.connection.loop)
+
+    def abandoned(self) -> None:
+        """The loop has ended: free the ports, and the name."""
+        self._forget(self)
+        for listener in self._listeners:
+            listener.abandon()
 
 
 def clients_of(service: Service) -> Clients:

@@ -83,6 +83,10 @@ class Listener(abc.ABC):
         elif not self._started:  # otherwise asyncio has the socket, and `start` closes it
             self._socket.close()
 
+    def abandon(self) -> None:
+        """Free the port, when there is no loop any more that could."""
+        self._socket.close()
+
     async def close(self) -> None:
         """End what is left. Sessions close their own connections."""
         self.stop()

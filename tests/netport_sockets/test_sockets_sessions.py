@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from fireflyzmq import FireflyCodec, NetLimits, NetPort
+from fireflyzmq import FireflyCodec, NetLimits, NetPort, netserviceHandle
 from fireflyzmq.cores.service import core_of
 from fireflyzmq.netport.core import clients_of
 from fireflyzmq.netport.session import core_of as session_core
@@ -508,3 +509,52 @@ async def test_a_drain_lets_requests_at_work_end_and_takes_no_new_ones(site: Sit
     await draining
     assert served == [b"in flight"]
     assert core_of(net).local.closed
+
+
+@at_site
+async def test_whoever_stops_a_netport_that_is_draining_waits_for_what_is_at_work(site: Site, new_loop: Loops) -> None:
+    net = site.netport(goodbye=(999, b"see you"))
+    opened = asyncio.Event()
+    served: list[bytes] = []
+
+    async def wait(session: Any, body: bytes) -> bytes:
+        served.append(body)
+        await opened.wait()
+        return body
+
+    net.exportCommand(wait, 1)
+    player = await site.player(net)
+    player.send(1, b"in flight")
+    await until(lambda: served)
+    draining = [asyncio.ensure_future(each()) for each in (net.drain, net.drain, site.exchange.drain)]
+    await asyncio.sleep(0.02)
+    assert not core_of(net).local.closed and not any(each.done() for each in draining)
+    opened.set()
+    assert await player.rest() == [(1, b"in flight"), (999, b"see you")]
+    await asyncio.gather(*draining)
+    assert core_of(net).local.closed
+
+
+# A loop that ends before.
+
+
+def test_a_netport_whose_loop_has_ended_frees_its_ports_and_is_no_more(new_loop: Loops) -> None:
+    async def main(*ports: int) -> NetPort:
+        net = NetPort("net", ports[0], websocket=ports[1], limits=NetLimits(connections=10))
+        player = await Player.connect(net.port)
+        await until(lambda: net.sessions())
+        player.writer.transport.abort()
+        return net
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        left = asyncio.Runner(loop_factory=new_loop)
+        net = left.run(main(0, 0))
+        ports = [net.port, net.websocketPort or 0]
+        left.close()
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            again = runner.run(main(*ports))
+            assert [again.port, again.websocketPort] == ports
+            netserviceHandle(echo, 7)
+            assert 7 in clients_of(again).commands and 7 not in clients_of(net).commands
+            runner.run(core_of(again).connection.drain())

@@ -405,14 +405,9 @@ class WorldService:
     def closed(self) -> None:
         pass
 
-    def begin_to_stop(self) -> None:
-        raise NotImplementedError
+    # What only a connection asks, and there is none here.
 
-    def at_work(self) -> str:
-        raise NotImplementedError
-
-    def rest(self) -> None:
-        raise NotImplementedError
+    abandoned = begin_to_stop = at_work = rest = None
 
 
 class Link:
@@ -571,7 +566,7 @@ class WorldPeer:
         return task
 
     def start_thread(self, request: Request, method: Method, call: Callable[[], Any]) -> Any:
-        raise NotImplementedError("no threads here")
+        raise AssertionError("no threads here")
 
     def cancel(self, work: Any) -> None:
         work.cancelled = True
