@@ -45,7 +45,6 @@ class Exchange:
             raise ValueError(f"an exchange's mode is EXCHANGE_CLIENT or EXCHANGE_SERVER, not {mode!r}")
         if limits and mode == EXCHANGE_CLIENT:
             raise ValueError("the limits are the exchange's: only an EXCHANGE_SERVER has them")
-        check_hooks(type(self))
         put_behind(self, ExchangeCore(self, mode, _claim(current_loop(), default), limits or {}))
 
     @functools.cached_property  # and no property, so that a subclass may use the name for something else

@@ -167,7 +167,7 @@ class Clients:
 
     def stopped(self, session: SessionCore) -> None:
         """A session's last request has ended while the netport stops, or the session has."""
-        if self._all_done is not None and not self.busy() and not self._all_done.done():
+        if self._all_done is not None and not self._all_done.done() and not self.busy():
             self._all_done.set_result(None)
 
     def busy(self) -> bool:

@@ -27,6 +27,9 @@ class Exports:
     def __init__(self, core: ServiceCore, clients: Clients) -> None:
         self._core = core
         self._clients = clients
+
+    def offer(self) -> None:
+        """Export them."""
         for method in (
             self.push,
             self.stats,
@@ -40,7 +43,7 @@ class Exports:
             self.unwatch,
             self.displace,
         ):
-            core.export(method, None, 0, None, None)
+            self._core.export(method, None, 0, None, None)
 
     def push(
         self,

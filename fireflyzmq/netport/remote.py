@@ -131,7 +131,7 @@ class _Remote:
         self.core = core
         self.everywhere = core.group_endpoint(group)
         self.everywhere_oneway = core.group_endpoint(group, oneway=True)
-        self.watch = _watches.setdefault(core, _Watch(core))
+        self.watch = _watches.get(core) or _watches.setdefault(core, _Watch(core))
 
     def push(self, command: Command, body: Any, ids: Iterable[str]) -> None:
         """Send a frame to sessions, each netport once."""
