@@ -86,6 +86,7 @@ class EmbeddedExchange:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        wait: float | None = FAULT_PAUSE  # whatever is raised, it goes on
         try:
             if self._server.process():
                 self._poke()
@@ -93,9 +94,9 @@ class EmbeddedExchange:
             wait = None if due is None else min(max(0.0, due - self._server.clock()), LONGEST_WAIT)
         except Exception:
             logger.exception("the exchange in this process failed, and goes on")
-            wait = FAULT_PAUSE
-        if wait is not None:
-            self._timer = self._loop.call_later(wait, self._drive, context=self._context)
+        finally:
+            if wait is not None:
+                self._timer = self._loop.call_later(wait, self._drive, context=self._context)
 
     def _listen_to_monitor(self) -> None:
         if not self._server.closed:
