@@ -273,28 +273,27 @@ class Reports:
             raise self._outgoing.overloaded()
         if life:
             self._check_room(outbox, subject, packed)
-        self._meanwhile.append((outbox, subject, packed, life, readers))
-        if self._publishing:  # said in the middle of another (by a signal handler, a finalizer): it comes behind that
-            return
+        if self._publishing or self._meanwhile:
+            self._meanwhile.append((outbox, subject, packed, life, readers))
+            if self._publishing:  # in the middle of another (by a signal handler, a finalizer): it comes behind that
+                return
+            outbox, subject, packed, life, readers = self._meanwhile.popleft()
         self._publishing = True
         try:
-            while self._meanwhile:
-                self._publish(*self._meanwhile.popleft())
+            while True:  # one at a time, so that numbers, what is kept, and order agree
+                outbox.sequence = sequence = outbox.sequence + 1
+                lives = life != 0 or subject in outbox.kept
+                if lives:
+                    self._keep(outbox, subject, packed, life)
+                for subscription in readers:
+                    self._loop(subscription, outbox.service.binding, subject, packed, sequence)
+                if self.connected:
+                    self._say(outbox, subject, packed, sequence, life if lives else None)
+                if not self._meanwhile:
+                    break
+                outbox, subject, packed, life, readers = self._meanwhile.popleft()
         finally:
             self._publishing = False
-
-    def _publish(
-        self, outbox: Outbox, subject: str, packed: bytes, life: float, readers: tuple[Subscription, ...]
-    ) -> None:
-        """Number a report, keep it, and say it: one at a time, so that numbers, what is kept, and order agree."""
-        outbox.sequence = sequence = outbox.sequence + 1
-        lives = life != 0 or subject in outbox.kept
-        if lives:
-            self._keep(outbox, subject, packed, life)
-        for subscription in readers:
-            self._loop(subscription, outbox.service.binding, subject, packed, sequence)
-        if self.connected:
-            self._say(outbox, subject, packed, sequence, life if lives else None)
 
     def _say(self, outbox: Outbox, subject: str, packed: bytes, sequence: int, life: float | None) -> None:
         """Let a report leave at the end of the turn, or when a message is full."""
