@@ -22,6 +22,12 @@ def check_callback(callback: object, what: str, *shapes: tuple[str, ...]) -> int
     TypeError, which says the shapes, for what takes none of them: `what` is "a presence callback", a shape is
     `("binding", "status")`.
     """
+    bound = type(callback) is MethodType
+    function = callback.__func__ if bound else callback  # type: ignore[attr-defined]
+    if type(function) is FunctionType and not function.__dict__:  # nearly all are, and it is asked for each call
+        code = function.__code__
+        if code.co_argcount == len(shapes[0]) + bound and not code.co_kwonlyargcount:
+            return len(shapes[0])
     if not callable(callback):
         raise TypeError(f"{_wanted(what, shapes)}; {_shown(callback)} cannot be called")
     for follow in (True, False):  # a decorator may say what it wraps, and take something else
@@ -35,7 +41,7 @@ def takes(callback: Callable[..., Any], count: int, follow_wrapped: bool = True)
     """Whether a callback can be called with so many positional arguments and nothing else, as far as Python knows."""
     bound = type(callback) is MethodType
     function = callback.__func__ if isinstance(callback, MethodType) else callback
-    if type(function) is FunctionType and not function.__dict__:  # nearly all are, and it is asked for many calls
+    if type(function) is FunctionType and not function.__dict__:  # a signature takes a hundred times as long
         return _function_takes(function, count + bound)
     try:
         signature = inspect.signature(callback, follow_wrapped=follow_wrapped)
