@@ -88,12 +88,12 @@ class Registrar:
         """Once the time to come back is over: let those have a name or place who waited for it before the restart."""
         if self._grace_until is not None and not self._grace_over and self._grace_until <= now:
             self._grace_over = True
-            for key in (*self._names.waiting(), *self._claims.waiting()):
+            for key in (*self._names.waiting, *self._claims.waiting):
                 self._admit(key)
 
     def next_deadline(self) -> float | None:
         """When `expire` has something to do."""
-        if self._grace_over or not (self._claims.waiting() or self._names.waiting()):
+        if self._grace_over or not (self._claims.waiting or self._names.waiting):
             return None
         return self._grace_until
 

@@ -137,8 +137,11 @@ class RoutingCore:
 
     def next_deadline(self) -> float | None:
         """When `expire` has something to do next."""
-        parts = (self.registrar, self.fanout, self.flow)
-        return min((when for part in parts if (when := part.next_deadline()) is not None), default=None)
+        due = self.registrar.next_deadline()
+        for when in (self.fanout.next_deadline(), self.flow.next_deadline()):
+            if when is not None and (due is None or when < due):
+                due = when
+        return due
 
     # Messages.
 

@@ -9,11 +9,14 @@ Claimant = TypeVar("Claimant", bound=Hashable)
 
 
 class Claims(Generic[Claimant]):
-    """Holders and waiters of keys. A holder that shares lets others in that share too; one that does not is alone."""
+    """Holders and waiters of keys. A holder that shares lets others in that share too; one that does not is alone.
+
+    `waiting` has for each key that somebody waits for who does, the longest waiting first, and whether he shares.
+    """
 
     def __init__(self) -> None:
         self._held: dict[str, dict[Claimant, bool]] = {}
-        self._waiting: dict[str, dict[Claimant, bool]] = {}
+        self.waiting: dict[str, dict[Claimant, bool]] = {}
 
     def claim(self, key: str, claimant: Claimant, sole: bool, admit: bool = True) -> bool:
         """Hold a key, or wait for it; returns which. With `admit` false the claimant waits in any case."""
@@ -21,7 +24,7 @@ class Claims(Generic[Claimant]):
         if admit and self._free(key, sole):
             self._held.setdefault(key, {})[claimant] = sole
             return True
-        self._waiting.setdefault(key, {})[claimant] = sole
+        self.waiting.setdefault(key, {})[claimant] = sole
         return False
 
     def _free(self, key: str, sole: bool) -> bool:
@@ -30,7 +33,7 @@ class Claims(Generic[Claimant]):
 
     def withdraw(self, key: str, claimant: Claimant) -> None:
         """Hold and want a key no more; then ask `next`."""
-        for table in (self._held, self._waiting):
+        for table in (self._held, self.waiting):
             claimants = table.get(key)
             if claimants is not None:
                 claimants.pop(claimant, None)
@@ -49,14 +52,10 @@ class Claims(Generic[Claimant]):
         """Who holds a key."""
         return list(self._held.get(key, ()))
 
-    def waiting(self) -> list[str]:
-        """The keys that somebody waits for."""
-        return list(self._waiting)
-
     def next(self, key: str) -> list[Claimant]:
         """Let those hold a key who may now, the longest waiting first; returns them."""
         admitted = []
-        while waiting := self._waiting.get(key):
+        while waiting := self.waiting.get(key):
             claimant, sole = next(iter(waiting.items()))
             if not self._free(key, sole):
                 break

@@ -363,7 +363,7 @@ def test_a_place_that_was_given_up_before_the_exchange_answered_is_not_waited_fo
     assert service.problems == [] and service.local.refused_groups == set()
     caller.session.leave(other.local, GROUP)
     world.settle()
-    assert service.local.groups == {} and world.core.registrar._claims.waiting() == []
+    assert service.local.groups == {} and world.core.registrar._claims.waiting == {}
 
 
 def rivals() -> tuple[World, list[WorldService]]:

@@ -629,7 +629,7 @@ class Histories(RuleBasedStateMachine):
         assert all(not peer.services and not peer.routes for peer in former)
         assert [core.directory.keys(kind) for kind in range(BY_NAME, BY_MEMBER + 1)] == [[], [], [], [], []]
         assert not core.fanout._patterns and not core.fanout._publishers and len(core.fanout._lives) == 0
-        assert not core.registrar._claims._held and core.registrar._claims.waiting() == []
+        assert not core.registrar._claims._held and core.registrar._claims.waiting == {}
         for peer in self.peers:
             assert queued_of(peer.session) == 0
             assert kept_answers_of(peer.session) == 0
