@@ -631,7 +631,7 @@ def test_no_table_mentions_a_peer_that_had_places_and_waited_for_others(way: str
     assert mentions(place.core.core, former) == []
     place.core.lose(b"two")
     claims = place.core.core.registrar._claims
-    assert claims.waiting() == [] and not claims._held
+    assert claims.waiting == {} and not claims._held
     assert vars(place.core.core.directory) == vars(Core().core.directory)
 
 
