@@ -6,7 +6,7 @@ never the contents: when all reports of a message go to the same subscriptions, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
 import msgpack
@@ -56,7 +56,7 @@ class Kept:
         self.entry = entry
         self.subject = subject
         self.batch = batch
-        self.due: set[Kept] = set()
+        self.due: dict[Hashable, Kept] = {}
 
 
 class Publisher:
@@ -257,7 +257,7 @@ class Fanout:
         kept = publisher.kept.pop(subject, None)
         if kept is not None:
             kept.entry.peer.retained -= kept.batch.cost
-            kept.due.discard(kept)
+            kept.due.pop(kept, None)
 
     def _receive_expire(self, peer: Peer, number: int, subjects: list[Any]) -> None:
         """A publisher wants reports kept no longer."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import logging
 import struct
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from fireflyzmq.balance import POLICIES, sticky
@@ -113,23 +113,24 @@ class Destination:
         self.slow = oneway
 
 
-class Call(int):
+class Call:
     """One call: its number, where it is, and its outcome once it has one.
 
-    `channel` is None while the call is parked or has ended; `due` and `patience` are the sets that its deadline and
-    the end of its wait are kept in; `refusal` is why an instance did not take it; a call to a group has a `gathering`
-    of calls whose `parent` it is; `inherited` says that its deadline is that of the request it was made for.
-    Subclasses tell whoever waits in `finished`. Attributes that most calls never set are the class's.
+    `channel` is None while the call is parked or has ended; `due` and `patience` are what its deadline and the end of
+    its wait are kept in, under its number; `refusal` is why an instance did not take it; a call to a group has a
+    `gathering` of calls whose `parent` it is; `inherited` says that its deadline is that of the request it was made
+    for. Subclasses tell whoever waits in `finished`. Attributes that most calls never set are the class's.
     """
 
+    number: int
     destination: Destination
     method: str
     deadline: float
-    due: set[Call]
+    due: dict[Hashable, Call]
     item: bytes = b""
     channel: Channel | None = None
     wait_until: float = 0.0
-    patience: set[Call] | None = None
+    patience: dict[Hashable, Call] | None = None
     tried: tuple[Instance, ...] = ()
     refusal: Failure | None = None
     gathering: Gathering | None = None
@@ -160,8 +161,8 @@ class Calls:
         channels: Channels,
         outgoing: Outgoing,
         clock: Callable[[], float],
-        make: Callable[[int], Call],
-        make_group: Callable[[int], Call],
+        make: Callable[[], Call],
+        make_group: Callable[[], Call],
     ) -> None:
         self.connected = False
         self.attached = False
@@ -216,18 +217,20 @@ class Calls:
             self.launch(call)
             return call
         number = next(_numbers)
-        call = self._make(number)  # as in `prepare`: one function less on the way of most calls
+        call = self._make()  # as in `prepare`: one function less on the way of most calls
+        call.number = number
         call.destination = destination
         call.method = method
-        call.deadline = deadline = self._clock() + destination.timeout
+        deadline = self._clock() + destination.timeout
         if request is not None and request.deadline < deadline:
-            call.deadline = request.deadline
+            deadline = request.deadline
             call.inherited = True
+        call.deadline = deadline
         try:
             if kwargs:
-                item = self._pack([REQUEST, number, method, list(args), kwargs, call.deadline + channel.offset_out])
+                item = self._pack([REQUEST, number, method, list(args), kwargs, deadline + channel.offset_out])
             else:
-                item = self._pack([REQUEST, number, method, list(args), call.deadline + channel.offset_out])
+                item = self._pack([REQUEST, number, method, list(args), deadline + channel.offset_out])
         except EncodingError as error:
             self._fail_encoding(call, error)
             self._count_unbegun(call)
@@ -236,7 +239,7 @@ class Calls:
             call.item = item
             self.launch(call)
             return call
-        call.due = self._deadlines.add(call, call.deadline)
+        call.due = self._deadlines.add(call, deadline, number)
         self.started += 1
         if len(item) > self.message_limit or self.started - self.ended > self.pending_limit:
             self._fail_limit(call, len(item))
@@ -264,7 +267,8 @@ class Calls:
         if request is not None and not request.open:
             request = None
         make = self._make_group if destination.group else self._make
-        call = make(number)
+        call = make()
+        call.number = number
         call.destination = destination
         call.method = method
         call.deadline = deadline = self._clock() + destination.timeout
@@ -288,7 +292,7 @@ class Calls:
         if call.state != PENDING:
             self._count_unbegun(call)
         else:
-            call.due = self._deadlines.add(call, call.deadline)
+            call.due = self._deadlines.add(call, call.deadline, call.number)
             self.started += 1
             if call.destination.caller.closed:  # since it was prepared, in another thread
                 self._fail(call, RequestCancelled("the calling service is closed"))
@@ -352,7 +356,7 @@ class Calls:
         elif self.attached and not self.connected:
             self._fail(call, ExchangeLost("there is no connection to the exchange"))
         elif target.unconfirmed or not target.known:
-            target.parked[int(call)] = call
+            target.parked[call.number] = call
         else:
             self._fail(call, call.refusal or ServiceUnavailable(f"nobody offers {target.title!r}"))
 
@@ -365,31 +369,31 @@ class Calls:
         elif offline:
             self._fail(call, ExchangeLost("there is no connection to the exchange"))
         elif target.unconfirmed or not target.known:
-            target.parked[int(call)] = call
+            target.parked[call.number] = call
         elif len(call.item) > self.message_limit:
             self._fail_size(call, len(call.item))
         elif self._outgoing.full:
             self._fail(call, self._outgoing.overloaded())
         else:
-            target.parked.pop(int(call), None)
+            target.parked.pop(call.number, None)
             if call.patience is not None:
-                call.patience.discard(call)
+                call.patience.pop(call.number, None)
             destination.begin(self, call)
 
     def ask_member(self, member: Call, whole: Call, instance: Instance) -> None:
         """Start a member's call, with the arguments of the call to its group."""
         self.started += 1
-        packed = 0 if whole.destination.oneway else int(whole)
+        packed = 0 if whole.destination.oneway else whole.number
         behind = whole.item[2 + len(self._pack(packed)) :]
-        member.item = whole.item[:2] + self._pack(int(member) if packed else 0) + behind
+        member.item = whole.item[:2] + self._pack(member.number if packed else 0) + behind
         self._dispatch(member, instance)
 
     def _park_until(self, call: Call) -> None:
         """Park a call for as long as it waits for somebody to come."""
-        call.destination.target.parked[int(call)] = call
+        call.destination.target.parked[call.number] = call
         if call.patience is not None:
-            call.patience.discard(call)
-        call.patience = self._patience.add(call, call.wait_until)
+            call.patience.pop(call.number, None)
+        call.patience = self._patience.add(call, call.wait_until, call.number)
 
     def _choose(self, destination: Destination, candidates: Sequence[Instance], now: float) -> Instance:
         if len(candidates) == 1:
@@ -400,10 +404,10 @@ class Calls:
 
     def _dispatch(self, call: Call, instance: Instance) -> None:
         """Put a call that was parked, came back, or had to choose, under way to an instance."""
-        number = int(call)
+        number = call.number
         call.destination.target.parked.pop(number, None)
         if call.patience is not None:
-            call.patience.discard(call)
+            call.patience.pop(number, None)
         if len(call.item) > self.message_limit:
             self._fail_size(call, len(call.item))
             return
@@ -437,7 +441,7 @@ class Calls:
             return
         call.value = value
         call.state = VALUE  # behind the value, which a waiting thread reads then; before all that may be interrupted
-        call.due.discard(call)
+        call.due.pop(number, None)
         self.ended += 1
         call.channel = None
         call.finished(in_place=True)
@@ -492,7 +496,7 @@ class Calls:
         """A call that certainly did not run goes to an instance not tried yet; without one it fails."""
         channel = call.channel
         if channel is not None:
-            del channel.calls[int(call)]
+            del channel.calls[call.number]
             call.channel = None
             if channel.instance is not None and channel.instance not in call.tried:
                 call.tried = (*call.tried, channel.instance)
@@ -529,17 +533,17 @@ class Calls:
     def shorten(self, call: Call, deadline: float) -> None:
         """Bring a call's deadline forward; a later one changes nothing."""
         if call.state == PENDING and deadline < call.deadline:
-            call.due.discard(call)
+            call.due.pop(call.number, None)
             call.deadline = deadline
             call.inherited = False
-            call.due = self._deadlines.add(call, deadline)
+            call.due = self._deadlines.add(call, deadline, call.number)
             self._channels.wake()
 
     def _tell_cancelled(self, call: Call) -> None:
         if call.channel is not None:
             if len(call.item) > MAX_BODY:
-                self._channels.withdraw(call.channel, int(call))
-            self._channels.append(call.channel, self._pack([CANCEL, int(call)]))
+                self._channels.withdraw(call.channel, call.number)
+            self._channels.append(call.channel, self._pack([CANCEL, call.number]))
 
     def expire(self, now: float) -> None:
         """End the calls whose deadline has come, and those whose patience has."""
@@ -584,7 +588,8 @@ class Calls:
 
     def out(self, caller: LocalService, targets: Iterable[Target]) -> list[Call]:
         """A local service's calls that have not ended: those in flight, and those parked with one of `targets`."""
-        calls = [call.parent or call for channel in caller.channels for call in channel.calls.values()]
+        flying = (call for channel in caller.channels for call in channel.calls.values())
+        calls = [call if call.parent is None else call.parent for call in flying]
         for target in targets:
             calls += [call for call in target.parked.values() if call.destination.caller is caller]
         return calls
@@ -615,13 +620,13 @@ class Calls:
             return
         call.value = value
         call.state = state
-        number = int(call)
+        number = call.number
         self.ended += 1
         if state == FAILED:
             self._count_failure(value)
-        call.due.discard(call)
+        call.due.pop(number, None)
         if call.patience is not None:
-            call.patience.discard(call)
+            call.patience.pop(number, None)
         call.destination.target.parked.pop(number, None)
         if call.channel is not None:
             call.channel.calls.pop(number, None)
@@ -660,7 +665,7 @@ def _blame(failure: Failure, call: Call) -> Failure:
     """Let a failure say which call it ends."""
     failure.service = call.destination.target.title
     failure.method = call.method
-    failure.id = int(call)
+    failure.id = call.number
     return failure
 
 

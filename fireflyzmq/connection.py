@@ -31,7 +31,7 @@ from fireflyzmq.calls import DRAINED, Call, Destination
 from fireflyzmq.dealer import GOODBYE_LINGER_MS, Dealer
 from fireflyzmq.mirror import Target
 from fireflyzmq.request import Request, current_request
-from fireflyzmq.response import LOOK_SECONDS, GroupResponseId, ResponseId
+from fireflyzmq.response import LOOK_SECONDS, GroupResponseId, ResponseId, made_by
 from fireflyzmq.runner import LoopRunner
 from fireflyzmq.serving import LocalService
 from fireflyzmq.session import Session
@@ -120,9 +120,11 @@ class Connection:
         self.runner = LoopRunner(loop, self.call_from_anywhere)
         # Classes of its own: what all its calls share need not be set for each, and a weak reference, called as a
         # method, gives the loop at half the cost of a function.
-        shared = {"connection": self, "get_loop": weakref.ref(loop)}
+        shared: dict[str, Any] = {"connection": self, "get_loop": weakref.ref(loop)}
+        if loop.get_debug():
+            shared["__init__"] = made_by
         one, group = type("ResponseId", (ResponseId,), shared), type("GroupResponseId", (GroupResponseId,), shared)
-        self._ids: tuple[type[ResponseId], ...] = (one, group)
+        self._ids: tuple[type[ResponseId[Any]], ...] = (one, group)
         self.session = Session(
             send=self._send,
             wake=self._wake,
@@ -148,7 +150,7 @@ class Connection:
         args: Any,
         kwargs: Any,
         properties: dict[str, Any] | None = None,
-    ) -> ResponseId | None:
+    ) -> ResponseId[Any] | None:
         """Start a call, in any thread; None for a one-way call. What goes wrong is the id's failure.
 
         RuntimeError after close, when the loop has ended, and in a process forked since.
@@ -170,7 +172,7 @@ class Connection:
             self._handed.append(call)
             if not self.call_from_anywhere(self.take_handed):
                 raise RuntimeError(_ENDED)
-        return None if destination.oneway else cast(ResponseId, call)
+        return None if destination.oneway else cast(ResponseId[Any], call)
 
     def take_handed(self) -> None:
         """Start the calls that other threads have made until now."""

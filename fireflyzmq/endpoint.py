@@ -7,19 +7,22 @@ remote is reached by functions of other objects.
 from __future__ import annotations
 
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, Self, SupportsIndex
+from typing import TYPE_CHECKING, Any, Generic, Self, SupportsIndex, TypedDict, TypeVar, cast
 
 from fireflyzmq.behind import NAME
+from fireflyzmq.looptasks import running_task
 from fireflyzmq.methods import command_name
 from fireflyzmq.wire.binding import Binding
 from fireflyzmq.wire.commands import BY_ADDRESS, BY_NAME
 from fireflyzmq.wire.names import check_name, method_problem
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fireflyzmq.calls import Destination
     from fireflyzmq.connection import Connection
     from fireflyzmq.mirror import Target
-    from fireflyzmq.response import ResponseId
+    from fireflyzmq.response import GroupResponseId, ResponseId
 
 
 class Proxy:
@@ -37,42 +40,82 @@ class Proxy:
         raise TypeError(f"{self!r} does not travel; send the binding of its service")
 
 
-class RemoteMethod(Proxy):
-    """A remote method: calling it starts a call, an attribute of it is the method of a dotted name."""
+class RemoteCallable(Proxy):
+    """What all remote methods are: calling one starts a call, an attribute of it is the method of a dotted name."""
 
-    __slots__ = ("__weakref__", "_caller", "_connection", "_destination", "_endpoint", "_name", "_start")
+    __slots__ = ("__weakref__", "_caller", "_connection", "_destination", "_endpoint", "_loop", "_name", "_start")
 
-    def __init__(self, endpoint: Endpoint, name: str) -> None:
+    def __init__(self, endpoint: AnyEndpoint[Any], name: str) -> None:
         self._endpoint = endpoint
         self._name = name
         self._connection = endpoint._connection
         self._destination = endpoint._destination
         self._caller = endpoint._destination.caller
-        self._start = endpoint._connection.session.calls.start
+        self._start: Callable[..., Any] = endpoint._connection.session.calls.start
+        self._loop = endpoint._connection.loop
 
-    def __call__(self, /, *args: Any, **kwargs: Any) -> ResponseId:
-        """Start the call; returns its ResponseId at once (None for a one-way call, whatever the annotation says).
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Start the call; returns its ResponseId at once, None for a one-way call.
 
         RuntimeError when the calling service is closed, or the process was forked since.
         """
         if get_ident() != self._connection.thread or self._caller.closed or self._destination.slow:
-            return self._connection.call(self._destination, self._name, args, kwargs)  # type: ignore[return-value]
-        return self._start(self._destination, self._name, args, kwargs)  # type: ignore[return-value]
+            id = self._connection.call(self._destination, self._name, args, kwargs)
+        else:
+            id = self._start(self._destination, self._name, args, kwargs)
+        if id is not None and running_task(self._loop) is not None:
+            id.in_task = True
+        return id
 
-    def __getattr__(self, name: str) -> RemoteMethod:
+    def __getattr__(self, name: str) -> Self:
         if name.startswith("_"):  # before this looks at itself: a copy that is being made has nothing yet
             raise AttributeError(f"{name!r} is not the name of a remote method")
-        return self._endpoint._method(f"{self._name}.{name}", name)
+        return cast(Self, self._endpoint._method(f"{self._name}.{name}", name))
 
     def __repr__(self) -> str:
         return f"<remote method {self._name} of {self._endpoint!r}>"
 
 
-class Endpoint(Proxy):
-    """A proxy for a service's name, or for one instance: `endpoint.method(args)` calls.
+class RemoteMethod(RemoteCallable):
+    """A method of one service."""
 
-    It never freezes on one instance of a name. True, and unequal to None, while an instance is known to be there.
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        def __call__(self, /, *args: Any, **kwargs: Any) -> ResponseId[Any]: ...
+
+
+class GroupMethod(RemoteCallable):
+    """A method of all members of a group."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        def __call__(self, /, *args: Any, **kwargs: Any) -> GroupResponseId[Any]: ...
+
+
+class OnewayMethod(RemoteCallable):
+    """A method that gives no answer."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        def __call__(self, /, *args: Any, **kwargs: Any) -> None: ...
+
+
+Method = TypeVar("Method", bound=RemoteCallable, covariant=True)
+
+
+class AnyEndpoint(Proxy, Generic[Method]):
+    """What all endpoints are: proxies for what a destination says.
+
+    One never freezes on one instance of a name. True, and unequal to None, while an instance is known to be there.
     """
+
+    _kind: type[Method]
 
     def __init__(self, connection: Connection, destination: Destination) -> None:
         self._connection = connection
@@ -81,17 +124,17 @@ class Endpoint(Proxy):
         self._target.holders.add(self)
         self._target.idle = False
 
-    def __getattr__(self, name: str) -> RemoteMethod:
+    def __getattr__(self, name: str) -> Method:
         method = self._method(name, name)
         self.__dict__[name] = method  # the next access finds it without coming here
         return method
 
-    def _method(self, name: str, last: str) -> RemoteMethod:
+    def _method(self, name: str, last: str) -> Method:
         if last.startswith("_") or method_problem(name) is not None:
             raise AttributeError(f"{name!r} is not the name of a remote method")
-        return RemoteMethod(self, name)
+        return self._kind(self, name)
 
-    def __getitem__(self, method: str | int) -> RemoteMethod:
+    def __getitem__(self, method: str | int) -> Method:
         """A method by its name, or by a command's number: `endpoint[101]` is that whose name ends in `_101`.
 
         ValueError for what can be no method.
@@ -120,7 +163,62 @@ class Endpoint(Proxy):
 
     def __repr__(self) -> str:
         what = "members" if self._destination.group else "instances"
-        return f"<Endpoint of {self._target.title}: {len(self._target.ready)} {what} known>"
+        return f"<{type(self).__name__} of {self._target.title}: {len(self._target.ready)} {what} known>"
+
+
+class Endpoint(AnyEndpoint[RemoteMethod]):
+    """A proxy for a service's name, or for one instance: `endpoint.method(args)` calls, and gives a ResponseId."""
+
+    _kind = RemoteMethod
+
+
+class GroupEndpoint(AnyEndpoint[GroupMethod]):
+    """A proxy for all members of a group: a call gives one GroupResponseId."""
+
+    _kind = GroupMethod
+
+
+class OnewayEndpoint(AnyEndpoint[OnewayMethod]):
+    """A proxy whose calls get no answer, and give None."""
+
+    _kind = OnewayMethod
+
+
+class CallOptions(TypedDict, total=False):
+    """What a one-way endpoint may be told besides: what `Service.serviceEndPoint` takes under these names."""
+
+    timeout: float
+    wait: float
+    balance: str
+    key: str | None
+
+
+class EndpointOptions(CallOptions, total=False):
+    """All that `Service.serviceEndPoint` takes."""
+
+    oneway: bool
+    direct: bool
+
+
+class GroupOptions(TypedDict, total=False):
+    """All that `Service.groupEndPoint` takes."""
+
+    timeout: float
+    wait: float
+    balance: str | None
+    key: str | None
+    oneway: bool
+    gather: str | int
+
+
+def endpoint_for(connection: Connection, destination: Destination) -> Endpoint:
+    """The endpoint that a destination asks for: a GroupEndpoint or OnewayEndpoint too, which types do not show."""
+    kind: type[AnyEndpoint[Any]] = Endpoint
+    if destination.oneway:
+        kind = OnewayEndpoint
+    elif destination.group:
+        kind = GroupEndpoint
+    return cast(Endpoint, kind(connection, destination))
 
 
 def binding_of(target: object) -> Binding | None:

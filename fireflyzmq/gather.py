@@ -85,12 +85,13 @@ class Gathering:
         call.gathering = self
         self._asked = len(members)
         for instance in members:
-            member = _Member(new_number())
+            member = _Member()
+            member.number = new_number()
             member.whole, member.parent = self, call
             member.binding = instance.binding
-            member.method, member.deadline, member.due = call.method, call.deadline, set()
+            member.method, member.deadline, member.due = call.method, call.deadline, {}
             member.destination = self._destination_of(instance)
-            self._pending[int(member)] = member
+            self._pending[member.number] = member
         for instance, member in zip(members, list(self._pending.values()), strict=True):
             self._calls.ask_member(member, call, instance)
         self._begun = True
@@ -104,7 +105,7 @@ class Gathering:
 
     def take(self, member: _Member) -> None:
         """One member's call has ended."""
-        if self._pending.pop(int(member), None) is None or self._call.state != PENDING:
+        if self._pending.pop(member.number, None) is None or self._call.state != PENDING:
             return
         self.outcomes[member.binding] = member.value
         self._values += member.state == VALUE

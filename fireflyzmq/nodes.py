@@ -6,14 +6,14 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, Unpack, cast, overload
 
 from fireflyzmq.callbacks import hook
 from fireflyzmq.cores.nodes import ChildCore, RootCore
 from fireflyzmq.cores.service import ServiceCore
-from fireflyzmq.endpoint import Endpoint
+from fireflyzmq.endpoint import CallOptions, Endpoint, OnewayEndpoint
 from fireflyzmq.methods import MethodTable
-from fireflyzmq.response import ResponseId
+from fireflyzmq.response import GroupResponseId, ResponseId
 from fireflyzmq.service import Service
 from fireflyzmq.wire.binding import Binding
 from fireflyzmq.wire.names import check_name
@@ -49,6 +49,20 @@ class Root(Service):
         """The children that are there, those of one name too."""
         return self._fireflyzmq.part(RootCore).children()
 
+    @overload
+    def child(
+        self,
+        name: str | Binding,
+        timeout: float = 30.0,
+        wait: float = 0.0,
+        balance: str = "least-pending",
+        key: str | None = None,
+        oneway: Literal[False] = False,
+    ) -> Endpoint: ...
+    @overload
+    def child(
+        self, name: str | Binding, *, oneway: Literal[True], **options: Unpack[CallOptions]
+    ) -> OnewayEndpoint: ...
     def child(
         self,
         name: str | Binding,
@@ -57,16 +71,24 @@ class Root(Service):
         balance: str = "least-pending",
         key: str | None = None,
         oneway: bool = False,
-    ) -> Endpoint:
+    ) -> Endpoint | OnewayEndpoint:
         """A proxy for the child of a name (of several instances, as `balance` or `key` say) or of a binding.
 
         Options are those of `serviceEndPoint`.
         """
         return self._fireflyzmq.part(RootCore).child(name, timeout, wait, balance, key, oneway)
 
+    @overload
+    def callChild(
+        self, child: str | Binding, method: str | int, /, *args: Any, oneway: Literal[False] = False, **kwargs: Any
+    ) -> ResponseId[Any]: ...
+    @overload
+    def callChild(
+        self, child: str | Binding, method: str | int, /, *args: Any, oneway: Literal[True], **kwargs: Any
+    ) -> None: ...
     def callChild(
         self, child: str | Binding, method: str | int, /, *args: Any, oneway: bool = False, **kwargs: Any
-    ) -> ResponseId:
+    ) -> ResponseId[Any] | None:
         """Call a method of a child, by its name or by a command's number; the call fails at once when it is not there.
 
         `callChild("game1", "login", user)`, or `callChild("game1", 101, user)` for a method whose name ends in `_101`.
@@ -76,12 +98,21 @@ class Root(Service):
         child_of = self._fireflyzmq.part(RootCore).child
         return child_of(child, 30.0, 0.0, "least-pending", None, oneway)[method](*args, **kwargs)
 
-    def callChildren(self, method: str | int, /, *args: Any, oneway: bool = False, **kwargs: Any) -> ResponseId:
+    @overload
+    def callChildren(
+        self, method: str | int, /, *args: Any, oneway: Literal[False] = False, **kwargs: Any
+    ) -> GroupResponseId[Any]: ...
+    @overload
+    def callChildren(self, method: str | int, /, *args: Any, oneway: Literal[True], **kwargs: Any) -> None: ...
+    def callChildren(
+        self, method: str | int, /, *args: Any, oneway: bool = False, **kwargs: Any
+    ) -> GroupResponseId[Any] | None:
         """Call a method of all children; the result maps each child's binding to its value or its Failure.
 
         With `oneway=True` there is no answer, and None is returned.
         """
-        return self._fireflyzmq.part(RootCore).everybody(oneway)[method](*args, **kwargs)
+        called = self._fireflyzmq.part(RootCore).everybody(oneway)[method](*args, **kwargs)
+        return cast("GroupResponseId[Any] | None", called)
 
     def dropChild(self, child: str | Binding) -> int:
         """Put a child out, by its name (all its instances) or its binding; returns how many were told to go.
@@ -136,6 +167,20 @@ class Child(Service):
     def droppedByRoot(self, root: str, reason: str) -> Any:
         """Override to hear that a root has put this child out ("dropped"), or the exchange refuses it ("refused")."""
 
+    @overload
+    def root(
+        self,
+        root: str | None = None,
+        timeout: float = 30.0,
+        wait: float = 0.0,
+        balance: str = "least-pending",
+        key: str | None = None,
+        oneway: Literal[False] = False,
+    ) -> Endpoint: ...
+    @overload
+    def root(
+        self, root: str | None = None, *, oneway: Literal[True], **options: Unpack[CallOptions]
+    ) -> OnewayEndpoint: ...
     def root(
         self,
         root: str | None = None,
@@ -144,16 +189,24 @@ class Child(Service):
         balance: str = "least-pending",
         key: str | None = None,
         oneway: bool = False,
-    ) -> Endpoint:
+    ) -> Endpoint | OnewayEndpoint:
         """A proxy for a root, by default the only one; ValueError when there are several and none is named.
 
         Options are those of `serviceEndPoint`.
         """
         return self._fireflyzmq.part(ChildCore).root(root, timeout, wait, balance, key, oneway)
 
+    @overload
+    def callRemote(
+        self, method: str | int, /, *args: Any, root: str | None = None, oneway: Literal[False] = False, **kwargs: Any
+    ) -> ResponseId[Any]: ...
+    @overload
+    def callRemote(
+        self, method: str | int, /, *args: Any, root: str | None = None, oneway: Literal[True], **kwargs: Any
+    ) -> None: ...
     def callRemote(
         self, method: str | int, /, *args: Any, root: str | None = None, oneway: bool = False, **kwargs: Any
-    ) -> ResponseId:
+    ) -> ResponseId[Any] | None:
         """Call a method of a root, by its name or by a command's number.
 
         With `oneway=True` there is no answer, and None is returned. For further options, and for a method that has

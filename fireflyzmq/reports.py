@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgpack
@@ -154,7 +154,7 @@ class Kept:
         self.sequence = sequence
         self.published = published
         self.until = until
-        self.due: set[Kept] = set()
+        self.due: dict[Hashable, Kept] = {}
 
     @property
     def cost(self) -> int:
@@ -361,7 +361,7 @@ class Reports:
         kept = outbox.kept.pop(subject, None)
         if kept is not None:
             self._kept_size -= kept.cost
-            kept.due.discard(kept)
+            kept.due.pop(kept, None)
 
     def expire_kept(self, service: LocalService, pattern: str, age: float) -> int:
         """Keep no longer what matches a pattern and is older than `age` seconds; returns how many reports that are."""

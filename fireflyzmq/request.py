@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from fireflyzmq.tracing import TRACEPARENT, trace_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
 
     from fireflyzmq.channels import Channel
     from fireflyzmq.methods import Method
@@ -56,7 +56,7 @@ class Request:
         self.beside: dict[str, Any] | None = None
         self.work: Any = None
         self.open = True
-        self.due: set[Request]
+        self.due: dict[Hashable, Request]
         self.exported: Method | None = None
         self.started = 0.0
         self._clock = clock

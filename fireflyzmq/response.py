@@ -1,4 +1,4 @@
-"""ResponseId: the caller's handle on one call. An int, and at once awaitable, waitable, and a future to asyncio.
+"""ResponseId: the caller's handle on one call. It has a number, and is awaitable, waitable, and a future to asyncio.
 
 It speaks asyncio's protocol for foreign futures (`_asyncio_future_blocking`, as tasks, `gather` and `wait_for`
 expect it), so awaiting costs neither a future nor a task beside the call itself.
@@ -8,18 +8,34 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import sys
 import threading
 import time
+import warnings
 from collections.abc import AsyncIterator, Callable, Generator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic
 
-from fireflyzmq.calls import FAILED, PENDING, Call
+from fireflyzmq.calls import FAILED, PENDING, VALUE, Call
 from fireflyzmq.errors import Failure, RequestTimeout
 from fireflyzmq.request import current_request
 from fireflyzmq.timers import run_logged
+from fireflyzmq.unawaited import Unawaited
 
 if TYPE_CHECKING:
+    from types import FrameType
+
+    from typing_extensions import TypeVar
+
     from fireflyzmq.connection import Connection
+    from fireflyzmq.wire.binding import Binding
+
+    Result = TypeVar("Result", covariant=True, default=Any)
+    Each = TypeVar("Each", default=Any)
+else:
+    from typing import TypeVar
+
+    Result = TypeVar("Result", covariant=True)
+    Each = TypeVar("Each")
 
 WAIT_SLACK = 0.3
 """Seconds after a call's deadline until a thread that waits gives up a loop that has not ended the call."""
@@ -34,11 +50,14 @@ Callback = tuple[Callable[[Any], Any], contextvars.Context]
 Monitor = tuple[Callable[[Any], Any] | None, Callable[[Failure], Any] | None, contextvars.Context | None]
 
 
-class ResponseId(Call):
-    """One call, named by its number: `await id`, `id.wait()` in a thread, or `monitorResponse(callback, id)`.
+class ResponseId(Call, Unawaited, Generic[Result]):
+    """One call: `await id`, `id.wait()` in a thread, or `monitorResponse(callback, id)`.
 
-    All of them give the method's result or raise the call's Failure. Ids are unique in the process. Each connection
-    has its own subclass, so that `connection` need not be set for each call.
+    All of them give the method's result or raise the call's Failure. `int(id)` is its number, unique in the process,
+    whose hash and equality it has. Used as if it were the result it raises a TypeError that says to await it; when a
+    task makes a call and nobody ever asks for its answer, a RuntimeWarning says so.
+
+    Each connection has its own subclass, so that `connection` need not be set for each call.
     """
 
     connection: Connection
@@ -49,15 +68,34 @@ class ResponseId(Call):
     _monitors: tuple[Monitor, ...] = ()
     _events: tuple[threading.Event, ...] = ()
     _unseen: _Unseen | None = None
+    in_task = False
+    """Whether it was made where it could have been awaited."""
+    made_at: tuple[str, int] | None = None
+    """The file and line where the call was made, which is known in loops that debug."""
+
+    def __int__(self) -> int:
+        return self.number
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, int) and other == self.number)
+
+    def __hash__(self) -> int:
+        return hash(self.number)
 
     def __repr__(self) -> str:
-        where = f"{self.destination.target.title}.{self.method}"
-        return f"<ResponseId {int(self)} {where} {('pending', 'answered', 'failed')[self.state]}>"
+        return f"<ResponseId {self.number} {self.title} {('pending', 'answered', 'failed')[self.state]}>"
+
+    @property
+    def title(self) -> str:
+        """What was called, as texts say it."""
+        return f"{self.destination.target.title}.{self.method}"
 
     def finished(self, in_place: bool) -> None:
-        """Tell everybody who waits; a failure that nobody has asked for is reported when the id is collected."""
+        """Tell everybody who waits. That nobody has asked is told when the id is collected, of a failure to the
+        service, of a value that a task could have awaited as a warning.
+        """
         callbacks, monitors, events = self._callbacks, self._monitors, self._events
-        if callbacks is not None:
+        if callbacks:
             self._callbacks = None
             in_place = in_place and self.in_place
             for callback, context in callbacks:
@@ -72,8 +110,10 @@ class ResponseId(Call):
         if events:
             for event in events:
                 event.set()
-        elif self.state == FAILED and callbacks is None and not monitors:
-            self._report_when_collected()
+        elif not callbacks and not monitors:
+            unasked = callbacks is None and not self.each and not self.destination.oneway
+            if self.state == FAILED or (unasked and self.in_task):
+                self._report_when_collected()
 
     def _call_back(self, callback: Callable[[Any], Any], context: contextvars.Context) -> None:
         """Run one of asyncio's callbacks as the loop would in its next turn, without waiting for that.
@@ -89,7 +129,9 @@ class ResponseId(Call):
             )
 
     def _report_when_collected(self) -> None:
-        self._unseen = _Unseen(self.value, self.destination.caller.owner.unexpected_failure, self.connection)
+        failure = self.value if self.state == FAILED else None
+        hook = self.destination.caller.owner.unexpected_failure
+        self._unseen = _Unseen(self, failure, hook)
 
     # Asked for by callback.
 
@@ -107,7 +149,7 @@ class ResponseId(Call):
         if self.state == PENDING:
             self._monitors = (*self._monitors, (result, failure, context))
         else:
-            if failure is not None:
+            if failure is not None or self.state == VALUE:
                 self._seen()
             self.connection.loop.call_soon(self._tell, result, failure, context)
 
@@ -141,7 +183,7 @@ class ResponseId(Call):
 
     # Asked for by a thread.
 
-    def wait(self, timeout: float | None = None) -> Any:
+    def wait(self, timeout: float | None = None) -> Result:
         """Block this thread until the call ends; returns its value or raises its Failure.
 
         `timeout` (s) bounds the wait, not the call: RequestTimeout is raised and the call goes on. RuntimeError in
@@ -189,7 +231,7 @@ class ResponseId(Call):
 
     # Asked for by asyncio.
 
-    def __await__(self) -> Generator[Any, None, Any]:
+    def __await__(self) -> Generator[Any, None, Result]:
         if self.state == PENDING:
             self._check_loop()
             self._asyncio_future_blocking = True
@@ -223,30 +265,33 @@ class ResponseId(Call):
             return 0
         kept = [pair for pair in self._callbacks if pair[0] != callback]
         removed = len(self._callbacks) - len(kept)
-        self._callbacks = kept or None
+        self._callbacks = kept  # an empty one says that somebody has asked
         return removed
 
     def done(self) -> bool:
         """Whether the call has ended."""
+        if self.state == VALUE:
+            self._seen()
         return self.state != PENDING
 
-    def result(self) -> Any:
+    def result(self) -> Result:
         """The call's value; raises its Failure, or InvalidStateError while it has not ended."""
         if self.state == PENDING:
             raise asyncio.InvalidStateError("the call has not ended")
-        if self.state == FAILED:
+        if self._unseen is not None:
             self._seen()
+        if self.state == FAILED:
             if self._cancelled_by_task:
                 raise self._make_cancelled_error()
             raise self.value
-        return self.value
+        return self.value  # type: ignore[no-any-return]
 
     def exception(self) -> BaseException | None:
         """The call's Failure, or None when it has a value; InvalidStateError while it has not ended."""
         if self.state == PENDING:
             raise asyncio.InvalidStateError("the call has not ended")
+        self._seen()
         if self.state == FAILED:
-            self._seen()
             if self._cancelled_by_task:
                 raise self._make_cancelled_error()
             failure: BaseException = self.value
@@ -274,12 +319,12 @@ class ResponseId(Call):
         return asyncio.CancelledError()
 
 
-class GroupResponseId(ResponseId):
+class GroupResponseId(ResponseId[dict["Binding", "Each | Failure"]], Generic[Each]):
     """A call of a group: besides what every id offers, `async for binding, outcome in id` gives each member's answer
     as it comes, a value or a Failure; it ends with the call, and raises the call's failure if it has one.
     """
 
-    def monitor_answers(self, callback: Callable[[Any, Any], Any]) -> None:
+    def monitor_answers(self, callback: Callable[[Binding, Any], Any]) -> None:
         """Call `callback(binding, outcome)` for each answer; for those that have come already in the next turn."""
         context = contextvars.copy_context() if current_request.get() is not None else None
         self.connection.run_in_loop(self._monitor_answers, callback, context)
@@ -293,10 +338,12 @@ class GroupResponseId(ResponseId):
 
         for answer in self.outcomes.items():
             self.connection.later(tell, *answer)
+        if self.state == VALUE:
+            self._seen()
         if self.state == PENDING:
             self.each = (*self.each, lambda binding, outcome: self.connection.later(tell, binding, outcome))
 
-    async def __aiter__(self) -> AsyncIterator[tuple[Any, Any]]:
+    async def __aiter__(self) -> AsyncIterator[tuple[Binding, Each | Failure]]:
         self._check_loop()
         answers: asyncio.Queue[tuple[Any, Any] | None] = asyncio.Queue()
         for answer in self.outcomes.items():
@@ -326,23 +373,50 @@ def _stay_a_daemon() -> None:
         threading.Event().wait()
 
 
+def made_by(id: ResponseId[Any]) -> None:
+    """Note which line of the program makes a call. For loops that debug: it takes longer than all the rest."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and str(frame.f_globals.get("__name__")).startswith("fireflyzmq"):
+        frame = frame.f_back
+    if frame is not None:
+        id.made_at = frame.f_code.co_filename, frame.f_lineno
+
+
 class _Unseen:
-    """A failure that nobody has asked for. Collected with its id, it tells the service's hook."""
+    """An outcome that nobody has asked for. Collected with its id it tells of a failure, by the service's hook, and
+    otherwise warns: an `await` was forgotten.
+    """
 
-    __slots__ = ("_connection", "_failure", "_hook")
+    __slots__ = ("_armed", "_connection", "_failure", "_hook", "_made_at", "_title")
 
-    def __init__(self, failure: Failure, hook: Callable[[Failure], None], connection: Connection) -> None:
-        self._failure: Failure | None = failure
+    def __init__(self, id: ResponseId[Any], failure: Failure | None, hook: Callable[[Failure], None]) -> None:
+        self._armed = True
+        self._title = id.title
+        self._failure = failure
         self._hook = hook
-        self._connection = connection
+        self._connection = id.connection
+        self._made_at = id.made_at
 
     def disarm(self) -> None:
-        self._failure = None
+        self._armed = False
 
     def __del__(self) -> None:
-        failure = self._failure
-        if failure is not None and not self._connection.closed:
-            self._connection.call_from_anywhere(self._hook, failure)
+        if not self._armed or sys.is_finalizing():
+            return
+        if self._failure is None:
+            self._warn()
+        elif not self._connection.closed:
+            self._connection.call_from_anywhere(self._hook, self._failure)
+
+    def _warn(self) -> None:
+        text = (
+            f"the call {self._title} was never awaited; await it, or say that its result is not wanted: "
+            "`oneway=True`, or `ignoreResponse(id)`"
+        )
+        if self._made_at is None:
+            warnings.warn(text, RuntimeWarning, stacklevel=1)
+        else:
+            warnings.warn_explicit(text, RuntimeWarning, *self._made_at)
 
 
 def _nothing(outcome: Any) -> None:

@@ -10,13 +10,13 @@ import contextlib
 import contextvars
 import logging
 from collections.abc import Awaitable, Iterator
-from typing import Any
+from typing import Literal, Unpack, overload
 
 from fireflyzmq.behind import put_behind
 from fireflyzmq.callbacks import check_hooks, hook
 from fireflyzmq.connection import encoding_for
 from fireflyzmq.cores.service import ServiceCore, core_of
-from fireflyzmq.endpoint import Endpoint
+from fireflyzmq.endpoint import CallOptions, Endpoint, EndpointOptions, OnewayEndpoint, Proxy
 from fireflyzmq.errors import ApplicationFailure, RegistrationRefused
 from fireflyzmq.exchange import Belonging, connection_of, default_connection
 from fireflyzmq.request import Request, current_request
@@ -145,7 +145,25 @@ def detached() -> Iterator[None]:
         current_request.reset(token)
 
 
-def serviceEndPoint(nameOrBinding: str | Binding | Service, **options: Any) -> Endpoint:
+@overload
+def serviceEndPoint(
+    nameOrBinding: str | Binding | Service,
+    *,
+    oneway: Literal[False] = False,
+    direct: bool = False,
+    **options: Unpack[CallOptions],
+) -> Endpoint: ...
+@overload
+def serviceEndPoint(
+    nameOrBinding: str | Binding | Service,
+    *,
+    oneway: Literal[True],
+    direct: bool = False,
+    **options: Unpack[CallOptions],
+) -> OnewayEndpoint: ...
+def serviceEndPoint(
+    nameOrBinding: str | Binding | Service, **options: Unpack[EndpointOptions]
+) -> Endpoint | OnewayEndpoint:
     """An endpoint of a nameless service of this process; options as for `Service.serviceEndPoint`."""
     connection = default_connection()
     service = connection.nameless
@@ -166,8 +184,8 @@ def _binding_to_send(service: Service) -> Binding:
 
 
 stand_in(Service, _binding_to_send)
-never_encode(ResponseId)
-never_encode(Endpoint)
+never_encode(ResponseId, "await it, and send its result")
+never_encode(Proxy, "send the binding of its service")
 
 __all__ = [
     "SERVICE_HIDDEN",

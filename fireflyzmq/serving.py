@@ -524,7 +524,7 @@ class Serving:
             return False
         del request.channel.serving[request.number or id(request)]
         request.open = False
-        request.due.discard(request)
+        request.due.pop(request, None)
         service = request.service
         service.outliving.discard(request)
         service.running -= 1

@@ -89,8 +89,8 @@ class Session:
         wake: Callable[[], None],
         clock: Callable[[], float],
         runner: Runner,
-        make_call: Callable[[int], Call] = Call,
-        make_group_call: Callable[[int], Call] | None = None,
+        make_call: Callable[[], Call] = Call,
+        make_group_call: Callable[[], Call] | None = None,
         changed: Changed = lambda state, reason: None,
         process: str = "",
     ) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from fireflyzmq.calls import Destination
 from fireflyzmq.cores.service import Part, ServiceCore
-from fireflyzmq.endpoint import Endpoint
+from fireflyzmq.endpoint import Endpoint, endpoint_for
 from fireflyzmq.gather import GroupDestination
 from fireflyzmq.presence import Status
 from fireflyzmq.timers import InOrder
@@ -71,11 +71,11 @@ class RootCore(Part):
             return core.endpoint(name, timeout, wait, balance, key, oneway)
         check_name(name, "child's name")
         target = core.connection.watch(BY_MEMBER, f"{self._children.key} {name}")
-        return Endpoint(core.connection, Destination(core.local, target, timeout, wait, balance, key, oneway))
+        return endpoint_for(core.connection, Destination(core.local, target, timeout, wait, balance, key, oneway))
 
     def everybody(self, oneway: bool) -> Endpoint:
         """A proxy for all children at once."""
-        return Endpoint(self.core.connection, GroupDestination(self.core.local, self._children, oneway=oneway))
+        return endpoint_for(self.core.connection, GroupDestination(self.core.local, self._children, oneway=oneway))
 
     def drop(self, child: str | Binding) -> int:
         """Put out the children of a name, or of a binding; returns how many were told to go."""
@@ -149,7 +149,7 @@ class ChildCore(Part):
             root = next(iter(self.roots))
         self.check(root)
         target = core.connection.watch(BY_NAME, root)
-        return Endpoint(core.connection, Destination(core.local, target, timeout, wait, balance, key, oneway))
+        return endpoint_for(core.connection, Destination(core.local, target, timeout, wait, balance, key, oneway))
 
     def ended(self) -> None:
         """The service is closed."""

@@ -18,7 +18,7 @@ from fireflyzmq.calls import DRAINED, PENDING, Destination
 from fireflyzmq.cores.reporting import Subscriptions
 from fireflyzmq.cores.watching import Presences
 from fireflyzmq.dispatcher import Dispatcher, dispatcher_of
-from fireflyzmq.endpoint import Endpoint, target_of
+from fireflyzmq.endpoint import Endpoint, endpoint_for, target_of
 from fireflyzmq.gather import GroupDestination
 from fireflyzmq.methods import Method
 from fireflyzmq.request import current_request
@@ -435,7 +435,7 @@ class ServiceCore:
     ) -> Endpoint:
         """A proxy for a name, or for the one instance of a binding or a service."""
         found = target_of(self.connection, target)
-        return Endpoint(self.connection, Destination(self.local, found, timeout, wait, balance, key, oneway))
+        return endpoint_for(self.connection, Destination(self.local, found, timeout, wait, balance, key, oneway))
 
     def group_endpoint(
         self,
@@ -454,11 +454,11 @@ class ServiceCore:
             destination = Destination(self.local, target, timeout, wait, balance or "least-pending", key, oneway)
         else:
             destination = GroupDestination(self.local, target, timeout, wait, gather, oneway)
-        return Endpoint(self.connection, destination)
+        return endpoint_for(self.connection, destination)
 
     def monitor(
         self,
-        id: ResponseId,
+        id: ResponseId[Any],
         callback: Callable[[Any], Any] | None,
         failure: Callable[[Failure], Any] | None = None,
         timeout: float | None = None,

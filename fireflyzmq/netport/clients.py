@@ -147,7 +147,7 @@ class Clients:
     def ended(self, session: SessionCore) -> None:
         """A session has ended: nobody finds it any more."""
         del self.by_id[session.id]
-        session.due.discard(session)
+        session.due.pop(session, None)
         self._unname(session)
         for channel in list(session.channels):
             self.leave(session, channel)

@@ -6,7 +6,7 @@ knows neither sockets nor the loop: its transport is either, and `Clients` gives
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from fireflyzmq.errors import ApplicationFailure, Failure, ResponseEncoding
@@ -116,7 +116,7 @@ class SessionCore:
         self.attachments: dict[str, Attachment] = {}
         self.destinations: dict[Any, Any] = {}
         self.watchers: dict[Binding, Endpoint] = {}
-        self.due: set[SessionCore] = set()
+        self.due: dict[Hashable, SessionCore] = {}
         self.shown = Session(self)
         self._clients = clients
         self._transport = transport

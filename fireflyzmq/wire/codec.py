@@ -125,9 +125,9 @@ def stand_in(python_type: type, function: Callable[[Any], Any]) -> None:
     stand_ins[python_type] = function
 
 
-def never_encode(python_type: type) -> None:
-    """Refuse instances of a type that would travel as its base: a response id is an int, and not a value."""
-    never.add(python_type)
+def never_encode(python_type: type, advice: str) -> None:
+    """Refuse instances of a type, whatever encoders there are, and say what to do: `await it`."""
+    never[python_type] = advice
 
 
 def new_pack() -> Pack:

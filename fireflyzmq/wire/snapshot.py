@@ -85,7 +85,8 @@ class Opaque:
 
 encoders: dict[type, tuple[int, Callable[[Any], Any]]] = {}
 stand_ins: dict[type, Callable[[Any], Any]] = {}
-never: set[type] = set()
+never: dict[type, str] = {}
+"""Types that do not travel, and what is to be sent in their place."""
 
 
 def encode_slowly(value: Any, pack: Pack) -> bytes:
@@ -148,7 +149,7 @@ def _by_base(kind: type, value: Any, pack: Pack, levels: int, extensions: int) -
     """What an instance of another class is, by the first of its bases that travels."""
     for base in kind.__mro__:
         if base in never:
-            break
+            raise EncodingError(f"a {base.__name__} does not travel: {never[base]}")
         if base in stand_ins:
             return _plain(stand_ins[base](value), pack, levels, extensions)
         if base in encoders:

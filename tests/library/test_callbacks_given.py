@@ -15,6 +15,15 @@ from fireflyzmq import Child, Credentials, Dispatcher, Exchange, HttpDaemon, Net
 
 Give = Callable[[Service, Any], Any]
 
+
+def called(service: Service, group: str = "") -> Any:
+    """A call, whose outcome is wanted by nobody."""
+    endpoint: Any = service.groupEndPoint(group) if group else service.serviceEndPoint("server")
+    id = endpoint.f()
+    service.ignoreResponse(id)
+    return id
+
+
 PRESENCE: dict[str, Give] = {
     "name": lambda service, callback: service.subscribeServiceName(callback, "server"),
     "group": lambda service, callback: service.subscribeServiceGroup(callback, "group"),
@@ -32,14 +41,12 @@ GIVEN: dict[str, tuple[str, int, Give]] = {
     "failure": (
         r"\(failure\)",
         1,
-        lambda service, callback: service.monitorResponse(
-            None, service.serviceEndPoint("server").f(), failure=callback
-        ),
+        lambda service, callback: service.monitorResponse(None, called(service), failure=callback),
     ),
     "answers": (
         r"\(binding, outcome\)",
         2,
-        lambda service, callback: service.monitorAnswers(callback, service.groupEndPoint("group").f()),
+        lambda service, callback: service.monitorAnswers(callback, called(service, "group")),
     ),
     "session": (
         r"\(session, reason\)",
@@ -50,7 +57,7 @@ GIVEN: dict[str, tuple[str, int, Give]] = {
 NONE_OR_ONE: dict[str, tuple[str, Give]] = {
     "response": (
         r"response callback takes \(result\) or \(\)",
-        lambda service, callback: service.monitorResponse(callback, service.serviceEndPoint("server").f()),
+        lambda service, callback: service.monitorResponse(callback, called(service)),
     ),
     "one-way": (
         r"\(result\) or \(\)",

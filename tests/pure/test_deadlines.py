@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,6 +23,14 @@ def test_a_key_falls_due_within_a_tick_of_its_time() -> None:
     assert deadlines.expired(1e9) == []
 
 
+def test_a_thing_is_taken_back_by_the_key_that_it_was_given() -> None:
+    deadlines: Deadlines[list[str]] = Deadlines()
+    due = deadlines.add(["first"], 1.0, 1)
+    deadlines.add(["second"], 1.0, 2)
+    del due[1]
+    assert deadlines.expired(2.0) == [["second"]]
+
+
 def test_an_empty_set_is_never_due() -> None:
     deadlines: Deadlines[str] = Deadlines()
     assert deadlines.next() is None and deadlines.expired(1e9) == [] and len(deadlines) == 0
@@ -30,7 +39,7 @@ def test_an_empty_set_is_never_due() -> None:
 def test_a_key_taken_back_leaves_nothing_behind() -> None:
     deadlines: Deadlines[int] = Deadlines()
     for key in range(1000):
-        deadlines.add(key, 30.0).discard(key)
+        deadlines.add(key, 30.0).pop(key)
     assert len(deadlines) == 0 and deadlines.next() is None
 
 
@@ -38,7 +47,7 @@ def test_taking_back_after_the_time_has_come_does_nothing() -> None:
     deadlines: Deadlines[str] = Deadlines()
     due = deadlines.add("call", 1.0)
     assert deadlines.expired(2.0) == ["call"]
-    due.discard("call")
+    due.pop("call", None)
     deadlines.add("call", 1.0)
     assert deadlines.expired(2.0) == ["call"]
 
@@ -76,7 +85,7 @@ class DeadlinesModel(RuleBasedStateMachine):
         super().__init__()
         self.deadlines: Deadlines[int] = Deadlines()
         self.model: dict[int, float] = {}
-        self.sets: dict[int, set[int]] = {}
+        self.kept: dict[int, dict[Hashable, int]] = {}
         self.now = 0.0
         self.keys = 0
 
@@ -84,13 +93,13 @@ class DeadlinesModel(RuleBasedStateMachine):
     def add(self, after: float) -> int:
         self.keys += 1
         when = max(0.0, self.now + after)
-        self.sets[self.keys] = self.deadlines.add(self.keys, when)
+        self.kept[self.keys] = self.deadlines.add(self.keys, when)
         self.model[self.keys] = when
         return self.keys
 
     @rule(key=consumes(added))
     def take_back(self, key: int) -> None:
-        self.sets[key].discard(key)
+        self.kept[key].pop(key, None)
         self.model.pop(key, None)
 
     @rule(seconds=st.floats(0, 20) | st.integers(0, 20).map(lambda tick: tick * TICK))

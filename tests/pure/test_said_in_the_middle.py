@@ -189,7 +189,7 @@ def test_a_deadline_that_is_added_in_the_middle_of_another_is_kept() -> None:
     while True:
         place += 1
         deadlines: Deadlines[str] = Deadlines()
-        deadlines.add("past", 1.0).discard("past")
+        deadlines.add("past", 1.0).pop("past")
 
         def work(deadlines: Deadlines[str] = deadlines) -> None:
             deadlines.add("outer", 1.0)

@@ -409,8 +409,8 @@ def test_a_stand_in_goes_in_the_place_of_its_type() -> None:
 
 @pytest.mark.usefixtures("registries")
 def test_a_type_that_never_travels_is_refused_though_its_base_travels() -> None:
-    codec.never_encode(Ticket)
-    with pytest.raises(EncodingError, match="Ticket"):
+    codec.never_encode(Ticket, "send its number")
+    with pytest.raises(EncodingError, match="a Ticket does not travel: send its number"):
         encode([Ticket(1)])
 
 
