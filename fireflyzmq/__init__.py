@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING, Any
 from fireflyzmq import _version
 
 if TYPE_CHECKING:
+    from fireflyzmq import jsonrpc as jsonrpc
+    from fireflyzmq import xmlrpc as xmlrpc
     from fireflyzmq.client import Client, connect
     from fireflyzmq.dispatcher import SHUTDOWN_ARRIVED, SHUTDOWN_PENDING, Dispatcher
+    from fireflyzmq.endpoint import Endpoint, GroupEndpoint, OnewayEndpoint
     from fireflyzmq.errors import (
         ApplicationFailure,
         ExchangeLost,
@@ -47,7 +50,7 @@ if TYPE_CHECKING:
     from fireflyzmq.nodes import Child, Root, remoteserviceHandle, rootserviceHandle
     from fireflyzmq.presence import SERVICE_AVAILABLE, SERVICE_WITHDRAWN
     from fireflyzmq.reports import Report
-    from fireflyzmq.response import ResponseId
+    from fireflyzmq.response import GroupResponseId, ResponseId
     from fireflyzmq.service import SERVICE_HIDDEN, SERVICE_VISIBLE, Service, detached, serviceEndPoint
     from fireflyzmq.vocabulary.reporting import SUBSCRIPTION_REQUESTED, SUBSCRIPTION_WITHDRAWN
     from fireflyzmq.webgate.credentials import Credentials, Users
@@ -64,6 +67,7 @@ __version__ = _version.VERSION
 _HOMES = {
     "client": ("Client", "connect"),
     "dispatcher": ("SHUTDOWN_ARRIVED", "SHUTDOWN_PENDING", "Dispatcher"),
+    "endpoint": ("Endpoint", "GroupEndpoint", "OnewayEndpoint"),
     "errors": (
         "ApplicationFailure",
         "ExchangeLost",
@@ -95,7 +99,7 @@ _HOMES = {
     "nodes": ("Child", "Root", "remoteserviceHandle", "rootserviceHandle"),
     "presence": ("SERVICE_AVAILABLE", "SERVICE_WITHDRAWN"),
     "reports": ("Report",),
-    "response": ("ResponseId",),
+    "response": ("GroupResponseId", "ResponseId"),
     "service": ("SERVICE_HIDDEN", "SERVICE_VISIBLE", "Service", "detached", "serviceEndPoint"),
     "vocabulary.reporting": ("SUBSCRIPTION_REQUESTED", "SUBSCRIPTION_WITHDRAWN"),
     "webgate.credentials": ("Credentials", "Users"),
@@ -132,10 +136,13 @@ __all__ = [
     "Client",
     "Credentials",
     "Dispatcher",
+    "Endpoint",
     "Exchange",
     "ExchangeLost",
     "Failure",
     "FireflyCodec",
+    "GroupEndpoint",
+    "GroupResponseId",
     "HealthGateway",
     "HttpDaemon",
     "InvalidArguments",
@@ -149,6 +156,7 @@ __all__ = [
     "NetLimits",
     "NetPort",
     "NotAuthorised",
+    "OnewayEndpoint",
     "Opaque",
     "Overloaded",
     "PlainGateway",
@@ -183,15 +191,17 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    module = _MODULES.get(name)
-    if name in _GATEWAYS:
-        return importlib.import_module(f"fireflyzmq.{name}")
-    if module is None:
-        raise AttributeError(f"module 'fireflyzmq' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"fireflyzmq.{module}"), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # for which every misspelt name would be one
+
+    def __getattr__(name: str) -> Any:
+        module = _MODULES.get(name)
+        if name in _GATEWAYS:
+            return importlib.import_module(f"fireflyzmq.{name}")
+        if module is None:
+            raise AttributeError(f"module 'fireflyzmq' has no attribute {name!r}")
+        value = getattr(importlib.import_module(f"fireflyzmq.{module}"), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

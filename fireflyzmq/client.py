@@ -5,21 +5,22 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
+import functools
 import sys
 import threading
 import time
 import warnings
 import weakref
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from concurrent.futures import Future
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, Unpack
 
 from fireflyzmq.behind import NotBegun, put_behind
 from fireflyzmq.connection import GOODBYE_SECONDS, HAND_OVER_SECONDS, Connection, connections_of, done_within
 from fireflyzmq.cores.service import Part, core_of
 from fireflyzmq.dispatcher import new_event_loop
-from fireflyzmq.endpoint import Endpoint, Proxy, RemoteMethod
+from fireflyzmq.endpoint import AnyEndpoint, EndpointOptions, GroupOptions, Proxy, RemoteCallable
 from fireflyzmq.errors import ExchangeLost
 from fireflyzmq.exchange import EXCHANGE_CLIENT, Exchange, exchange_address
 from fireflyzmq.response import LOOK_SECONDS, ResponseId, process_ends
@@ -34,6 +35,7 @@ EXIT_SECONDS = 2.0
 """How long a process that ends waits for the clients that it has not closed."""
 
 Result = TypeVar("Result")
+Given = ParamSpec("Given")
 
 
 class PeerCore(Part):
@@ -124,6 +126,16 @@ class Opening:
         return peer
 
 
+def _as_service(method: Callable[Concatenate[Any, Given], Result]) -> Callable[Concatenate[Any, Given], Result]:
+    """A method of a client that does what its peer's does, in any thread."""
+
+    @functools.wraps(method)
+    def said(self: Client, /, *args: Given.args, **kwargs: Given.kwargs) -> Result:
+        return method(self._fireflyzmq.open_peer(), *args, **kwargs)
+
+    return said
+
+
 class Client:
     """A blocking connection, for scripts, notebooks and threads; usable from any thread.
 
@@ -151,21 +163,51 @@ class Client:
     ) -> None:
         self._fireflyzmq.close()
 
-    def serviceEndPoint(self, nameOrBinding: str | Binding | Service, **options: Any) -> BlockingEndpoint:
+    def serviceEndPoint(
+        self, nameOrBinding: str | Binding | Service, **options: Unpack[EndpointOptions]
+    ) -> BlockingEndpoint:
         """An endpoint whose calls block and return the result or raise; options as for `Service.serviceEndPoint`."""
         return BlockingEndpoint(self._fireflyzmq.open_peer().serviceEndPoint(nameOrBinding, **options), self)
 
-    def groupEndPoint(self, group: str, **options: Any) -> BlockingEndpoint:
+    def groupEndPoint(self, group: str, **options: Unpack[GroupOptions]) -> BlockingEndpoint:
         """An endpoint of a group whose calls block and return the result; options as for `Service.groupEndPoint`."""
-        return BlockingEndpoint(self._fireflyzmq.open_peer().groupEndPoint(group, **options), self)
+        return BlockingEndpoint(core_of(self._fireflyzmq.open_peer()).group_endpoint(group, **options), self)
 
-    def __getattr__(self, name: str) -> Any:
-        """What the client says as a service; AttributeError for what only a named service says."""
-        if name == "_peer":  # the service that it is
-            return self._fireflyzmq.peer
-        if name not in _AS_A_SERVICE:
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if name == "_peer":  # the service that it is
+                return self._fireflyzmq.peer
             raise AttributeError(f"a Client has no {name!r}")
-        return getattr(self._fireflyzmq.open_peer(), name)
+
+    # What it says as a service.
+
+    lookupServiceAddress = _as_service(Service.lookupServiceAddress)
+    lookupServiceGroup = _as_service(Service.lookupServiceGroup)
+    lookupServiceName = _as_service(Service.lookupServiceName)
+    subscribeRegistry = _as_service(Service.subscribeRegistry)
+    subscribeServiceAddress = _as_service(Service.subscribeServiceAddress)
+    subscribeServiceGroup = _as_service(Service.subscribeServiceGroup)
+    subscribeServiceName = _as_service(Service.subscribeServiceName)
+    unsubscribeRegistry = _as_service(Service.unsubscribeRegistry)
+    unsubscribeServiceAddress = _as_service(Service.unsubscribeServiceAddress)
+    unsubscribeServiceGroup = _as_service(Service.unsubscribeServiceGroup)
+    unsubscribeServiceName = _as_service(Service.unsubscribeServiceName)
+    expireReports = _as_service(Service.expireReports)
+    ignoreReports = _as_service(Service.ignoreReports)
+    monitorReports = _as_service(Service.monitorReports)
+    publishReport = _as_service(Service.publishReport)
+    sendReport = _as_service(Service.sendReport)
+    cancelTimer = _as_service(Service.cancelTimer)
+    scheduleAction = _as_service(Service.scheduleAction)
+    startTimer = _as_service(Service.startTimer)
+    timerPending = _as_service(Service.timerPending)
+    exportMethod = _as_service(Service.exportMethod)
+    exportedMethods = _as_service(Service.exportedMethods)
+    unexportMethod = _as_service(Service.unexportMethod)
+    joinGroup = _as_service(Service.joinGroup)
+    leaveGroup = _as_service(Service.leaveGroup)
+    serviceAddress = _as_service(Service.serviceAddress)
 
     def lookup(self, name: str, timeout: float = 0.0) -> list[Binding]:
         """Ask for the instances of a name, and wait up to `timeout` seconds for a first: [] when none came."""
@@ -346,38 +388,6 @@ def _close_clients() -> None:
 atexit.register(_close_clients)
 
 
-_AS_A_SERVICE = frozenset(
-    {
-        "cancelTimer",
-        "expireReports",
-        "exportMethod",
-        "exportedMethods",
-        "ignoreReports",
-        "joinGroup",
-        "leaveGroup",
-        "lookupServiceAddress",
-        "lookupServiceGroup",
-        "lookupServiceName",
-        "monitorReports",
-        "publishReport",
-        "scheduleAction",
-        "sendReport",
-        "serviceAddress",
-        "startTimer",
-        "subscribeRegistry",
-        "subscribeServiceAddress",
-        "subscribeServiceGroup",
-        "subscribeServiceName",
-        "timerPending",
-        "unexportMethod",
-        "unsubscribeRegistry",
-        "unsubscribeServiceAddress",
-        "unsubscribeServiceGroup",
-        "unsubscribeServiceName",
-    }
-)
-
-
 _WOULD_WAIT = "a blocking call would stop for good: await `connect`, or call in another thread (asyncio.to_thread)"
 
 
@@ -394,7 +404,7 @@ def _listens_here(address: str) -> bool:
     return False
 
 
-def _is_served_here(method: RemoteMethod) -> bool:
+def _is_served_here(method: RemoteCallable) -> bool:
     """Whether all who could answer are in the event loop that runs in this thread."""
     loop = asyncio.get_running_loop()
     here = {
@@ -409,7 +419,7 @@ def _is_served_here(method: RemoteMethod) -> bool:
 class BlockingEndpoint(Proxy):
     """A proxy whose calls block: they return the result or raise the call's Failure."""
 
-    def __init__(self, endpoint: Endpoint, client: Client) -> None:
+    def __init__(self, endpoint: AnyEndpoint[Any], client: Client) -> None:
         self._endpoint = endpoint
         self._client = client  # which would close itself otherwise
 
@@ -440,7 +450,7 @@ class BlockingEndpoint(Proxy):
 class BlockingMethod(Proxy):
     """A remote method that blocks."""
 
-    def __init__(self, method: RemoteMethod, client: Client) -> None:
+    def __init__(self, method: RemoteCallable, client: Client) -> None:
         self._method = method
         self._client = client
 
@@ -448,7 +458,7 @@ class BlockingMethod(Proxy):
         """Call, wait for the answer, and return or raise it. RuntimeError in the event loop that would answer."""
         if asyncio._get_running_loop() is not None and _is_served_here(self._method):
             raise RuntimeError(f"{self!r} is served in the event loop of this thread, which {_WOULD_WAIT}")
-        id: ResponseId | None = self._method(*args, **kwargs)
+        id: ResponseId[Any] | None = self._method(*args, **kwargs)
         if id is None:  # a one-way call's
             return None
         try:

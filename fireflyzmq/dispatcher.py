@@ -107,7 +107,7 @@ class Dispatcher:
         """
         self._fireflyzmq.monitor(signal.Signals(signum))
 
-    def subscribeSignal(self, callback: Callable[..., Any], signum: int) -> None:
+    def subscribeSignal(self, callback: Callable[[int], Any] | Callable[[], Any], signum: int) -> None:
         """Call `callback(signum)` when a signal comes, beside what the dispatcher does with it; as for `monitor`.
 
         TypeError for a callback of another shape.
@@ -119,7 +119,7 @@ class Dispatcher:
         """Take back all callbacks of a signal."""
         self._fireflyzmq.signals.pop(signal.Signals(signum), None)
 
-    def subscribeShutdown(self, callback: Callable[..., Any]) -> None:
+    def subscribeShutdown(self, callback: Callable[[int], Any] | Callable[[], Any]) -> None:
         """Call `callback(category)`: SHUTDOWN_PENDING when stopping begins, SHUTDOWN_ARRIVED when all is drained.
 
         TypeError for a callback of another shape.
@@ -237,7 +237,7 @@ class DispatcherCore:
         else:
             self._catch_early_signals()
 
-    def subscribe_signal(self, callback: Callable[..., Any], signum: int) -> None:
+    def subscribe_signal(self, callback: Callable[[int], Any] | Callable[[], Any], signum: int) -> None:
         """Call a callback when a signal comes."""
         self._check_signals()
         self.signals.setdefault(signum, []).append(callback)

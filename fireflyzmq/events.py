@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 from fireflyzmq.errors import Failure, Overloaded
 from fireflyzmq.wire.commands import DISCONNECT, DROP_NEWEST, LATEST, MAX_MESSAGE
 
 if TYPE_CHECKING:
     from fireflyzmq.connection import Connection
-    from fireflyzmq.presence import Presence
+    from fireflyzmq.presence import Presence, Status
     from fireflyzmq.reports import Report, Subscription
+    from fireflyzmq.wire.binding import Binding
 
 MOST_EVENTS = 100_000
 """How many presence events may wait for a loop that does not ask for them; then it ends with Overloaded."""
@@ -84,12 +85,12 @@ class Events(Generic[Event]):
         return self._waiting.popleft()
 
 
-class PresenceEvents(Events[tuple[Any, ...]]):
+class PresenceEvents(Events[Event]):
     """A subscription to presence: `close()` ends it; without a callback it gives what the callback would have got."""
 
     presence: Presence | None = None
 
-    def put(self, event: tuple[Any, ...]) -> None:
+    def put(self, event: Event) -> None:
         """Add an event; one too many ends the iteration."""
         if len(self._waiting) < MOST_EVENTS:
             super().put(event)
@@ -111,7 +112,7 @@ class ReportEvents(Events["Report"]):
     """Whether a callback gets the reports: then closing drops those that wait."""
 
     subscription: Subscription | None = None
-    publishers: PresenceEvents | None = None
+    publishers: PresenceEvents[tuple[Binding, Status]] | None = None
     """What tells the subscriber's hook of publishers that come and go; it ends with the subscription."""
 
     def __init__(self, connection: Connection, policy: str, limit: int) -> None:

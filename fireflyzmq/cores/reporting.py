@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from fireflyzmq.callbacks import check_callback
+from fireflyzmq.cores.watching import Told
 from fireflyzmq.endpoint import target_of
 from fireflyzmq.errors import Failure
 from fireflyzmq.events import PresenceEvents, ReportEvents
@@ -191,7 +192,7 @@ class Subscriptions:
         if events is not None:
             events.close()
 
-    def _watch_publisher(self, kind: int, key: str, pattern: str) -> PresenceEvents | None:
+    def _watch_publisher(self, kind: int, key: str, pattern: str) -> PresenceEvents[Told] | None:
         """Let the hook hear of publishers that come and go, if the service has one."""
         if not self._core.overrides("handlePublisherNotification"):
             return None
@@ -205,6 +206,6 @@ class Subscriptions:
             notice = PublisherNotice(binding, pattern, status)
             connection.later(order.run, binding.address, None, lambda: events.closed or hook(notice), what)
 
-        events = PresenceEvents(connection)
+        events: PresenceEvents[Told] = PresenceEvents(connection)
         events.presence = connection.run_in_loop(connection.session.observe, kind, key, tell)
         return events

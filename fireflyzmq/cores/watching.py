@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from fireflyzmq.callbacks import check_callback
 from fireflyzmq.events import PresenceEvents
@@ -16,7 +16,11 @@ from fireflyzmq.wire.commands import BY_REGISTRY
 if TYPE_CHECKING:
     from fireflyzmq.cores.service import ServiceCore
 
-Callback = Callable[..., Any] | None
+Event = TypeVar("Event", bound=tuple[Any, ...])
+Told = tuple[Binding, Status]
+ToldOfAll = tuple[Binding, str | None, Status]
+Callback = Callable[[Binding, Status], Any] | None
+RegistryCallback = Callable[[Binding, str | None, Status], Any] | None
 Key = tuple[int, str, int]
 """What is watched, and 0 for its one callback, or the number of an iteration over it."""
 
@@ -32,29 +36,43 @@ class Presences:
 
     def __init__(self, core: ServiceCore) -> None:
         self._core = core
-        self._events: dict[Key, PresenceEvents] = {}
+        self._events: dict[Key, PresenceEvents[Any]] = {}
 
     def known(self, kind: int, key: str) -> list[Binding]:
         """Who is there, from what this process watches."""
         return [instance.binding for instance in self._core.connection.watch(kind, key).ready]
 
-    def observe(self, callback: Callback, kind: int, key: str) -> PresenceEvents:
-        """Tell a callback, or (None) let the result be iterated over."""
+    def observe(self, callback: Callback, kind: int, key: str) -> PresenceEvents[Told]:
+        """Tell a callback of who is under a name, group or address, or (None) let the result be iterated over."""
+        return self._observe(callback, kind, key, SHAPE, lambda binding, group, status: (binding, status))
+
+    def observe_all(self, callback: RegistryCallback) -> PresenceEvents[ToldOfAll]:
+        """Tell a callback of everybody, or (None) let the result be iterated over."""
+        return self._observe(callback, BY_REGISTRY, "", REGISTRY_SHAPE, lambda *told: told)
+
+    def _observe(
+        self,
+        callback: Callable[..., Any] | None,
+        kind: int,
+        key: str,
+        shape: tuple[str, ...],
+        event_of: Callable[[Binding, str | None, Status], Event],
+    ) -> PresenceEvents[Event]:
         self._core.check_open()
         if callback is not None:
-            check_callback(callback, "a presence callback", REGISTRY_SHAPE if kind == BY_REGISTRY else SHAPE)
+            check_callback(callback, "a presence callback", shape)
         connection = self._core.connection
         order = InOrder(connection.loop)
         what = f"a presence callback of {self._core.title}"
 
         def tell(binding: Binding, group: str | None, status: Status) -> None:
-            event = (binding, group, status) if kind == BY_REGISTRY else (binding, status)
+            event = event_of(binding, group, status)
             if callback is None:
                 events.put(event)
             else:
                 connection.later(order.run, binding.address, group, lambda: events.closed or callback(*event), what)
 
-        def begin() -> PresenceEvents:
+        def begin() -> PresenceEvents[Event]:
             if callback is not None:
                 self._cease(kind, key)
             else:
@@ -63,7 +81,7 @@ class Presences:
             events.presence = connection.session.observe(kind, key, tell)
             return events
 
-        events = PresenceEvents(connection)
+        events: PresenceEvents[Event] = PresenceEvents(connection)
         return connection.run_in_loop(begin)
 
     def cease(self, kind: int, key: str) -> None:

@@ -9,7 +9,7 @@ import functools
 import ssl
 import weakref
 from collections.abc import Callable, Collection
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, overload
 
 from fireflyzmq.callbacks import hook
 from fireflyzmq.netport.codec import Codec, Command
@@ -84,6 +84,26 @@ class NetPort(Service):
 
     # What serves the clients' commands.
 
+    @overload
+    def exportCommand(
+        self,
+        function: Function,
+        command: Command | None = None,
+        *,
+        threads: int = 0,
+        limit: int = MAX_REQUESTS,
+        decoded: bool | None = None,
+    ) -> Function: ...
+    @overload
+    def exportCommand(
+        self,
+        function: Command | None = None,
+        command: Command | None = None,
+        *,
+        threads: int = 0,
+        limit: int = MAX_REQUESTS,
+        decoded: bool | None = None,
+    ) -> Callable[[Function], Function]: ...
     def exportCommand(
         self,
         function: Any = None,
@@ -201,6 +221,12 @@ _handled: list[tuple[Command, Callable[..., Any]]] = []
 _netports: weakref.WeakSet[NetPortCore] = weakref.WeakSet()
 
 
+@overload
+def netserviceHandle(function: Function, command: Command | None = None) -> Function: ...
+@overload
+def netserviceHandle(
+    function: Command | None = None, command: Command | None = None
+) -> Callable[[Function], Function]: ...
 def netserviceHandle(function: Any = None, command: Command | None = None) -> Any:
     """Let a function serve a command of this process's netports: `@netserviceHandle`. Returns the function.
 

@@ -6,7 +6,7 @@ import collections
 import functools
 import weakref
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from fireflyzmq.behind import NotBegun, put_behind
 from fireflyzmq.callbacks import check_callback
@@ -18,7 +18,7 @@ from fireflyzmq.netport.hooks import SESSION_CLOSED
 from fireflyzmq.netport.port import NETPORTS
 from fireflyzmq.presence import Presence, Status
 from fireflyzmq.reports import Report
-from fireflyzmq.response import ResponseId
+from fireflyzmq.response import GroupResponseId, ResponseId
 from fireflyzmq.service import Service, detached
 from fireflyzmq.timers import run_logged
 from fireflyzmq.wire.binding import Binding
@@ -74,23 +74,23 @@ class Sessions:
 
     # What is done with them. Each is False when the session is not there (any more).
 
-    def close(self, session: str, reason: str = "closed") -> ResponseId:
+    def close(self, session: str, reason: str = "closed") -> ResponseId[bool]:
         """End a session."""
         return _at(self._fireflyzmq.core, session).close(session, reason)
 
-    def bind(self, session: str, user: str) -> ResponseId:
+    def bind(self, session: str, user: str) -> ResponseId[bool]:
         """Say whose session it is."""
         return _at(self._fireflyzmq.core, session).bind(session, user)
 
-    def join(self, session: str, channel: str) -> ResponseId:
+    def join(self, session: str, channel: str) -> ResponseId[bool]:
         """Let a session get what is pushed to a channel."""
         return _at(self._fireflyzmq.core, session).join(session, channel)
 
-    def leave(self, session: str, channel: str) -> ResponseId:
+    def leave(self, session: str, channel: str) -> ResponseId[bool]:
         """Let a session get no more of a channel."""
         return _at(self._fireflyzmq.core, session).leave(session, channel)
 
-    def attach(self, session: str, key: str, service: Binding | Service | None = None) -> ResponseId:
+    def attach(self, session: str, key: str, service: Binding | Service | None = None) -> ResponseId[bool]:
         """Let what a session forwards to `attached=key` go to one service, by default this one."""
         core = self._fireflyzmq.core
         binding = core.binding if service is None else binding_of(service)
@@ -100,13 +100,13 @@ class Sessions:
 
     # Who they are.
 
-    def sessions(self, user: str | None = None, channel: str | None = None) -> ResponseId:
+    def sessions(self, user: str | None = None, channel: str | None = None) -> GroupResponseId[list[dict[str, Any]]]:
         """All sessions, or those of a user or a channel: for each netport's binding a list of dictionaries."""
-        return self._fireflyzmq.everywhere.sessions(user, channel)
+        return cast("GroupResponseId[Any]", self._fireflyzmq.everywhere.sessions(user, channel))
 
-    def stats(self) -> ResponseId:
+    def stats(self) -> GroupResponseId[dict[str, Any]]:
         """For each netport's binding what it has done."""
-        return self._fireflyzmq.everywhere.stats()
+        return cast("GroupResponseId[Any]", self._fireflyzmq.everywhere.stats())
 
     # Their end.
 

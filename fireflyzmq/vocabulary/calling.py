@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal, TypeVar, Unpack, overload
 
 from fireflyzmq.callbacks import check_callback, hook
-from fireflyzmq.endpoint import Endpoint
+from fireflyzmq.endpoint import CallOptions, Endpoint, GroupEndpoint, OnewayEndpoint
 from fireflyzmq.errors import Failure
 from fireflyzmq.response import GroupResponseId, ResponseId
 from fireflyzmq.vocabulary.facet import Facet
@@ -16,10 +16,41 @@ from fireflyzmq.wire.binding import Binding
 
 logger = logging.getLogger(__name__)
 
+Result = TypeVar("Result")
+
 
 class Calling(Facet):
     """Calls of other services."""
 
+    @overload
+    def serviceEndPoint(
+        self,
+        nameOrBinding: str | Binding | Facet,
+        timeout: float = 30.0,
+        wait: float = 0.0,
+        balance: str = "least-pending",
+        key: str | None = None,
+        oneway: Literal[False] = False,
+        direct: bool = False,
+    ) -> Endpoint: ...
+    @overload
+    def serviceEndPoint(
+        self,
+        nameOrBinding: str | Binding | Facet,
+        *,
+        oneway: Literal[True],
+        direct: bool = False,
+        **options: Unpack[CallOptions],
+    ) -> OnewayEndpoint: ...
+    @overload
+    def serviceEndPoint(
+        self,
+        nameOrBinding: str | Binding | Facet,
+        *,
+        oneway: bool,
+        direct: bool = False,
+        **options: Unpack[CallOptions],
+    ) -> Endpoint | OnewayEndpoint: ...
     def serviceEndPoint(
         self,
         nameOrBinding: str | Binding | Facet,
@@ -29,7 +60,7 @@ class Calling(Facet):
         key: str | None = None,
         oneway: bool = False,
         direct: bool = False,
-    ) -> Endpoint:
+    ) -> Endpoint | OnewayEndpoint:
         """A proxy for a name, or for the one instance of a binding. Times in seconds.
 
         `timeout` is a call's deadline; `wait` is how long a call waits for an instance, or a connection, to come;
@@ -38,6 +69,42 @@ class Calling(Facet):
         """
         return self._fireflyzmq.endpoint(nameOrBinding, timeout, wait, balance, key, oneway)
 
+    @overload
+    def groupEndPoint(
+        self,
+        group: str,
+        timeout: float = 30.0,
+        wait: float = 0.0,
+        balance: None = None,
+        key: None = None,
+        oneway: Literal[False] = False,
+        gather: str | int = "all",
+    ) -> GroupEndpoint: ...
+    @overload
+    def groupEndPoint(
+        self,
+        group: str,
+        timeout: float = 30.0,
+        wait: float = 0.0,
+        *,
+        balance: str,
+        key: str | None = None,
+        oneway: Literal[False] = False,
+    ) -> Endpoint: ...
+    @overload
+    def groupEndPoint(
+        self,
+        group: str,
+        timeout: float = 30.0,
+        wait: float = 0.0,
+        *,
+        key: str,
+        oneway: Literal[False] = False,
+    ) -> Endpoint: ...
+    @overload
+    def groupEndPoint(
+        self, group: str, *, oneway: Literal[True], gather: str | int = "all", **options: Unpack[CallOptions]
+    ) -> OnewayEndpoint: ...
     def groupEndPoint(
         self,
         group: str,
@@ -47,7 +114,7 @@ class Calling(Facet):
         key: str | None = None,
         oneway: bool = False,
         gather: str | int = "all",
-    ) -> Endpoint:
+    ) -> Endpoint | GroupEndpoint | OnewayEndpoint:
         """A proxy for a group: a call of it asks every member that there is at that moment. Times in seconds.
 
         The result maps each member's binding to its value or its Failure, and is there as soon as the last member has
@@ -57,7 +124,7 @@ class Calling(Facet):
         """
         return self._fireflyzmq.group_endpoint(group, timeout, wait, balance, key, oneway, gather)
 
-    def monitorAnswers(self, callback: Callable[[Binding, Any], Any], id: ResponseId | None) -> None:
+    def monitorAnswers(self, callback: Callable[[Binding, Any], Any], id: GroupResponseId[Any] | None) -> None:
         """Call `callback(binding, outcome)` for each member's answer to a call of a group, as it comes.
 
         An outcome is a value or a Failure. Those that have come already are told in the next turn of the loop.
@@ -71,8 +138,8 @@ class Calling(Facet):
 
     def monitorResponse(
         self,
-        callback: Callable[..., Any] | None,
-        id: ResponseId | None,
+        callback: Callable[[Result], Any] | Callable[[], Any] | None,
+        id: ResponseId[Result] | None,
         timeout: float | None = None,
         failure: Callable[[Failure], Any] | None = None,
     ) -> None:
@@ -83,23 +150,24 @@ class Calling(Facet):
         Without `failure` a failure goes to `unexpectedFailure`. `timeout` (s) can only shorten the call's own. The
         id of a one-way call, None, is ignored.
         """
-        if callback is not None and not check_callback(callback, "a response callback", ("result",), ()):
-            callback = functools.partial(_without_result, callback)
+        told: Callable[..., Any] | None = callback
+        if told is not None and not check_callback(told, "a response callback", ("result",), ()):
+            told = functools.partial(_without_result, told)
         if failure is not None:
             check_callback(failure, "a failure callback", ("failure",))
         if id is None:
             return
-        self._fireflyzmq.monitor(_checked(id), callback, failure, timeout)
+        self._fireflyzmq.monitor(_checked(id), told, failure, timeout)
 
-    def ignoreResponse(self, id: ResponseId) -> None:
+    def ignoreResponse(self, id: ResponseId[Any]) -> None:
         """Let nobody be told how a call ends; the call goes on."""
         _checked(id).ignore()
 
-    def responsePending(self, id: ResponseId) -> bool:
+    def responsePending(self, id: ResponseId[Any]) -> bool:
         """Whether a call has not ended."""
         return not _checked(id).done()
 
-    def cancelRequest(self, id: ResponseId) -> bool:
+    def cancelRequest(self, id: ResponseId[Any]) -> bool:
         """End a call with RequestCancelled, and cancel what works for it; False when it had ended already."""
         return self._fireflyzmq.connection.cancel_call(_checked(id))
 
@@ -113,7 +181,7 @@ def _without_result(callback: Callable[[], Any], result: Any) -> Any:
     return callback()
 
 
-def _checked(id: ResponseId) -> ResponseId:
+def _checked(id: ResponseId[Any]) -> ResponseId[Any]:
     if not isinstance(id, ResponseId):
         raise TypeError(f"a response id is what a call returned, not {id!r}")
     return id

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn, TypeVar, overload
 
 from fireflyzmq.callbacks import check_callback, hook
 from fireflyzmq.errors import Failure, MethodUnavailable
@@ -12,10 +12,32 @@ from fireflyzmq.request import Request, current_request
 from fireflyzmq.serving import Suspended
 from fireflyzmq.vocabulary.facet import Facet
 
+Function = TypeVar("Function", bound=Callable[..., Any])
+
 
 class Exporting(Facet):
     """Methods that others call."""
 
+    @overload
+    def exportMethod(
+        self,
+        method: Function,
+        name: str | None = None,
+        *,
+        threads: int = 0,
+        limit: int | None = None,
+        root: str | None = None,
+    ) -> Function: ...
+    @overload
+    def exportMethod(
+        self,
+        method: str | None = None,
+        name: str | None = None,
+        *,
+        threads: int = 0,
+        limit: int | None = None,
+        root: str | None = None,
+    ) -> Callable[[Function], Function]: ...
     def exportMethod(
         self,
         method: Any = None,
@@ -75,7 +97,7 @@ class Exporting(Facet):
         """The request that the running method serves; RuntimeError outside of one."""
         return _request()
 
-    def suspendResponse(self, callback: Callable[..., Any] | None = None) -> None:
+    def suspendResponse(self, callback: Callable[[str], Any] | Callable[[], Any] | None = None) -> NoReturn:
         """End the method here and answer later: `resumeResponse(id)` with the id of `currentRequest()`.
 
         With a callback, its result is the answer: `callback(id)`, or `callback()`. Raises, to leave the method;

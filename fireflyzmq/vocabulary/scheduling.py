@@ -7,11 +7,14 @@ from typing import Any
 
 from fireflyzmq.vocabulary.facet import Facet
 
+Named = Callable[[str], Any] | Callable[[], Any]
+"""What is called with its own name, or with nothing."""
+
 
 class Scheduling(Facet):
     """Timers, actions, signals, the end."""
 
-    def startTimer(self, callback: Callable[..., Any], delay: float, name: str | None = None) -> str:
+    def startTimer(self, callback: Named, delay: float, name: str | None = None) -> str:
         """Call `callback(name)` once after `delay` seconds; the same name replaces. Returns the name."""
         core = self._fireflyzmq
         core.check_open()
@@ -26,7 +29,7 @@ class Scheduling(Facet):
         """Whether a timer of that name is pending."""
         return self._fireflyzmq.timers.pending(name)
 
-    def scheduleAction(self, callback: Callable[..., Any], name: str | None = None) -> str:
+    def scheduleAction(self, callback: Named, name: str | None = None) -> str:
         """Call `callback(name)` in one of the next turns of the loop; the same name replaces. Returns the name.
 
         Actions and timers have names of their own. ValueError for what netsvc has in the place of a name: a mode, or
@@ -40,11 +43,11 @@ class Scheduling(Facet):
         core.check_open()
         return core.connection.run_in_loop(core.actions.start, callback, 0.0, name)
 
-    def subscribeSignal(self, callback: Callable[..., Any], signum: int) -> None:
+    def subscribeSignal(self, callback: Callable[[int], Any] | Callable[[], Any], signum: int) -> None:
         """Call `callback(signum)` when a signal comes to this process; RuntimeError without a Dispatcher."""
         self._fireflyzmq.dispatcher().subscribeSignal(callback, signum)
 
-    def subscribeShutdown(self, callback: Callable[..., Any]) -> None:
+    def subscribeShutdown(self, callback: Callable[[int], Any] | Callable[[], Any]) -> None:
         """Call `callback(category)` when the dispatcher begins to stop, and when all is drained."""
         self._fireflyzmq.dispatcher().subscribeShutdown(callback)
 

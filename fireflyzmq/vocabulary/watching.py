@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from fireflyzmq.cores.watching import Callback
+from fireflyzmq.cores.watching import Callback, RegistryCallback, Told, ToldOfAll
 from fireflyzmq.endpoint import binding_of
 from fireflyzmq.events import PresenceEvents
 from fireflyzmq.mirror import Target
@@ -55,7 +55,7 @@ class Watching(Facet):
 
     # Presence.
 
-    def subscribeServiceName(self, callback: Callback, name: str) -> PresenceEvents:
+    def subscribeServiceName(self, callback: Callback, name: str) -> PresenceEvents[Told]:
         """Call `callback(binding, status)` for each instance of a name that is there, and then that comes or goes.
 
         `status` is SERVICE_AVAILABLE or SERVICE_WITHDRAWN, with a `reason` when it is the latter. A second callback
@@ -69,7 +69,7 @@ class Watching(Facet):
         """Call back no more for a name; nothing happens when nobody asked."""
         self._fireflyzmq.presences.cease(BY_NAME, name)
 
-    def subscribeServiceGroup(self, callback: Callback, group: str) -> PresenceEvents:
+    def subscribeServiceGroup(self, callback: Callback, group: str) -> PresenceEvents[Told]:
         """Call `callback(binding, status)` for each member of a group, and each that joins or leaves it, or goes."""
         check_name(group, "group name")
         return self._fireflyzmq.presences.observe(callback, BY_GROUP, group)
@@ -78,7 +78,7 @@ class Watching(Facet):
         """Call back no more for a group."""
         self._fireflyzmq.presences.cease(BY_GROUP, group)
 
-    def subscribeServiceAddress(self, callback: Callback, address: str | Binding | Facet) -> PresenceEvents:
+    def subscribeServiceAddress(self, callback: Callback, address: str | Binding | Facet) -> PresenceEvents[Told]:
         """Call `callback(binding, status)` when the one service of an address, binding or service goes, or comes back.
 
         When it is not there to begin with, it is told of as withdrawn ("absent"), so no watch can come too late.
@@ -89,11 +89,11 @@ class Watching(Facet):
         """Call back no more for an address."""
         self._fireflyzmq.presences.cease(BY_ADDRESS, _address_of(address))
 
-    def subscribeRegistry(self, callback: Callback) -> PresenceEvents:
+    def subscribeRegistry(self, callback: RegistryCallback) -> PresenceEvents[ToldOfAll]:
         """Call `callback(binding, group, status)` for everything listed: services that come and go (group None), and
         groups that they join and leave. The groups of a service that goes are told of before the service.
         """
-        return self._fireflyzmq.presences.observe(callback, BY_REGISTRY, "")
+        return self._fireflyzmq.presences.observe_all(callback)
 
     def unsubscribeRegistry(self) -> None:
         """Call back no more for the registry."""
