@@ -72,10 +72,9 @@ class Failure(Exception):
         return self._kind or type(self).__name__
 
     def __str__(self) -> str:
-        call = f"{self.service}.{self.method}: " if self.method else ""
         empty = self.details is None or (isinstance(self.details, (str, dict)) and not self.details)
         details = f" ({self.details})" if self.shows_details and not empty else ""
-        return f"{call}{self.description}{details} [{self.kind} {self.code}]"
+        return f"{call_of(self)}{self.description}{details} [{self.kind} {self.code}]"
 
     def __repr__(self) -> str:
         return f"<{self.kind} {self.code} {self.description!r}>"
@@ -270,6 +269,12 @@ def kind_of(failure: Failure) -> str:
     if isinstance(kind, str) and 0 < len(kind) <= _LONGEST_KIND:
         return _text(str.__str__(kind))
     return _text(type(failure).__name__, _LONGEST_KIND)
+
+
+def call_of(failure: Failure) -> str:
+    """Which call a failure has ended, as texts begin with it: `math.multiply: `; "" when there is none."""
+    service, method = _attribute(failure, "service"), _attribute(failure, "method")
+    return f"{_text(service, _LONGEST_KIND)}.{_text(method, _LONGEST_KIND)}: " if method else ""
 
 
 def _text(value: object, longest: int = _LONGEST_TEXT) -> str:

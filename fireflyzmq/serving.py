@@ -28,6 +28,7 @@ from fireflyzmq.errors import (
     RequestDecoding,
     ResponseEncoding,
     ResponseLost,
+    call_of,
     counted_kind,
     failure_to_fields,
 )
@@ -568,9 +569,11 @@ class Serving:
                     error.origin = name
             self._answer_failure(request, error)
         elif isinstance(error, Failure):  # of a call that the method made: its own caller's did run
-            kind, code, *_ = failure_to_fields(error)
+            kind, code, description, *_ = failure_to_fields(error)
             details = {"type": kind, "message": said(error), "code": code}
-            self._answer_failure(request, ApplicationFailure(f"{kind}: {details['message']}", details, name))
+            what = "" if kind == ApplicationFailure.__name__ else f"{kind}: "
+            problem = f"{what}{call_of(error)}{description}"
+            self._answer_failure(request, ApplicationFailure(problem, details, name))
         elif type(error).__name__ == "CancelledError":
             self._answer_failure(request, RequestCancelled("the method was cancelled where it runs"))
         else:

@@ -179,6 +179,35 @@ def test_details_that_hold_themselves_do_not_keep_the_caller_waiting(place: Plac
     assert place.now - before < 1
 
 
+@pytest.mark.parametrize("levels", [1, 2, 3])
+def test_a_failure_that_comes_through_several_services_reads_as_one_sentence(place: Place, levels: int) -> None:
+    service = place.server("shop")
+    service.exportMethod(lambda: {}["book"], "find")
+    inside: Any = service.serviceEndPoint("shop")
+    for level in range(levels):
+
+        async def ask(below: str = "find" if level == 0 else f"ask{level - 1}") -> Any:
+            return await inside[below]()
+
+        service.exportMethod(ask, f"ask{level}")
+    failure = place.failure(place.endpoint("shop")[f"ask{levels - 1}"]())
+    asked = "".join(f"shop.ask{level}: " for level in reversed(range(levels)))
+    assert str(failure) == f"{asked}shop.find: KeyError: 'book' [ApplicationFailure 57]"
+
+
+def test_a_failure_of_the_librarys_that_comes_through_a_service_keeps_its_kind_in_the_text(place: Place) -> None:
+    service = place.server("shop")
+    nobody: Any = service.serviceEndPoint("stock")
+
+    async def ask() -> Any:
+        return await nobody.count()
+
+    service.exportMethod(ask)
+    failure = place.failure(place.endpoint("shop").ask())
+    assert str(failure) == ("shop.ask: ServiceUnavailable: stock.count: nobody offers 'stock' [ApplicationFailure 57]")
+    assert (failure.details["type"], failure.details["code"]) == ("ServiceUnavailable", 46)
+
+
 def test_a_message_that_is_not_unicode_does_not_keep_the_caller_waiting(
     place: Place, caplog: pytest.LogCaptureFixture
 ) -> None:
