@@ -129,6 +129,14 @@ class StopFlag:
         """The descriptor that becomes readable when a signal has come."""
         return self._reader.fileno()
 
+    def close(self) -> None:
+        """Hear of signals no more, which then do nothing: the process is at its end."""
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        self._reader.close()
+        self._writer.close()
+
 
 class ConsoleProcess:
     """`python -m fireflyzmq console` as a child: a peer like others, with an event loop, which the daemon has not.
@@ -218,6 +226,7 @@ def main(arguments: list[str] | None = None) -> int:
     if console is not None:
         console.close()
     server.close()
+    stop.close()
     return 0
 
 

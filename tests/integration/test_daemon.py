@@ -133,3 +133,13 @@ def test_limits_of_the_command_line_hold() -> None:
                 endpoint.size(bytes(70_000))
             with pytest.raises(ExchangeLost, match="takes 1 peers"):
                 Client(address, timeout=1)
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_daemon_whose_warnings_are_errors_ends_without_one(signum: int) -> None:
+    with PythonProcess(["-W", "error", "-X", "dev", "-m", "exchange", "--listen", "tcp://127.0.0.1:0"]) as process:
+        with Client(process.wait_for_line("exchange listens at ").split()[-1]) as client:
+            assert client.serviceEndPoint("exchange").ping() == "pong"
+        process.send_signal(signum)
+        assert process.wait() == 0
+    assert [line for line in process.lines if "Warning" in line or "Traceback" in line] == []
