@@ -12,6 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from fireflyzmq import _version
+from fireflyzmq.extras import needed_for
 
 if TYPE_CHECKING:
     from fireflyzmq import jsonrpc as jsonrpc
@@ -199,7 +200,8 @@ if not TYPE_CHECKING:  # for which every misspelt name would be one
             return importlib.import_module(f"fireflyzmq.{name}")
         if module is None:
             raise AttributeError(f"module 'fireflyzmq' has no attribute {name!r}")
-        value = getattr(importlib.import_module(f"fireflyzmq.{module}"), name)
+        with needed_for(name):
+            value = getattr(importlib.import_module(f"fireflyzmq.{module}"), name)
         globals()[name] = value
         return value
 

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Sequence
 
 from fireflyzmq._version import VERSION
+from fireflyzmq.extras import needed_for
 from fireflyzmq.logs import LOG_FORMATS, TEXT, log_to
 
 TOKEN_VARIABLE = "FIREFLYZMQ_CONSOLE_TOKEN"
@@ -204,11 +205,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             write_user(options)
         else:
             log_to(sys.stderr, options.log_level, options.log_format)
-            {"gateway": serve_http, "console": serve_console}[options.command](options)
-    except ImportError as error:
-        print(f"{error}; pip install 'fireflyzmq[http]' brings what is missing", file=sys.stderr)
-        return 1
-    except (OSError, ValueError) as error:
+            with needed_for(f"the {options.command}"):
+                {"gateway": serve_http, "console": serve_console}[options.command](options)
+    except (ImportError, OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

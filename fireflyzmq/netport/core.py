@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from fireflyzmq.calls import Destination
 from fireflyzmq.cores.service import Part, ServiceCore, core_of
 from fireflyzmq.endpoint import Endpoint
+from fireflyzmq.extras import needed_for
 from fireflyzmq.mirror import Target
 from fireflyzmq.netport.clients import Clients
 from fireflyzmq.netport.codec import Codec, Command
@@ -80,7 +81,8 @@ class NetPortCore(Part):
         self._listeners.append(tcp)
         if websocket is None:
             return tcp.port, None
-        from fireflyzmq.netport.websocket import WebSocketListener
+        with needed_for("a netport's WebSocket"):
+            from fireflyzmq.netport.websocket import WebSocketListener
 
         listener = WebSocketListener(self.clients, bind(host, websocket), context, path, origins)
         self._listeners.append(listener)

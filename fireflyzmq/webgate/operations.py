@@ -19,6 +19,7 @@ from fireflyzmq.connection import Connection, connections_of
 from fireflyzmq.cores.service import core_of
 from fireflyzmq.errors import Failure
 from fireflyzmq.exchange import Belonging
+from fireflyzmq.extras import needed_for
 from fireflyzmq.service import Service
 from fireflyzmq.webgate.context import WebRequest
 from fireflyzmq.webgate.daemon import HttpDaemon, server_of
@@ -48,7 +49,8 @@ class MetricsGateway:
     _fireflyzmq: _Scrapes = NotBegun("MetricsGateway")  # type: ignore[assignment]
 
     def __init__(self, registry: CollectorRegistry | None = None, *, withExchange: bool = False) -> None:
-        import prometheus_client
+        with needed_for("MetricsGateway"):
+            import prometheus_client
 
         from fireflyzmq.metrics import MetricsCollector
 
@@ -188,7 +190,7 @@ def attach_operations(
     try:
         daemon.attach("/metrics", MetricsGateway(registry, withExchange=withExchange), public=public)
     except ImportError as error:
-        logger.warning("there is no /metrics: %s; pip install 'fireflyzmq[metrics]' brings what is missing", error)
+        logger.warning("there is no /metrics: %s", error)
     daemon.attach("/livez", HealthGateway(LIVE), public=public)
     daemon.attach("/readyz", HealthGateway(READY), public=public)
 
