@@ -10,7 +10,7 @@ import contextlib
 import contextvars
 import logging
 from collections.abc import Awaitable, Iterator
-from typing import Literal, Unpack, overload
+from typing import Any, Literal, Unpack, overload
 
 from fireflyzmq.behind import put_behind
 from fireflyzmq.callbacks import check_hooks, hook
@@ -94,7 +94,7 @@ class Service(Exporting, Calling, Watching, Reporting, Scheduling):
         await self._fireflyzmq.ready()
 
     @hook
-    def registrationFailed(self, failure: RegistrationRefused) -> None:
+    def registrationFailed(self, failure: RegistrationRefused) -> Any:
         """Override to hear that the exchange refused this service; logs. `failure.details["why"]` is "illegal"; or it
         waits: "taken" for its name, "member" for its place in `details["group"]`.
         """

@@ -172,7 +172,7 @@ class Calling(Facet):
         return self._fireflyzmq.connection.cancel_call(_checked(id))
 
     @hook
-    def unexpectedFailure(self, failure: Failure) -> None:
+    def unexpectedFailure(self, failure: Failure) -> Any:
         """Override to hear of failures that nobody asked for; logs."""
         logger.error("%s: a call failed and nobody asked: %s", self._fireflyzmq.title, failure)
 

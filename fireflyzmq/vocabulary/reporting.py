@@ -90,7 +90,7 @@ class Reporting(Facet):
         core.connection.call(destination, "system.report", (subject, content), {})
 
     @hook
-    def handleSubscription(self, notice: SubscriptionNotice) -> None:
+    def handleSubscription(self, notice: SubscriptionNotice) -> Any:
         """Override to hear who monitors this service's reports, and who does no more."""
 
     # Subscribing.
@@ -131,11 +131,11 @@ class Reporting(Facet):
         self._fireflyzmq.subscriptions.ignore(publisher, pattern)
 
     @hook
-    def handlePublisherNotification(self, notice: PublisherNotice) -> None:
+    def handlePublisherNotification(self, notice: PublisherNotice) -> Any:
         """Override to hear which publishers that this service monitors come and go."""
 
     @hook
-    def unexpectedReport(self, report: Report) -> None:
+    def unexpectedReport(self, report: Report) -> Any:
         """Override to get reports that were sent to this service and that it does not monitor; logs."""
         logger.info("%s: %r was sent and nobody asked for it", self._fireflyzmq.title, report)
 
