@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fireflyzmq import jsonrpc as jsonrpc
     from fireflyzmq import xmlrpc as xmlrpc
     from fireflyzmq.client import Client, connect
+    from fireflyzmq.cores.reporting import PublisherNotice
     from fireflyzmq.dispatcher import SHUTDOWN_ARRIVED, SHUTDOWN_PENDING, Dispatcher
     from fireflyzmq.endpoint import Endpoint, GroupEndpoint, OnewayEndpoint
     from fireflyzmq.errors import (
@@ -48,12 +49,13 @@ if TYPE_CHECKING:
     from fireflyzmq.netport.port import NetPort, netserviceHandle
     from fireflyzmq.netport.remote import Sessions
     from fireflyzmq.netport.rpc import MessagePackCodec
+    from fireflyzmq.netport.shown import Session
     from fireflyzmq.nodes import Child, Root, remoteserviceHandle, rootserviceHandle
-    from fireflyzmq.presence import SERVICE_AVAILABLE, SERVICE_WITHDRAWN
+    from fireflyzmq.presence import SERVICE_AVAILABLE, SERVICE_WITHDRAWN, Status
     from fireflyzmq.reports import Report
     from fireflyzmq.response import GroupResponseId, ResponseId
     from fireflyzmq.service import SERVICE_HIDDEN, SERVICE_VISIBLE, Service, detached, serviceEndPoint
-    from fireflyzmq.vocabulary.reporting import SUBSCRIPTION_REQUESTED, SUBSCRIPTION_WITHDRAWN
+    from fireflyzmq.vocabulary.reporting import SUBSCRIPTION_REQUESTED, SUBSCRIPTION_WITHDRAWN, SubscriptionNotice
     from fireflyzmq.webgate.credentials import Credentials, Users
     from fireflyzmq.webgate.daemon import HttpDaemon
     from fireflyzmq.webgate.limits import WebLimits
@@ -67,6 +69,7 @@ __version__ = _version.VERSION
 
 _HOMES = {
     "client": ("Client", "connect"),
+    "cores.reporting": ("PublisherNotice",),
     "dispatcher": ("SHUTDOWN_ARRIVED", "SHUTDOWN_PENDING", "Dispatcher"),
     "endpoint": ("Endpoint", "GroupEndpoint", "OnewayEndpoint"),
     "errors": (
@@ -97,12 +100,13 @@ _HOMES = {
     "netport.port": ("NetPort", "netserviceHandle"),
     "netport.remote": ("Sessions",),
     "netport.rpc": ("MessagePackCodec",),
+    "netport.shown": ("Session",),
     "nodes": ("Child", "Root", "remoteserviceHandle", "rootserviceHandle"),
-    "presence": ("SERVICE_AVAILABLE", "SERVICE_WITHDRAWN"),
+    "presence": ("SERVICE_AVAILABLE", "SERVICE_WITHDRAWN", "Status"),
     "reports": ("Report",),
     "response": ("GroupResponseId", "ResponseId"),
     "service": ("SERVICE_HIDDEN", "SERVICE_VISIBLE", "Service", "detached", "serviceEndPoint"),
-    "vocabulary.reporting": ("SUBSCRIPTION_REQUESTED", "SUBSCRIPTION_WITHDRAWN"),
+    "vocabulary.reporting": ("SUBSCRIPTION_REQUESTED", "SUBSCRIPTION_WITHDRAWN", "SubscriptionNotice"),
     "webgate.credentials": ("Credentials", "Users"),
     "webgate.daemon": ("HttpDaemon",),
     "webgate.limits": ("WebLimits",),
@@ -161,6 +165,7 @@ __all__ = [
     "Opaque",
     "Overloaded",
     "PlainGateway",
+    "PublisherNotice",
     "RegistrationRefused",
     "Report",
     "RequestCancelled",
@@ -175,7 +180,10 @@ __all__ = [
     "Service",
     "ServiceUnavailable",
     "ServiceWithdrawn",
+    "Session",
     "Sessions",
+    "Status",
+    "SubscriptionNotice",
     "Users",
     "WebLimits",
     "__version__",

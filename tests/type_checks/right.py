@@ -6,8 +6,6 @@ import asyncio
 from typing import Any, assert_type
 
 import fireflyzmq as netsvc
-from fireflyzmq.netport.shown import Session
-from fireflyzmq.presence import Status
 
 
 class Math(netsvc.Service):
@@ -41,6 +39,37 @@ class Math(netsvc.Service):
         return self.currentRequest().sender.name
 
 
+class News(netsvc.Service):
+    def handleSubscription(self, notice: netsvc.SubscriptionNotice) -> None:
+        print(notice.subject, notice.status == netsvc.SUBSCRIPTION_REQUESTED)
+
+    def handlePublisherNotification(self, notice: netsvc.PublisherNotice) -> None:
+        print(notice.publisher.name, notice.status.reason)
+
+    def registrationFailed(self, failure: netsvc.RegistrationRefused) -> None:
+        print(failure.details)
+
+
+class LaterNews(netsvc.Service):
+    async def handleSubscription(self, notice: netsvc.SubscriptionNotice) -> None:
+        await self.serviceEndPoint("log").write(notice.subject)
+
+    async def handlePublisherNotification(self, notice: netsvc.PublisherNotice) -> None:
+        await self.serviceEndPoint("log").write(notice.subject)
+
+    async def registrationFailed(self, failure: netsvc.RegistrationRefused) -> None:
+        await self.drain()
+
+    async def unexpectedFailure(self, failure: netsvc.Failure) -> None:
+        await self.serviceEndPoint("log").write(failure.kind)
+
+    async def unexpectedReport(self, report: netsvc.Report) -> None:
+        await self.serviceEndPoint("log").write(report.subject)
+
+    async def drain(self) -> None:
+        await super().drain()
+
+
 class Gate(netsvc.Root):
     def doChildConnect(self, name: str, binding: netsvc.Binding) -> None:
         assert_type(self.callChild(name, "login", 1), netsvc.ResponseId[Any])
@@ -50,7 +79,7 @@ class Gate(netsvc.Root):
 
 
 class Net(netsvc.NetPort):
-    def doConnectionMade(self, session: Session) -> None:
+    def doConnectionMade(self, session: netsvc.Session) -> None:
         session.push(1, b"welcome")
 
 
@@ -65,12 +94,12 @@ def of_the_gate(x: int) -> str:
 
 
 @netsvc.netserviceHandle(101)
-def command(session: Session, body: bytes) -> bytes:
+def command(session: netsvc.Session, body: bytes) -> bytes:
     return body
 
 
 @netsvc.netserviceHandle
-def command_102(session: Session, body: bytes) -> bytes:
+def command_102(session: netsvc.Session, body: bytes) -> bytes:
     return body
 
 
@@ -78,13 +107,13 @@ assert_type(handled(1), str)
 assert_type(of_the_gate(1), str)
 
 
-def serve(net: netsvc.NetPort, session: Session) -> None:
+def serve(net: netsvc.NetPort, session: netsvc.Session) -> None:
     @net.exportCommand
-    def echo_1(session: Session, body: bytes) -> bytes:
+    def echo_1(session: netsvc.Session, body: bytes) -> bytes:
         return body
 
     @net.exportCommand(2, threads=1)
-    def echo(session: Session, body: bytes) -> bytes:
+    def echo(session: netsvc.Session, body: bytes) -> bytes:
         return body
 
     assert_type(echo_1(session, b""), bytes)
@@ -93,11 +122,11 @@ def serve(net: netsvc.NetPort, session: Session) -> None:
     assert_type(command_102(session, b""), bytes)
 
 
-def one(binding: netsvc.Binding, status: Status) -> None:
+def one(binding: netsvc.Binding, status: netsvc.Status) -> None:
     print(binding.name, status.reason)
 
 
-def everything(binding: netsvc.Binding, group: str | None, status: Status) -> None:
+def everything(binding: netsvc.Binding, group: str | None, status: netsvc.Status) -> None:
     print(binding.name, group, status.reason)
 
 
