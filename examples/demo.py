@@ -10,11 +10,11 @@ MATH = Path(__file__).parent / "math"
 ANSWERS = 4
 
 
-def show(label, line):
+def show(label: str, line: str) -> None:
     print(f"{label:<8} | {line}", flush=True)
 
 
-def main():
+def main() -> int:
     with (
         ExchangeProcess() as exchange,
         PythonProcess([str(MATH / "service.py")], exchange.environment) as service,

@@ -3,7 +3,7 @@ import asyncio
 import fireflyzmq as netsvc
 
 
-async def main():
+async def main() -> None:
     async with netsvc.connect() as peer:
         math = peer.serviceEndPoint("math", wait=5)
         print("6 * 7 =", await math.multiply(6, 7))

@@ -2,6 +2,7 @@ import json
 import socket
 import struct
 import sys
+from typing import Any
 
 HEADER = struct.Struct(">4sBIII")  # magic, protocol version, server version, length, command
 MAGIC = bytes([78, 37, 38, 48])
@@ -11,15 +12,15 @@ ERROR = 0xFFFFFFFF
 class Client:
     """A game client as one is written in any language: a socket, and frames packed by hand."""
 
-    def __init__(self, port):
+    def __init__(self, port: int) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port))
         self.stream = self.socket.makefile("rb")
 
-    def send(self, command, body):
+    def send(self, command: int, body: object) -> None:
         data = json.dumps(body).encode()
         self.socket.sendall(HEADER.pack(MAGIC, 9, 0, 4 + len(data), command) + data)
 
-    def read(self):
+    def read(self) -> tuple[int, Any] | None:
         """The next frame's command and body; None when the connection was closed."""
         header = self.stream.read(HEADER.size)
         if not header:
@@ -27,7 +28,7 @@ class Client:
         _, _, _, length, command = HEADER.unpack(header)
         return command, json.loads(self.stream.read(length - 4))
 
-    def read_until(self, wanted):
+    def read_until(self, wanted: int | None) -> Any:
         """Read and print what is pushed, up to a frame of one command; returns its body."""
         while frame := self.read():
             command, body = frame
@@ -39,7 +40,7 @@ class Client:
                 raise SystemExit(f"failed: {body['description']}")
         return None
 
-    def ask(self, command, **body):
+    def ask(self, command: int, **body: object) -> Any:
         self.send(command, body)
         answer = self.read_until(command)
         if answer is None:
@@ -47,7 +48,7 @@ class Client:
         return answer
 
 
-def show(command, body):
+def show(command: int, body: Any) -> None:
     if command == 301:
         print(f"push: {body['user']} is at {body['place']}", flush=True)
     elif command == 302:
@@ -56,7 +57,7 @@ def show(command, body):
         print(f"push: {body['text']}", flush=True)
 
 
-def play(port, user, password):
+def play(port: int, user: str, password: str) -> None:
     client = Client(port)
     player = client.ask(101, user=user, password=password)
     print(f"{user} is on {player['node']}, at {player['place']} after {player['moves']} moves", flush=True)

@@ -27,30 +27,30 @@ players = sql.Table(
 class Database(netsvc.Service):
     """What is known of players for good. What changes is written once a second, in one transaction."""
 
-    def __init__(self, engine):
+    def __init__(self, engine: sql.Engine) -> None:
         super().__init__("database", unique=True)
         self.engine = engine
         self.thread = concurrent.futures.ThreadPoolExecutor(1)  # all SQL runs there, one after the other
-        self.unwritten = {}  # states, by the player's name
-        self.nodes = {}  # who has loaded a player last, and therefore may save it
+        self.unwritten: dict[str, dict[str, int]] = {}  # states, by the player's name
+        self.nodes: dict[str, netsvc.Binding] = {}  # who has loaded a player last, and therefore may save it
         for method in (self.admit, self.load, self.save):
             self.exportMethod(method)
         self.scheduleAction(self.keep_writing)
 
-    def in_thread(self, function, *args):
-        return asyncio.get_running_loop().run_in_executor(self.thread, function, *args)
-
     # What gate and game nodes ask for.
 
-    async def admit(self, name, password):
+    async def admit(self, name: str, password: object) -> bool:
         """Whether it is the player's password. The first one that comes with a name is."""
-        return await self.in_thread(self.check, name, str(password))
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.thread, self.check, name, str(password))
 
-    async def load(self, name):
+    async def load(self, name: str) -> dict[str, int]:
         self.nodes[name] = self.currentRequest().sender
-        return self.unwritten.get(name) or await self.in_thread(self.read, name)
+        if name in self.unwritten:
+            return self.unwritten[name]
+        return await asyncio.get_running_loop().run_in_executor(self.thread, self.read, name)
 
-    def save(self, states):
+    def save(self, states: dict[str, dict[str, int]]) -> list[str]:
         """Take what has changed. Returns the players that another node has loaded since: those are not saved.
 
         So a node that was cut off, and comes back when its players play on elsewhere, spoils nothing.
@@ -62,12 +62,13 @@ class Database(netsvc.Service):
 
     # Writing behind.
 
-    async def keep_writing(self):
+    async def keep_writing(self) -> None:
+        loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(WRITE_SECONDS)
             batch = dict(self.unwritten)
             try:
-                await self.in_thread(self.write, batch)
+                await loop.run_in_executor(self.thread, self.write, batch)
             except sql.exc.SQLAlchemyError as error:
                 print("database: not written, will be tried again:", error, flush=True)
                 continue
@@ -75,13 +76,13 @@ class Database(netsvc.Service):
                 if self.unwritten[name] is state:
                     del self.unwritten[name]
 
-    def finish(self):
+    def finish(self) -> None:
         """Write the rest, behind what may be being written."""
         self.thread.submit(self.write, self.unwritten).result()
 
     # SQL.
 
-    def check(self, name, password):
+    def check(self, name: str, password: str) -> bool:
         with self.engine.begin() as connection:
             known = connection.execute(sql.select(players.c.password).where(players.c.name == name)).scalar()
             if known is None:
@@ -90,12 +91,13 @@ class Database(netsvc.Service):
                 return True
         return hmac.compare_digest(known, hashed(password, known.partition("$")[0]))
 
-    def read(self, name):
+    def read(self, name: str) -> dict[str, int]:
         query = sql.select(players.c.place, players.c.moves).where(players.c.name == name)
         with self.engine.connect() as connection:
-            return dict(connection.execute(query).mappings().one())
+            place, moves = connection.execute(query).one()
+        return {"place": place, "moves": moves}
 
-    def write(self, states):
+    def write(self, states: dict[str, dict[str, int]]) -> None:
         if not states:
             return
         update = sql.update(players).where(players.c.name == sql.bindparam("player"))
@@ -105,7 +107,7 @@ class Database(netsvc.Service):
             print(f"database: {name} written, at {state['place']} after {state['moves']} moves", flush=True)
 
 
-def hashed(password, salt):
+def hashed(password: str, salt: str) -> str:
     return f"{salt}${hashlib.scrypt(password.encode(), salt=salt.encode(), n=1 << 14, r=8, p=1).hex()}"
 
 

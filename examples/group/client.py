@@ -5,10 +5,10 @@ import signal
 import fireflyzmq as netsvc
 
 
-async def members(peer, group, count):
+async def members(peer: netsvc.Service, group: str, count: int) -> None:
     """Wait until a group has so many members."""
     events = peer.subscribeServiceGroup(None, group)
-    there = set()
+    there: set[netsvc.Binding] = set()
     async for binding, status in events:
         if status == netsvc.SERVICE_AVAILABLE:
             there.add(binding)
@@ -19,11 +19,12 @@ async def members(peer, group, count):
     events.close()
 
 
-async def main():
+async def main() -> None:
     async with netsvc.connect() as peer:
         await members(peer, "workers", 5)
         workers = peer.groupEndPoint("workers")
-        pids = {binding.name: pid for binding, pid in (await workers.pid()).items()}
+        answers = await workers.pid()
+        pids = {binding.name: pid for binding, pid in answers.items() if not isinstance(pid, netsvc.Failure)}
         print(len(pids), "workers", flush=True)
 
         call = workers.count_primes(10_000)

@@ -4,13 +4,13 @@ import collections
 import fireflyzmq as netsvc
 
 
-async def who_answers(endpoint, calls):
+async def who_answers(endpoint: netsvc.Endpoint, calls: int) -> str:
     """Call one after the other, and count the answers of each instance."""
     counts = collections.Counter([await endpoint.work() for _ in range(calls)])
     return ", ".join(f"{label} {counts[label]}" for label in sorted(counts))
 
 
-async def main():
+async def main() -> None:
     async with netsvc.connect() as peer:
         instances = await peer.lookup("worker", timeout=5)
         print(len(instances), "instances")

@@ -6,11 +6,11 @@ import fireflyzmq as netsvc
 
 
 class Client(netsvc.Service):
-    def __init__(self):
+    def __init__(self) -> None:
         netsvc.Service.__init__(self, "")
         self.startTimer(self.call, 1, "call")
 
-    def call(self, name):
+    def call(self, name: str) -> None:
         service = self.serviceEndPoint("math")
         if service != None:  # noqa: E711
             self.x = random.randint(1, 1000)
@@ -21,11 +21,11 @@ class Client(netsvc.Service):
             print("nobody offers math yet", flush=True)
             self.startTimer(self.call, 1, name)
 
-    def result(self, z):
+    def result(self, z: int) -> None:
         print(f"{self.x} * {self.y} = {z}", flush=True)
         self.startTimer(self.call, 1, "call")
 
-    def failed(self, failure):
+    def failed(self, failure: netsvc.Failure) -> None:
         print(failure, flush=True)
         self.startTimer(self.call, 1, "call")
 

@@ -5,12 +5,12 @@ import fireflyzmq as netsvc
 
 
 class Math(netsvc.Service):
-    def __init__(self):
+    def __init__(self) -> None:
         netsvc.Service.__init__(self, "math")
         self.joinGroup("web-services")
         self.exportMethod(self.multiply)
 
-    def multiply(self, x, y):
+    def multiply(self, x: int, y: int) -> int:
         print(f"multiply({x}, {y})", flush=True)
         return x * y
 

@@ -5,11 +5,11 @@ import fireflyzmq as netsvc
 
 
 class Shop(netsvc.Service):
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__("shop")
         self.exportMethod(self.order)
 
-    async def order(self, item, seconds=0.0):
+    async def order(self, item: str, seconds: float = 0.0) -> dict[str, str | float]:
         request = self.currentRequest()
         at_first = request.remaining
         await asyncio.sleep(0.2)

@@ -5,11 +5,11 @@ import fireflyzmq as netsvc
 
 
 class Stock(netsvc.Service):
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__("stock")
         self.exportMethod(self.take)
 
-    async def take(self, item, seconds):
+    async def take(self, item: str, seconds: float) -> dict[str, str | float]:
         remaining = self.currentRequest().remaining
         try:
             await asyncio.sleep(seconds)

@@ -6,17 +6,17 @@ import fireflyzmq as netsvc
 
 
 class Calculator(netsvc.Service):
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__("calculator")
         self.clients = netsvc.Sessions(self)
         self.exportMethod(self.multiply)
 
-    def multiply(self, session, body):
-        if not (isinstance(body, list) and len(body) == 2 and all(isinstance(each, int) for each in body)):
-            raise netsvc.Failure(400, "give two numbers")
-        x, y = body
-        self.clients.push(7, f"{x} * {y} was asked for", everyone=True)
-        return x * y
+    def multiply(self, session: str, body: object) -> int:
+        match body:
+            case [int(x), int(y)]:
+                self.clients.push(7, f"{x} * {y} was asked for", everyone=True)
+                return x * y
+        raise netsvc.Failure(400, "give two numbers")
 
 
 dispatcher = netsvc.Dispatcher()

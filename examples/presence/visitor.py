@@ -7,16 +7,16 @@ import fireflyzmq as netsvc
 class Visitor(netsvc.Service):
     """Comes to the lobby and stays; or, a second later, leaves it, or closes."""
 
-    def __init__(self, name, way=""):
+    def __init__(self, name: str, way: str = "") -> None:
         super().__init__(name)
         self.joinGroup("lobby")
         if way:
             self.startTimer({"leave": self.leave, "close": self.end}[way], 1)
 
-    def leave(self):
+    def leave(self) -> None:
         self.leaveGroup("lobby")
 
-    def end(self):
+    def end(self) -> None:
         self.close()
         dispatcher.shutdown()
 

@@ -5,7 +5,7 @@ import fireflyzmq as netsvc
 KEPT, NEW = 3, 3
 
 
-async def main():
+async def main() -> None:
     async with netsvc.connect() as peer:
         seen = 0
         async for report in peer.monitorReports(None, "prices", "price.*"):

@@ -7,14 +7,14 @@ TICKS = 20_000
 
 
 class Slow(netsvc.Service):
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__("")
         self.got = 0
         self.missed = 0
         self.monitorReports(self.take, "prices", "history.>", policy="drop-oldest", limit=1 << 20)
         self.monitorResponse(None, self.serviceEndPoint("prices", wait=5).history(TICKS))
 
-    def take(self, report):
+    def take(self, report: netsvc.Report) -> None:
         if not self.got:
             time.sleep(2)  # nothing else happens in this process meanwhile
         self.got += 1
