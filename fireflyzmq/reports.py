@@ -273,11 +273,12 @@ class Reports:
             raise self._outgoing.overloaded()
         if life:
             self._check_room(outbox, subject, packed)
-        if self._publishing or self._meanwhile:
-            self._meanwhile.append((outbox, subject, packed, life, readers))
+        meanwhile = self._meanwhile
+        if self._publishing or meanwhile:
+            meanwhile.append((outbox, subject, packed, life, readers))
             if self._publishing:  # in the middle of another (by a signal handler, a finalizer): it comes behind that
                 return
-            outbox, subject, packed, life, readers = self._meanwhile.popleft()
+            outbox, subject, packed, life, readers = meanwhile.popleft()
         self._publishing = True
         try:
             while True:  # one at a time, so that numbers, what is kept, and order agree
@@ -289,9 +290,9 @@ class Reports:
                     self._loop(subscription, outbox.service.binding, subject, packed, sequence)
                 if self.connected:
                     self._say(outbox, subject, packed, sequence, life if lives else None)
-                if not self._meanwhile:
+                if not meanwhile:
                     break
-                outbox, subject, packed, life, readers = self._meanwhile.popleft()
+                outbox, subject, packed, life, readers = meanwhile.popleft()
         finally:
             self._publishing = False
 
@@ -303,14 +304,15 @@ class Reports:
             if size > MAX_BODY // 2:
                 self._say_parts(outbox, subject, packed, sequence, life)
                 return
-        if not outbox.said:
+        said = outbox.said
+        if not said:
             self._unsaid.append(outbox)
             self._wake()
         if life is not None:
             outbox.lives = True
-        outbox.said.append((sequence, subject, packed, life))
+        said.append((sequence, subject, packed, life))
         outbox.size += size
-        if len(outbox.said) >= REPORTS_AT_ONCE:
+        if len(said) >= REPORTS_AT_ONCE:
             self._flush_outbox(outbox)
 
     def _say_parts(self, outbox: Outbox, subject: str, packed: bytes, sequence: int, life: float | None) -> None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Generic
 from fireflyzmq.calls import FAILED, PENDING, VALUE, Call
 from fireflyzmq.errors import Failure, RequestTimeout
 from fireflyzmq.request import current_request
-from fireflyzmq.timers import run_logged
+from fireflyzmq.timers import Later, run_logged
 from fireflyzmq.unawaited import Unawaited
 
 if TYPE_CHECKING:
@@ -164,7 +164,8 @@ class ResponseId(Call, Unawaited, Generic[Result]):
         if callback is not None:
             if context is None:
                 context = contextvars.Context()
-            context.run(run_logged, lambda: callback(self.value), f"the callback for {self!r}", self.connection.loop)
+            what = Later("the callback for", self)
+            context.run(run_logged, lambda: callback(self.value), what, self.connection.loop)
         elif self.state == FAILED and self._unseen is None:
             self._report_when_collected()
 

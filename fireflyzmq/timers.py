@@ -71,8 +71,26 @@ def fit(callback: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:
     return lambda: callback(*arguments[:count])
 
 
-def run_logged(callback: Callable[[], Any], what: str, loop: asyncio.AbstractEventLoop) -> asyncio.Task[None] | None:
-    """Run a callback; a coroutine it returns runs as a task, which is returned. What goes wrong is logged."""
+class Later:
+    """A text for logs, `what` it is `of`, that is made when it is needed: for callbacks which are many."""
+
+    __slots__ = ("_of", "_what")
+
+    def __init__(self, what: str, of: object) -> None:
+        self._what = what
+        self._of = of
+
+    def __str__(self) -> str:
+        return f"{self._what} {self._of!r}"
+
+
+def run_logged(
+    callback: Callable[[], Any], what: object, loop: asyncio.AbstractEventLoop
+) -> asyncio.Task[None] | None:
+    """Run a callback; a coroutine it returns runs as a task, which is returned. What goes wrong is logged.
+
+    The text of `what` says which callback it was.
+    """
     coroutine = _begun(callback, what)
     return None if coroutine is None else _start(_logged(coroutine, what), loop)
 
@@ -141,7 +159,7 @@ def _leave_out(waiting: deque[tuple[object, Callable[[], Any], str]]) -> None:
     waiting.popleft()
 
 
-def _begun(callback: Callable[[], Any], what: str) -> Any:
+def _begun(callback: Callable[[], Any], what: object) -> Any:
     """Run a callback, and return the coroutine that it returned; None when it has ended."""
     try:
         result = callback()
@@ -167,7 +185,7 @@ _TASKS = "_fireflyzmq_tasks"
 """The loop's attribute, and nothing of this module's: what a loop that has ended leaves is freed with it."""
 
 
-async def _logged(coroutine: Any, what: str) -> None:
+async def _logged(coroutine: Any, what: object) -> None:
     try:
         await coroutine
     except Exception:
