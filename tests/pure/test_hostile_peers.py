@@ -76,7 +76,7 @@ def test_a_failure_whose_details_do_not_decode_ends_its_call_without_them() -> N
     world, caller, _, service = pair()
     call = caller.call("math", "later")
     world.settle()
-    failure = [FAILURE, int(call), "InvalidArguments", 56, "why", "math", msgpack.ExtType(100, b"")]
+    failure = [FAILURE, call.number, "InvalidArguments", 56, "why", "math", msgpack.ExtType(100, b"")]
     service.forge(caller.caller, join_items([msgpack.packb(failure)]))
     world.settle()
     assert call.failure == "InvalidArguments"
@@ -99,7 +99,7 @@ def test_an_answer_that_makes_no_sense_ends_its_call(answer: list[object]) -> No
     world, caller, _, service = pair()
     call = caller.call("math", "later")
     world.settle()
-    item = encode([answer[0], int(call), *answer[1:]])
+    item = encode([answer[0], call.number, *answer[1:]])
     service.forge(caller.caller, join_items([item]))
     world.settle()
     assert call.failure == "ResponseEncoding"
@@ -163,7 +163,7 @@ def test_a_broken_answer_ends_its_call_and_no_other(kind: int) -> None:
     world, caller, _, service = pair()
     calls = [caller.call("math", "later") for _ in range(3)]
     world.settle()
-    answers = [encode([RESPONSE, int(call), call.token]) for call in calls]
+    answers = [encode([RESPONSE, call.number, call.token]) for call in calls]
     answers[1] = bytes((0x93, kind)) + encode(int(calls[1])) + b"\xc7\x01\x63x"
     service.forge(caller.caller, join_items(answers))
     world.settle()
@@ -184,7 +184,7 @@ def test_an_item_that_grows_too_large_in_parts_ends_its_call() -> None:
     call = caller.call("math", "later")
     world.settle()
     for index in range(MAX_PARTS + 1):
-        service.forge(caller.caller, part_body(-int(call), index, False, b""))
+        service.forge(caller.caller, part_body(-call.number, index, False, b""))
     world.settle()
     assert call.failure == "ResponseEncoding"
 
