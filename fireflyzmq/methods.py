@@ -6,12 +6,15 @@ Pure: it checks and describes, and runs nothing.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from fireflyzmq.wire.commands import MAX_ARGUMENTS
 from fireflyzmq.wire.names import check_name, method_problem
 from fireflyzmq.wire.texts import said
+
+if TYPE_CHECKING:
+    from fireflyzmq.arguments import Arguments
 
 Function = Callable[..., Any]
 
@@ -24,12 +27,19 @@ class Method:
 
     `least` and `most` bound the positional arguments of a call without keywords, so that the common call is checked
     by two comparisons; `signature` is None when Python does not know one (some built-ins), and then all calls pass.
+    With `validate` the types of all arguments are checked too, by `arguments`: there is no common call.
     """
 
-    __slots__ = ("function", "least", "limit", "most", "name", "root", "running", "signature", "threads")
+    __slots__ = ("arguments", "function", "least", "limit", "most", "name", "root", "running", "signature", "threads")
 
     def __init__(
-        self, name: str, function: Function, threads: int = 0, limit: int | None = None, root: str | None = None
+        self,
+        name: str,
+        function: Function,
+        threads: int = 0,
+        limit: int | None = None,
+        root: str | None = None,
+        validate: bool = False,
     ) -> None:
         self.name = name
         self.root = root
@@ -42,7 +52,19 @@ class Method:
             self.signature = inspect.signature(function)
         except Exception:  # those without one raise TypeError or ValueError, a callable object's own code anything
             self.signature = None
-        self.least, self.most = self._bounds()
+        self.arguments = self._checked_arguments() if validate else None
+        self.least, self.most = (1, 0) if validate else self._bounds()
+
+    def _checked_arguments(self) -> Arguments:
+        """What checks the arguments; TypeError when it cannot, ImportError without the library that does it."""
+        try:
+            from fireflyzmq.arguments import Arguments
+        except ImportError as error:
+            problem = "msgspec, which checks arguments, is not installed: pip install fireflyzmq[validate]"
+            raise ImportError(problem) from error
+        if self.signature is None:
+            raise TypeError(f"{self.name!r} has no signature that its arguments could be checked against")
+        return Arguments(self.function, self.signature)
 
     def _bounds(self) -> tuple[int, int]:
         """How many positional arguments a call without keywords has; (1, 0) when it always needs keywords."""
@@ -88,17 +110,21 @@ class Method:
         """What tools show: name, signature as text and taken apart, and the docstring.
 
         Each of `parameters` has a `name`, a `kind` (positional, named, keyword, arguments, keywords), `required`, and
-        its `annotation` as text; `parameters` is None when Python does not know the signature.
+        its `annotation` as text; `parameters` is None when Python does not know the signature. Parameters whose
+        arguments are checked have the JSON Schema of what they take as `schema`, which may refer to `definitions`.
         """
+        schemas, definitions = ({}, {}) if self.arguments is None else self.arguments.schemas()
+        parameters: Iterable[inspect.Parameter] = () if self.signature is None else self.signature.parameters.values()
         return {
             "name": self.name,
             "signature": self.signature_text(),
-            "parameters": None if self.signature is None else list(map(_describe, self.signature.parameters.values())),
+            "parameters": None if self.signature is None else [_describe(each, schemas) for each in parameters],
             "returns": "" if self.signature is None else _annotation(self.signature.return_annotation),
             "doc": _doc(self.function),
             "threads": self.threads,
             "limit": self.limit,
             "root": self.root,
+            **({"definitions": definitions} if definitions else {}),
         }
 
 
@@ -143,13 +169,14 @@ _KINDS = {
 }
 
 
-def _describe(parameter: inspect.Parameter) -> dict[str, Any]:
+def _describe(parameter: inspect.Parameter, schemas: Mapping[str, Any]) -> dict[str, Any]:
     several = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
     return {
         "name": parameter.name,
         "kind": _KINDS[parameter.kind],
         "required": parameter.default is parameter.empty and not several,
         "annotation": _annotation(parameter.annotation),
+        **({"schema": schemas[parameter.name]} if parameter.name in schemas else {}),
     }
 
 
@@ -185,10 +212,11 @@ class MethodTable:
         threads: int = 0,
         limit: int | None = None,
         root: str | None = None,
+        validate: bool = False,
     ) -> Method:
         """Export a function under `name` (its own by default), to all or to one root; the same again replaces.
 
-        ValueError for an illegal name or numbers that make no sense, TypeError for what cannot be called.
+        ValueError for an illegal name or numbers that make no sense, TypeError for what cannot be called, or checked.
         """
         if not callable(function):
             raise TypeError(f"{function!r} cannot be called")
@@ -209,7 +237,7 @@ class MethodTable:
             raise ValueError(f"a method's limit is 1 request or more, not {limit}")
         if threads and inspect.iscoroutinefunction(function):
             raise ValueError(f"{name!r} is a coroutine function, which runs in the loop and not in threads")
-        method = Method(name, function, threads, limit, root)
+        method = Method(name, function, threads, limit, root, validate)
         offers = self._offers.get(name)
         if root is not None and offers is None:
             offers = self._offers[name] = {}

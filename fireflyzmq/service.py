@@ -43,8 +43,9 @@ class Service(Exporting, Calling, Watching, Reporting, Scheduling):
     `name` is what others look up, "" for a nameless one that is reached through its binding alone. `exchange` is the
     one it belongs to, an Exchange or what `connect` gave, by default that of the event loop. With `unique=True` it is
     the only one of its name anywhere: who comes second is told so (`registrationFailed`), waits, and has the name when
-    it is free. Of more than `limit` requests at once the further ones are refused as Overloaded. ValueError for an
-    illegal name, TypeError for a hook of another shape than the documented one.
+    it is free. Of more than `limit` requests at once the further ones are refused as Overloaded. With `validate=True`
+    the arguments of its methods are checked, unless `exportMethod` is told else. ValueError for an illegal name,
+    TypeError for a hook of another shape than the documented one.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Service(Exporting, Calling, Watching, Reporting, Scheduling):
         visibility: str = SERVICE_VISIBLE,
         unique: bool = False,
         limit: int = MAX_REQUESTS,
+        validate: bool = False,
     ) -> None:
         if name != "":
             check_name(name, "service name")
@@ -65,6 +67,7 @@ class Service(Exporting, Calling, Watching, Reporting, Scheduling):
         check_hooks(type(self))
         core = ServiceCore(self, Service, default_connection() if exchange is None else connection_of(exchange))
         put_behind(self, core)
+        core.validate = validate
         core.register(name, unique, visibility == SERVICE_VISIBLE, limit)
 
     def __repr__(self) -> str:

@@ -377,8 +377,16 @@ class Serving:
         problem = method.problem(args, kwargs) if _all_texts(kwargs) else "keywords must be texts"
         if problem is not None:
             self._answer_failure(request, InvalidArguments(problem))
-        else:
-            self._serve(request, method, args, kwargs)
+            return
+        if method.arguments is not None:
+            try:
+                args, kwargs = method.arguments.convert(args, kwargs)
+            except InvalidArguments as failure:
+                self._answer_failure(
+                    request, InvalidArguments(f"{method.name}: {failure.description}", failure.details)
+                )
+                return
+        self._serve(request, method, args, kwargs)
 
     def _serve(self, request: Request, method: Method, args: list[Any], kwargs: dict[str, Any]) -> None:
         """Run a method the general way: through the service's middleware, in a pool where it asks for one."""

@@ -77,7 +77,10 @@ PartType = TypeVar("PartType", bound=Part)
 
 
 class ServiceCore:
-    """One service. `shown` is the object that users have, `plain` the class that has our hooks and not theirs."""
+    """One service. `shown` is the object that users have, `plain` the class that has our hooks and not theirs.
+
+    `validate` says whether methods' arguments are checked where nothing else is said.
+    """
 
     local: LocalService
 
@@ -88,6 +91,7 @@ class ServiceCore:
         self.suspended = SuspendedResponses(connection.session.serving, connection.runner)
         self.presences = Presences(self)
         self.subscriptions = Subscriptions(self)
+        self.validate = False
         self._plain = plain
         self._parts: list[Part] = []
         self._waiting: list[asyncio.Future[None]] = []
@@ -382,12 +386,19 @@ class ServiceCore:
     # Methods.
 
     def export(
-        self, method: Callable[..., Any], name: str | None, threads: int, limit: int | None, root: str | None
+        self,
+        method: Callable[..., Any],
+        name: str | None,
+        threads: int,
+        limit: int | None,
+        root: str | None,
+        validate: bool | None = None,
     ) -> None:
-        """Let others call a function; ValueError for an illegal name."""
+        """Let others call a function; ValueError for an illegal name, TypeError for what cannot be checked."""
         self.check_open()
         former = self.local.methods.find(str(name or getattr(method, "__name__", "")), root)
-        self.local.methods.export(method, name, threads, limit, root)
+        checked = self.validate if validate is None else validate
+        self.local.methods.export(method, name, threads, limit, root, checked)
         self.drop_pools([former] if former is not None else [])
 
     def drop_pools(self, methods: Iterable[Method]) -> None:

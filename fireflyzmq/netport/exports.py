@@ -43,7 +43,7 @@ class Exports:
             self.unwatch,
             self.displace,
         ):
-            self._core.export(method, None, 0, None, None)
+            self._core.export(method, None, 0, None, None, validate=False)
 
     def push(
         self,

@@ -46,19 +46,23 @@ class Exporting(Facet):
         threads: int = 0,
         limit: int | None = None,
         root: str | None = None,
+        validate: bool | None = None,
     ) -> Any:
         """Let others call a function, under its own name or `name`, which may be dotted. Returns the function.
 
         A `def` runs in the loop, an `async def` concurrently; with `threads=N` a `def` runs in a pool of N threads. Of
         more than `limit` requests that wait or are served at once, the further ones are refused as Overloaded. With
         `root` only the service of that name may call it; each root may have a function of its own under one name.
-        Usable as a decorator, with and without arguments. ValueError for an illegal name.
+        With `validate` arguments are checked against the function's annotations, and converted where these say so,
+        before it runs; None is what the service says. Usable as a decorator, with and without arguments. ValueError
+        for an illegal name, TypeError for an annotation that cannot be checked.
         """
+        options: dict[str, Any] = {"threads": threads, "limit": limit, "root": root, "validate": validate}
         if method is None:
-            return functools.partial(self.exportMethod, name=name, threads=threads, limit=limit, root=root)
+            return functools.partial(self.exportMethod, name=name, **options)
         if isinstance(method, str):
-            return functools.partial(self.exportMethod, name=method, threads=threads, limit=limit, root=root)
-        self._fireflyzmq.export(method, name, threads, limit, root)
+            return functools.partial(self.exportMethod, name=method, **options)
+        self._fireflyzmq.export(method, name, threads, limit, root, validate)
         return method
 
     def unexportMethod(self, name: str) -> None:
@@ -79,8 +83,8 @@ class Exporting(Facet):
     def executeMethod(self, name: str, method: Callable[..., Any], params: tuple[Any, ...]) -> Any:
         """Run an exported method; override to put something around all of them (middleware).
 
-        The arguments have been checked. Keyword arguments are bound into `method` already. What it returns is the
-        answer, and is awaited when it can be; what it raises is the failure.
+        The arguments have been checked, and converted where `validate` says so. Keyword arguments are bound into
+        `method` already. What it returns is the answer, and is awaited when it can be; what it raises is the failure.
         """
         return method(*params)
 

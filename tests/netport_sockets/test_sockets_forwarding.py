@@ -301,3 +301,18 @@ async def test_a_client_that_asks_for_a_lot_at_once_and_reads_it_is_not_cut(site
     for _ in range(64):
         assert await player.receive() == (1, body)
     assert net.gone == []
+
+
+@at_site
+async def test_what_a_client_sends_is_checked_by_the_service(site: Site) -> None:
+    def place(session: str, body: dict[str, list[int]]) -> int:
+        return sum(body["at"])
+
+    game = await site.service("game")
+    game.exportMethod(place, validate=True)
+    net = site.netport(codec=FireflyCodec(values=json))
+    net.forward(5, "game", "place")
+    player = await site.player(net)
+    assert json.loads(await player.ask(5, b'{"at": [1, 2]}')) == 3
+    assert (await player.ask_in_vain(5, b'{"at": "here"}'))["kind"] == "InvalidArguments"
+    assert json.loads(await player.ask(5, b'{"at": [3]}')) == 3

@@ -12,6 +12,8 @@ import exchange
 import fireflyzmq
 
 PURE = {
+    "fireflyzmq.annotations",
+    "fireflyzmq.arguments",
     "fireflyzmq.errors",
     "fireflyzmq.behind",
     "fireflyzmq.callbacks",
