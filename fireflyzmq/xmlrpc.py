@@ -21,7 +21,7 @@ from fireflyzmq.webgate import xmlrpc_messages as messages
 from fireflyzmq.webgate.calling import BATCH_CALLS, attempt, together
 from fireflyzmq.webgate.gateway import Exposed, Reply
 from fireflyzmq.webgate.rpc_errors import BadRequest, InternalError, failure_code
-from fireflyzmq.webgate.signatures import UNDEFINED, signatures
+from fireflyzmq.webgate.signatures import UNDEFINED, checked_signatures, signatures
 from fireflyzmq.webgate.xmlrpc_messages import Fault, Written
 
 logger = logging.getLogger(__name__)
@@ -117,7 +117,11 @@ def _method_help(described: dict[str, dict[str, Any]], name: str) -> str:
 
 
 def _method_signature(described: dict[str, dict[str, Any]], name: str) -> list[list[str]] | str:
-    signature = described[name].get("signature")
+    method = described[name]
+    parameters = method.get("parameters")
+    if isinstance(parameters, list) and any(isinstance(each, dict) and each.get("schema") for each in parameters):
+        return checked_signatures(method["returns"], parameters, method["definitions"])
+    signature = method.get("signature")
     return signatures(signature) if isinstance(signature, str) else UNDEFINED
 
 

@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from fireflyzmq._version import VERSION
-from fireflyzmq.console.answers import failures, text
+from fireflyzmq.console.answers import failures, text, without_schemas
 from fireflyzmq.console.asking import ask
 from fireflyzmq.console.guard import Guard
 from fireflyzmq.console.observer import Directory, Observer
@@ -220,7 +220,7 @@ class Console:
         refusal: Failure = ServiceUnavailable("nobody answers")
         for address in addresses[:3]:
             try:
-                description: dict[str, Any] = await self._ask(address, "system.describe")
+                description: dict[str, Any] = without_schemas(await self._ask(address, "system.describe"))
             except Failure as failure:
                 refusal = failure
             else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from fireflyzmq.webgate.rpc_errors import text_told
+from fireflyzmq.webgate.schemas import Budget, take_schemas
 from fireflyzmq.wire.names import method_problem
 
 _KINDS: Final = frozenset({"positional", "named", "keyword", "arguments", "keywords"})
@@ -13,13 +14,15 @@ _KINDS: Final = frozenset({"positional", "named", "keyword", "arguments", "keywo
 def parse_description(name: str, told: Any) -> dict[str, Any]:
     """What a service of this name tells clients of itself: its `name`, `groups` (a list), and `methods`.
 
-    Each method has a `name`, `signature`, `parameters`, `returns` and `doc` as `ExportedMethod.describe` has them.
-    Methods that are not for everybody are left out, and so is what makes no sense.
+    Each method has a `name`, `signature`, `parameters`, `definitions`, `returns` and `doc` as `Method.describe` has
+    them, and each parameter a `schema`, None where arguments are not checked. Methods that are not for everybody are
+    left out, and so is what makes no sense.
     """
     fields = told if isinstance(told, dict) else {}
     groups = fields.get("groups")
     methods = fields.get("methods")
-    offered = [_method(each) for each in methods if _is_offered(each)] if isinstance(methods, list) else []
+    budget = Budget()
+    offered = [_method(each, budget) for each in methods if _is_offered(each)] if isinstance(methods, list) else []
     named = [each for each in groups if isinstance(each, str)] if isinstance(groups, (dict, list)) else []
     return {
         "name": name,
@@ -32,11 +35,16 @@ def _is_offered(told: Any) -> bool:
     return isinstance(told, dict) and method_problem(told.get("name")) is None and told.get("root") is None
 
 
-def _method(told: dict[str, Any]) -> dict[str, Any]:
+def _method(told: dict[str, Any], budget: Budget) -> dict[str, Any]:
+    parameters = _parameters(told.get("parameters"))
+    checked = [each for each in parameters or () if "schema" in each]
+    schemas, definitions = take_schemas([each["schema"] for each in checked], told.get("definitions"), budget)
+    by_name = {each["name"]: schema for each, schema in zip(checked, schemas, strict=True)}
     return {
         "name": told["name"],
         "signature": _text(told, "signature") or "(...)",
-        "parameters": _parameters(told.get("parameters")),
+        "parameters": parameters and [{**each, "schema": by_name.get(each["name"])} for each in parameters],
+        "definitions": definitions,
         "returns": _text(told, "returns"),
         "doc": _text(told, "doc"),
     }

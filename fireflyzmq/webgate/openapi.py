@@ -5,38 +5,19 @@ Source: OpenAPI Specification 3.1.0, https://spec.openapis.org/oas/v3.1.0.
 
 from __future__ import annotations
 
+import itertools
+import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
 from fireflyzmq._version import VERSION
 from fireflyzmq.webgate.failures import STATUS
+from fireflyzmq.webgate.rpc_errors import text_told
+from fireflyzmq.webgate.schemas import references, renamed
 
-_SIMPLE: Final[dict[str, dict[str, Any]]] = {
-    "int": {"type": "integer"},
-    "float": {"type": "number"},
-    "bool": {"type": "boolean"},
-    "str": {"type": "string"},
-    "None": {"type": "null"},
-    "bytes": {"type": "string", "contentEncoding": "base64"},
-    "list": {"type": "array"},
-    "tuple": {"type": "array"},
-    "dict": {"type": "object"},
-    "datetime.datetime": {"type": "string", "format": "date-time"},
-    "datetime": {"type": "string", "format": "date-time"},
-    "datetime.date": {"type": "string", "format": "date"},
-    "uuid.UUID": {"type": "string", "format": "uuid"},
-    "UUID": {"type": "string", "format": "uuid"},
-}
-_GIVEN: Final = {
-    **_SIMPLE,
-    **{name: {"type": "string"} for name, schema in _SIMPLE.items() if schema["type"] == "string"},
-}
-"""Types of arguments. Methods get the texts that clients send: nothing turns them into bytes, times or UUIDs."""
-
-_LIST: Final = re.compile(r"(?:list|tuple|set|frozenset|Sequence)\[([^\[\],]+)(?:, \.\.\.)?\]")
-_DICT: Final = re.compile(r"(?:dict|Mapping)\[str, ([^\[\]]+)\]")
+_NOT_IN_NAMES: Final = re.compile(r"[^a-zA-Z0-9._-]")
 
 _FAILURE: Final = {
     "type": "object",
@@ -72,29 +53,58 @@ _DESCRIBED: Final = _object(
 )
 
 
-def schema_of(annotation: str, simple: Mapping[str, dict[str, Any]] = _SIMPLE) -> dict[str, Any]:
-    """The JSON Schema of a result's type as a signature writes it; {} (anything) for what has none."""
-    annotation = annotation.strip().strip("'\"").removeprefix("typing.")
-    if annotation in simple:
-        return dict(simple[annotation])
-    if " | " in annotation and "[" not in annotation:
-        return {"anyOf": [schema_of(each, simple) for each in annotation.split(" | ")]}
-    several = _LIST.fullmatch(annotation)
-    if several is not None:
-        return {"type": "array", "items": schema_of(several[1], simple)}
-    mapping = _DICT.fullmatch(annotation)
-    if mapping is not None:
-        return {"type": "object", "additionalProperties": schema_of(mapping[1], simple)}
-    return {}
+class _Components:
+    """The schemas that others refer to by name, of all services: equal ones of one service once."""
+
+    def __init__(self) -> None:
+        self.schemas: dict[str, Any] = {"Failure": _FAILURE}
+        self._names: dict[tuple[str, str, Any], str] = {}
+
+    def add(self, service: str, definitions: Mapping[str, Any]) -> Callable[[str], str]:
+        """Put a method's definitions into the document; returns what says where one of a name stands there."""
+        keys = {name: (service, name, closure) for name, closure in _closures(definitions).items()}
+        new = [name for name, key in keys.items() if key not in self._names]
+        for name in new:
+            self._names[keys[name]] = self._take_name(f"{service}.{name}")
+
+        def place(name: str) -> str:
+            return f"#/components/schemas/{self._names[keys[name]]}"
+
+        for name in new:
+            self.schemas[self._names[keys[name]]] = renamed(definitions[name], place)
+        return place
+
+    def _take_name(self, wanted: str) -> str:
+        """A name of the letters that components may have, which none has yet."""
+        plain = _NOT_IN_NAMES.sub("_", wanted)
+        names = itertools.chain([plain], (f"{plain}_{number}" for number in itertools.count(2)))
+        name = next(each for each in names if each not in self.schemas)
+        self.schemas[name] = {}
+        return name
 
 
-def argument_schema_of(annotation: str) -> dict[str, Any]:
-    """The JSON Schema of an argument's type, as `schema_of` has that of a result's."""
-    return schema_of(annotation, _GIVEN)
+def _closures(definitions: Mapping[str, Any]) -> dict[str, Any]:
+    """Of each definition what it is, with all that it refers to: the same for the same ones."""
+    texts = {name: json.dumps(each, sort_keys=True) for name, each in definitions.items()}
+    needed = {name: set(references(each)) for name, each in definitions.items()}
+    closures = {}
+    for name in definitions:
+        found, waiting = set(), [name]
+        while waiting:
+            each = waiting.pop()
+            if each not in found:
+                found.add(each)
+                waiting += needed[each]
+        closures[name] = tuple((each, texts[each]) for each in sorted(found))
+    return closures
 
 
 def document(title: str, base: str, services: Iterable[dict[str, Any]], reports: bool) -> dict[str, Any]:
-    """The document for services as `parse_description` has them, at a base path."""
+    """The document for services as `parse_description` has them, at a base path.
+
+    Arguments have the types that their service checks, and none where nobody does.
+    """
+    components = _Components()
     paths: dict[str, Any] = {
         "/services": {"get": _get("listServices", "The services", {"type": "array", "items": _LISTED})},
         "/services/{service}": {
@@ -104,7 +114,9 @@ def document(title: str, base: str, services: Iterable[dict[str, Any]], reports:
     for service in services:
         name = quote(service["name"], safe="")  # braces and slashes mean something in a path of OpenAPI
         for method in service["methods"]:
-            paths[f"/services/{name}/{quote(method['name'])}"] = {"post": _operation(service["name"], method)}
+            paths[f"/services/{name}/{quote(method['name'])}"] = {
+                "post": _operation(service["name"], method, components)
+            }
         if reports:
             paths[f"/reports/{name}"] = {"get": _stream(service["name"])}
     return {
@@ -112,7 +124,7 @@ def document(title: str, base: str, services: Iterable[dict[str, Any]], reports:
         "info": {"title": title, "version": VERSION},
         "servers": [{"url": base}],
         "paths": paths,
-        "components": {"schemas": {"Failure": _FAILURE}},
+        "components": {"schemas": components.schemas},
     }
 
 
@@ -125,7 +137,7 @@ def _get(name: str, summary: str, schema: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _operation(service: str, method: dict[str, Any]) -> dict[str, Any]:
+def _operation(service: str, method: dict[str, Any], components: _Components) -> dict[str, Any]:
     doc, parameters = method["doc"], method["parameters"]
     operation: dict[str, Any] = {
         "operationId": f"{service}.{method['name']}",
@@ -134,18 +146,35 @@ def _operation(service: str, method: dict[str, Any]) -> dict[str, Any]:
         "description": f"`{method['name']}{method['signature']}`\n\n{doc}".strip(),
         "responses": {
             "200": {
-                "description": "What the method returned",
-                "content": {"application/json": {"schema": schema_of(method["returns"])}},
+                "description": _noted("What the method returned", method["returns"]),
+                "content": {"application/json": {"schema": {}}},
             },
             **_failures(),
         },
     }
     needed = parameters is None or any(each["required"] for each in parameters)
+    if parameters is not None:
+        place = components.add(service, method["definitions"])
+        parameters = [{**each, "shown": _argument(each, place)} for each in parameters]
     operation["requestBody"] = {
         "required": bool(needed and parameters),
         "content": {"application/json": {"schema": _body(parameters)}},
     }
     return operation
+
+
+def _argument(parameter: dict[str, Any], place: Callable[[str], str]) -> dict[str, Any]:
+    """The schema of a parameter's arguments: what is checked of them, and otherwise a note of what is meant."""
+    if parameter["schema"] is not None:
+        schema: dict[str, Any] = renamed(parameter["schema"], place)
+        return schema
+    note = _noted("", parameter["annotation"])
+    return {"description": note} if note else {}
+
+
+def _noted(text: str, annotation: str) -> str:
+    """A text with the type that a method's source says, which nobody checks."""
+    return f"{text}{text and ': '}`{text_told(annotation)}`, which is not checked" if annotation else text
 
 
 def _body(parameters: list[dict[str, Any]] | None) -> dict[str, Any]:
@@ -160,10 +189,11 @@ def _body(parameters: list[dict[str, Any]] | None) -> dict[str, Any]:
 
 def _named(parameters: list[dict[str, Any]]) -> dict[str, Any]:
     named = [each for each in parameters if each["kind"] in ("named", "keyword")]
+    more = [each for each in parameters if each["kind"] == "keywords"]
     schema: dict[str, Any] = {
         "type": "object",
-        "properties": {each["name"]: argument_schema_of(each["annotation"]) for each in named},
-        "additionalProperties": any(each["kind"] == "keywords" for each in parameters),
+        "properties": {each["name"]: each["shown"] for each in named},
+        "additionalProperties": more[0]["shown"] if more else False,
     }
     required = [each["name"] for each in named if each["required"]]
     return {**schema, "required": required} if required else schema
@@ -173,9 +203,9 @@ def _ordered(parameters: list[dict[str, Any]]) -> dict[str, Any]:
     ordered = [each for each in parameters if each["kind"] in ("positional", "named")]
     schema: dict[str, Any] = {"type": "array", "minItems": len([each for each in ordered if each["required"]])}
     if ordered:
-        schema["prefixItems"] = [argument_schema_of(each["annotation"]) for each in ordered]
+        schema["prefixItems"] = [each["shown"] for each in ordered]
     more = [each for each in parameters if each["kind"] == "arguments"]
-    rest = {"items": argument_schema_of(more[0]["annotation"])} if more else {"maxItems": len(ordered)}
+    rest = {"items": more[0]["shown"]} if more else {"maxItems": len(ordered)}
     return {**schema, **rest}
 
 

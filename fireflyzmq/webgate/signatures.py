@@ -1,9 +1,15 @@
-"""Signatures: a method's signature, which describes itself as text, in the types of XML-RPC. Pure."""
+"""Signatures: a method's signature in the types of XML-RPC. Pure.
+
+Where arguments are checked their schemas say the types, otherwise the text that the method describes itself with does.
+"""
 
 from __future__ import annotations
 
 import ast
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from fireflyzmq.webgate.schemas import REFERENCE
 
 UNDEFINED: Final = "undef"
 """What XML-RPC's introspection says of a method whose types are not known."""
@@ -24,6 +30,45 @@ _TYPES: Final = {
     **dict.fromkeys(("Decimal", "UUID", "date", "time"), "string"),
     "timedelta": "double",
 }
+
+_SCHEMA_TYPES: Final = {
+    "integer": "int",
+    "boolean": "boolean",
+    "number": "double",
+    "string": "string",
+    "array": "array",
+    "object": "struct",
+    "null": "nil",
+}
+
+
+def checked_signatures(
+    returns: str, parameters: Iterable[Mapping[str, Any]], definitions: Mapping[str, Any]
+) -> list[list[str]] | str:
+    """As `signatures`, of a method whose parameters have schemas. The result's type is what its annotation says."""
+    types = [_type_of_text(returns)]
+    least = 1
+    for parameter in parameters:
+        if parameter["kind"] == "arguments" or (parameter["kind"] == "keyword" and parameter["required"]):
+            return UNDEFINED
+        if parameter["kind"] in ("positional", "named"):
+            types.append(_type_of_schema(parameter.get("schema"), definitions))
+            least += parameter["required"]
+    known = [each for each in types if each is not None]
+    if len(known) != len(types) or len(types) > _MOST + 1:
+        return UNDEFINED
+    return [known[:length] for length in range(least, len(known) + 1)]
+
+
+def _type_of_schema(schema: Any, definitions: Mapping[str, Any]) -> str | None:
+    if isinstance(schema, dict) and isinstance(schema.get("$ref"), str):
+        schema = definitions.get(schema["$ref"].removeprefix(REFERENCE))
+    if not isinstance(schema, dict):
+        return None
+    if schema.get("contentEncoding") == "base64":
+        return "base64"
+    kind = schema.get("type")
+    return _SCHEMA_TYPES.get(kind) if isinstance(kind, str) else None
 
 
 def signatures(text: str) -> list[list[str]] | str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import sys
 from typing import Any
 
@@ -14,6 +15,13 @@ HOSTILE = "<b/onclick=alert(1)/&lt;'\""
 """A legal name, of a service that is on its own."""
 
 MARKUP = "<img src=x onerror=\"document.title='taken'\"><script>document.title='taken'</script>"
+
+
+@dataclasses.dataclass
+class Place:
+    """What a method takes that checks it."""
+
+    x: int
 
 
 class Market(netsvc.Service):
@@ -32,12 +40,16 @@ class Market(netsvc.Service):
             self.pretend,
         ):
             self.exportMethod(method)
+        self.exportMethod(self.checked, validate=True)
         self.joinGroup("shop")
         self.waiting = 0
 
     def place(self, item: str, count: int = 1, *, note: str = "") -> dict[str, Any]:
         """Place an order <b>now</b>."""
         return {"item": item, "count": count, "note": note}
+
+    def checked(self, at: Place) -> int:
+        return at.x
 
     def echo(self, *values: Any, **named: Any) -> list[Any]:
         """Give back what came."""

@@ -523,3 +523,14 @@ def test_hostile_names_are_told_as_they_are(web: Web, start_market: StartMarket)
     start_market(HOSTILE)
     until(lambda: HOSTILE in web.get("/api/state").get("services", ()))
     assert call(web, "echo", service=HOSTILE)[0] == 200
+
+
+def test_what_is_checked_is_described_without_its_schemas_and_called(web: Web, start_market: StartMarket) -> None:
+    start_market()
+    methods = {each["name"]: each for each in web.get("/api/service?name=market")["description"]["methods"]}
+    first, *_ = methods["checked"]["parameters"]
+    assert first == {"name": "at", "kind": "named", "required": True, "annotation": "Place"}
+    assert "definitions" not in methods["checked"]
+    assert call(web, "checked", {"x": 1})[1] == {"value": 1}
+    error = call(web, "checked", {"x": "1"})[1]["error"]
+    assert (error["kind"], error["description"]) == ("InvalidArguments", "checked: at.x: expected `int`, got `str`")

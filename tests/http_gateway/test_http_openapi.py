@@ -14,7 +14,6 @@ from jsonschema import Draft202012Validator
 from fireflyzmq import Failure, PlainGateway
 from fireflyzmq.cores.service import core_of
 from fireflyzmq.serving import LocalService
-from fireflyzmq.webgate.openapi import argument_schema_of, schema_of
 from tests.http_gateway.web import GROUP, Web, on_web
 
 OPENAPI = json.loads((pathlib.Path(__file__).parent / "openapi-3.1.schema.json").read_text("utf-8"))
@@ -240,36 +239,6 @@ async def test_what_makes_no_sense_in_what_a_service_says_of_itself_is_left_out(
     assert told["name"] == "odd"
     assert [each["name"] for each in told["methods"]] == methods
     assert {type(value) for each in told["methods"] for value in each.values()} <= {str}
-
-
-@pytest.mark.parametrize(
-    ("annotation", "schema"),
-    [
-        ("int", {"type": "integer"}),
-        ("'int'", {"type": "integer"}),
-        ("int | None", {"anyOf": [{"type": "integer"}, {"type": "null"}]}),
-        ("list[int]", {"type": "array", "items": {"type": "integer"}}),
-        ("tuple[str, ...]", {"type": "array", "items": {"type": "string"}}),
-        ("dict[str, float]", {"type": "object", "additionalProperties": {"type": "number"}}),
-        ("dict[int, str]", {}),
-        ("Shop", {}),
-        ("", {}),
-        ("tuple[int, str]", {}),
-        ("dict[str, list[int]]", {}),
-        ("list[int] | None", {}),
-    ],
-)
-def test_a_type_has_a_schema_or_may_be_anything(annotation: str, schema: dict[str, Any]) -> None:
-    assert schema_of(annotation) == argument_schema_of(annotation) == schema
-
-
-@pytest.mark.parametrize(
-    "annotation", ["bytes", "datetime.datetime", "datetime", "datetime.date", "uuid.UUID", "UUID"]
-)
-def test_an_argument_is_the_text_that_a_method_gets(annotation: str) -> None:
-    assert set(schema_of(annotation)) > {"type"}
-    assert argument_schema_of(annotation) == {"type": "string"}
-    assert argument_schema_of(f"list[{annotation}]") == {"type": "array", "items": {"type": "string"}}
 
 
 @on_web

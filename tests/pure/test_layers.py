@@ -55,6 +55,7 @@ PURE = {
     "fireflyzmq.webgate.jsonrpc_messages",
     "fireflyzmq.webgate.plain_values",
     "fireflyzmq.webgate.rpc_errors",
+    "fireflyzmq.webgate.schemas",
     "fireflyzmq.webgate.signatures",
     "fireflyzmq.webgate.xmlrpc_messages",
     "fireflyzmq.webgate.xmlrpc_reader",

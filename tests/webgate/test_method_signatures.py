@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import decimal
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fireflyzmq.methods import Method
-from fireflyzmq.webgate.signatures import UNDEFINED, signatures
+from fireflyzmq.webgate.descriptions import parse_description
+from fireflyzmq.webgate.signatures import UNDEFINED, checked_signatures, signatures
+
+Whole = int
+"""A name that a text does not explain."""
 
 
 class Example:
@@ -73,6 +78,38 @@ def test_a_signature_is_told_as_methods_describe_theirs(name: str, ways: Any) ->
 )
 def test_a_signature_may_be_any_text(text: str, ways: Any) -> None:
     assert signatures(text) == ways
+
+
+@dataclasses.dataclass
+class Point:
+    x: int
+
+
+class Checked:
+    """Methods whose schemas say more, or else, than their texts."""
+
+    def plain(self, x: int, y: float = 1.0, z: bool = False) -> str: ...
+    def written(self, data: bytes, at: datetime.datetime, point: Point, points: list[Point]) -> None: ...
+    def named(self, x: Literal["a"] | str, *, y: int = 1, **more: int) -> Point: ...
+    def keyword(self, x: Whole, *, y: int = 1) -> int: ...
+    def needs_keyword(self, x: int, *, y: int) -> int: ...
+    def many(self, *numbers: int) -> int: ...
+    def union(self, x: int | None) -> int: ...
+
+
+@pytest.mark.parametrize(
+    ("name", "ways"),
+    [
+        ("plain", [["string", "int"], ["string", "int", "double"], ["string", "int", "double", "boolean"]]),
+        ("written", [["nil", "base64", "string", "struct", "array"]]),
+        ("keyword", [["int", "int"]]),
+        *((name, UNDEFINED) for name in ("named", "needs_keyword", "many", "union")),
+    ],
+)
+def test_where_arguments_are_checked_their_schemas_say_the_types(name: str, ways: Any) -> None:
+    told = Method(name, getattr(Checked(), name), validate=True).describe()
+    (method,) = parse_description("checked", {"methods": [told]})["methods"]
+    assert checked_signatures(method["returns"], method["parameters"], method["definitions"]) == ways
 
 
 @settings(deadline=None)
