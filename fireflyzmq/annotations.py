@@ -54,7 +54,7 @@ _NATIVE: Final = (
 )
 """What texts may stand for."""
 
-_WHOLE_NUMBER: Final = "^(0|-?[1-9][0-9]*)$"
+_WHOLE_NUMBER: Final = "^-?(0|[1-9][0-9]*)$"
 
 
 class Choice(type):
