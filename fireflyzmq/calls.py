@@ -41,16 +41,19 @@ from fireflyzmq.tracing import Tracer, carried
 from fireflyzmq.wire.codec import EncodingError, Pack, new_pack, place_text
 from fireflyzmq.wire.commands import (
     CANCEL,
+    DRAINING,
     FAILURE,
     LOAD,
     MAX_CALLS,
     MAX_MESSAGE,
     MAX_TIMEOUT,
+    METHOD_FULL,
     NO_SENDER,
     NO_TARGET,
     NOT_ACCEPTED,
     QUEUE_FULL,
     REQUEST,
+    SERVICE_FULL,
 )
 from fireflyzmq.wire.frames import NOBODY, ProtocolError
 
@@ -458,7 +461,7 @@ class Calls:
         if kind == FAILURE:
             self._fail(call, _failure_of(item, channel.binding.name))
         elif kind == NOT_ACCEPTED:
-            self._try_elsewhere(call, _not_accepted(item))
+            self._try_elsewhere(call, _not_accepted(item, call))
         else:
             raise ProtocolError(f"item of unknown kind {kind}")
 
@@ -683,9 +686,16 @@ def _failure_of(item: list[Any], service: str) -> Failure:
     return ResponseEncoding("the answer is a failure that makes no sense")
 
 
-def _not_accepted(item: list[Any]) -> Failure:
+def _not_accepted(item: list[Any], call: Call) -> Failure:
     """The failure that a refused request ends with when nobody else takes it: why, and when to retry."""
     why, retry_after = (*item[2:4], None, None)[:2]
-    if why == "draining":
+    name, method = call.destination.target.title, call.method
+    if why == DRAINING:
         return ServiceUnavailable("the service is stopping")
-    return Overloaded("the service does not take more requests", {"retry_after": retry_after})
+    if why == METHOD_FULL:
+        problem = f"the method {method!r} of {name!r} has as many requests as its limit allows"
+    elif why == SERVICE_FULL:
+        problem = f"the service {name!r} has as many requests as its limit allows, and does not take {method!r}"
+    else:
+        problem = f"the service {name!r} does not take more requests, and not {method!r}"
+    return Overloaded(problem, {"retry_after": retry_after})

@@ -9,6 +9,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from fireflyzmq.statistics import Pace
 from fireflyzmq.wire.commands import MAX_ARGUMENTS
 from fireflyzmq.wire.names import check_name, method_problem
 from fireflyzmq.wire.texts import said
@@ -23,14 +24,26 @@ class Method:
     """One exported function: `threads` is the size of its pool, 0 when it runs in the loop.
 
     `limit` is how many of its requests may wait and be served at once (None: as many as the service takes), `running`
-    how many are. With a `root` it is offered to the service of that name alone.
+    how many are, `pace` how long they take. With a `root` it is offered to the service of that name alone.
 
     `least` and `most` bound the positional arguments of a call without keywords, so that the common call is checked
     by two comparisons; `signature` is None when Python does not know one (some built-ins), and then all calls pass.
     With `validate` the types of all arguments are checked too, by `arguments`: there is no common call.
     """
 
-    __slots__ = ("arguments", "function", "least", "limit", "most", "name", "root", "running", "signature", "threads")
+    __slots__ = (
+        "arguments",
+        "function",
+        "least",
+        "limit",
+        "most",
+        "name",
+        "pace",
+        "root",
+        "running",
+        "signature",
+        "threads",
+    )
 
     def __init__(
         self,
@@ -47,6 +60,7 @@ class Method:
         self.threads = threads
         self.limit = limit
         self.running = 0
+        self.pace = Pace()
         self.signature: inspect.Signature | None
         try:
             self.signature = inspect.signature(function)

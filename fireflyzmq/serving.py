@@ -35,12 +35,24 @@ from fireflyzmq.errors import (
 from fireflyzmq.logs import log
 from fireflyzmq.methods import Method, MethodTable
 from fireflyzmq.request import Request, current_request
-from fireflyzmq.statistics import Durations
+from fireflyzmq.statistics import Durations, Pace
 from fireflyzmq.subjects import subject_problem
 from fireflyzmq.tracing import TRACEPARENT, Tracer
 from fireflyzmq.wire.binding import Binding, address_of
 from fireflyzmq.wire.codec import EncodingError, new_pack, place_text
-from fireflyzmq.wire.commands import FAILURE, LOAD, MAX_MESSAGE, MAX_NUMBER, MAX_TIMEOUT, NOT_ACCEPTED, RESPONSE
+from fireflyzmq.wire.commands import (
+    DRAINING,
+    FAILURE,
+    LOAD,
+    MAX_MESSAGE,
+    MAX_NUMBER,
+    MAX_TIMEOUT,
+    METHOD_FULL,
+    NOT_ACCEPTED,
+    OVERLOADED,
+    RESPONSE,
+    SERVICE_FULL,
+)
 from fireflyzmq.wire.frames import ProtocolError
 from fireflyzmq.wire.texts import said
 
@@ -64,8 +76,8 @@ _TIMED = 15
 """Of requests that end at once every sixteenth is timed, as two looks at the clock are a twentieth of such a one. It
 stands for all sixteen."""
 
-_SMOOTHING = 16
-"""How many requests the average of their duration remembers."""
+_SOONEST, _LATEST = 0.01, 60.0
+"""Seconds: the bounds of when it is said to make sense to try again."""
 
 RESERVED = "system."
 """The beginning of the names of methods that every service answers to."""
@@ -100,7 +112,7 @@ class LocalService:
     `refused_groups` are those it has to wait for. `named` says whether it has had its name since it last had to wait
     for it; `asked` are the groups, and "" for the name, that the exchange was asked for alone and has not said of.
     `limit` is how many requests it takes at once, `running` how many it has, `outliving` which of these are one-way
-    calls whose callers are gone, `typical` how long (s) such a request takes.
+    calls whose callers are gone, `pace` how long such requests take.
     """
 
     __slots__ = (
@@ -123,6 +135,7 @@ class LocalService:
         "number",
         "outliving",
         "owner",
+        "pace",
         "recent",
         "refused",
         "refused_groups",
@@ -132,7 +145,6 @@ class LocalService:
         "secret",
         "served",
         "taken",
-        "typical",
         "unique",
         "visible",
         "wishes",
@@ -173,7 +185,7 @@ class LocalService:
         self.limit = limit
         self.running = 0
         self.outliving: set[Request] = set()
-        self.typical = 0.1
+        self.pace = Pace()
         self.reported = 0
         self.served = 0
         self.failed = 0
@@ -290,7 +302,7 @@ class Serving:
             if len(item) > 6:
                 request.beside = _properties(item)
             if service.running >= service.limit or not service.accepting:
-                self._refuse(request)
+                self._refuse(request, SERVICE_FULL)
                 return
             method = service.methods.get(name)
             if method is None:
@@ -302,7 +314,7 @@ class Serving:
             if method is None:
                 self._answer_failure(request, MethodUnavailable(f"{service.name!r} exports no method {name!r}"))
             elif method.limit is not None and method.running >= method.limit:
-                self._refuse(request)
+                self._refuse(request, METHOD_FULL, method.pace)
             elif kwargs or not method.least <= len(args) <= method.most:
                 self._serve_checked(request, method, args, kwargs)
             elif method.threads or service.middleware is not None or request.beside:
@@ -403,7 +415,7 @@ class Serving:
             try:
                 request.work = self._runner.start_thread(request, method, lambda: function(*arguments, **keywords))
             except RuntimeError as error:  # no thread is to be had: it has not run, and may elsewhere
-                self._untrack(request)
+                self._untrack(request, ran=False)
                 self._refuse(request)
                 log(logger, logging.ERROR, "no thread for %s: %s", method.name, error)
             else:
@@ -457,10 +469,12 @@ class Serving:
         """Remember a request that is answered later."""
         channel = request.channel
         channel.serving[request.number or id(request)] = request
-        request.started = self._clock()
+        now = request.started = self._clock()
         request.service.running += 1
+        request.service.pace.begin(now)
         if request.exported is not None:
             request.exported.running += 1
+            request.exported.pace.begin(now)
         request.due = self._deadlines.add(request, request.deadline)
 
     # Answers that come later.
@@ -528,7 +542,8 @@ class Serving:
         if self._untrack(request) and request.work is not None:
             self._runner.cancel(request.work)
 
-    def _untrack(self, request: Request) -> bool:
+    def _untrack(self, request: Request, ran: bool = True) -> bool:
+        """Forget a request that is answered later; False when that has happened already."""
         if not self.suspended(request):
             return False
         del request.channel.serving[request.number or id(request)]
@@ -537,11 +552,18 @@ class Serving:
         service = request.service
         service.outliving.discard(request)
         service.running -= 1
-        took = self._clock() - request.started
-        service.typical += (took - service.typical) / _SMOOTHING
-        service.durations.add(took)
+        paces = [service.pace]
         if request.exported is not None:
             request.exported.running -= 1
+            paces.append(request.exported.pace)
+        now = self._clock()
+        for pace in paces:
+            if ran:
+                pace.end(request.started, now)
+            else:
+                pace.drop(request.started)
+        if ran:
+            service.durations.add(now - request.started)
         return True
 
     # Answering.
@@ -619,16 +641,18 @@ class Serving:
         request = Request(channel, channel.local, number, "", 0.0, self._clock)
         self._answer_failure(request, failure)
 
-    def _refuse(self, request: Request) -> None:
+    def _refuse(self, request: Request, why: str = OVERLOADED, pace: Pace | None = None) -> None:
         """Do not take a request: it certainly has not run, so its caller may ask another instance.
 
-        When there are too many, the hint when to try again is what a request takes here on average.
+        When there are too many, the hint when to try again is how long those that are at work will be on average.
         """
         service = request.service
         service.refused += 1
-        why = "overloaded" if service.accepting else "draining"
-        retry_after = min(max(service.typical, 0.01), 5.0)
-        self._say(request, self._pack([NOT_ACCEPTED, request.number, why, retry_after]))
+        left = (pace or service.pace).left(self._clock())
+        retry_after = float(f"{min(max(left, _SOONEST), _LATEST):.2g}")
+        self._say(
+            request, self._pack([NOT_ACCEPTED, request.number, why if service.accepting else DRAINING, retry_after])
+        )
 
     def refuse_request(self, channel: Channel, item: list[Any], now: float) -> None:
         """Refuse a request unseen: too many bytes wait for the exchange, or its own could not be kept."""

@@ -18,6 +18,16 @@ BOUNDS: Final = tuple(digit * 10.0**power for power in range(-5, 2) for digit in
 """The upper bounds of the buckets in seconds, 10 µs to 50 s; what takes longer is in one more."""
 
 
+_UNKNOWN: Final = 0.1
+"""Seconds that a request is thought to take before one has ended."""
+
+_SMOOTHING: Final = 16
+"""How many requests the average of their duration remembers."""
+
+_LEAST_LEFT: Final = 0.25
+"""The share of the usual time that is left at least."""
+
+
 class Durations:
     """How many requests took how long: `counts` for each of BOUNDS and for what is longer, `total` seconds in all."""
 
@@ -52,6 +62,46 @@ class Durations:
                 low = BOUNDS[position - 1] if position else 0.0
                 return low + (BOUNDS[position] - low) * (wanted - before) / count
         return BOUNDS[-1]
+
+
+class Pace:
+    """How long (s) requests take that do not end at once, and how long those have been at work that have not ended.
+
+    Of these a sum is kept, so that what one costs does not grow with their number.
+    """
+
+    __slots__ = ("_began", "_ended", "_running", "_typical")
+
+    def __init__(self) -> None:
+        self._typical = _UNKNOWN
+        self._ended = 0
+        self._running = 0
+        self._began = 0.0
+
+    def begin(self, now: float) -> None:
+        """A request begins."""
+        self._running += 1
+        self._began += now
+
+    def drop(self, began: float) -> None:
+        """One has not run after all."""
+        self._running -= 1
+        self._began = self._began - began if self._running else 0.0
+
+    def end(self, began: float, now: float) -> None:
+        """One has ended. The first are an average, later ones count for as much as one of so many."""
+        self.drop(began)
+        self._ended = min(self._ended + 1, _SMOOTHING)
+        self._typical += (now - began - self._typical) / self._ended
+
+    def left(self, now: float) -> float:
+        """How long those that are at work will be, on average: what one usually takes without what they have had.
+
+        Those that have been longer than usual are thought to be some time yet.
+        """
+        had = max(0.0, now - self._began / self._running) if self._running else 0.0
+        typical = max(self._typical, had)
+        return max(typical - had, typical * _LEAST_LEFT)
 
 
 class Served:

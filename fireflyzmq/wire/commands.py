@@ -96,6 +96,12 @@ NOT_ACCEPTED: Final = 5
 LOAD: Final = 6
 PART: Final = 7
 
+# Why a request is not taken (NOT_ACCEPTED); any other text is as OVERLOADED, and that is all that older peers say.
+DRAINING: Final = "draining"
+OVERLOADED: Final = "overloaded"
+METHOD_FULL: Final = "method"
+SERVICE_FULL: Final = "service"
+
 # What a subscription does with reports for which its queue has no room.
 DROP_OLDEST: Final = "drop-oldest"
 DROP_NEWEST: Final = "drop-newest"
