@@ -9,6 +9,7 @@ import collections.abc
 import dataclasses
 import datetime
 import decimal
+import enum
 import functools
 import inspect
 import operator
@@ -21,6 +22,7 @@ from typing import Any, Final
 
 import msgspec
 
+from fireflyzmq.wire.bounds import map_of, set_of
 from fireflyzmq.wire.texts import said
 
 _LONGEST: Final = 200
@@ -35,6 +37,8 @@ _ITERABLES: Final = (collections.abc.Iterable, collections.abc.Collection)
 _SETS: Final = (set, frozenset, collections.abc.Set, collections.abc.MutableSet)
 _ARRAYS: Final = (list, tuple, collections.abc.Sequence, collections.abc.MutableSequence, *_SETS)
 _OBJECTS: Final = (dict, collections.abc.Mapping, collections.abc.MutableMapping)
+
+_ALIASES: Final = (typing.NewType, getattr(typing, "TypeAliasType", typing.NewType))
 
 _QUALIFIERS: Final = (typing.Final, typing.Required, typing.NotRequired)
 """What stands around a field's type and says nothing of its values."""
@@ -57,8 +61,23 @@ _NATIVE: Final = (
 _WHOLE_NUMBER: Final = "^-?(0|[1-9][0-9]*)$"
 
 
-class Choice(type):
-    """A union that msgspec does not take, as a class: the first of its members that takes a value, in their order.
+class Part(type):
+    """A type that msgspec does not check as it is to be, as a class: it asks for what `made_of` makes of a value."""
+
+    shown: Any
+    """The annotation whose schema is this one's."""
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        """Whatever was made of a value is one."""
+        return True
+
+    def made_of(cls, value: Any) -> Any:
+        """What a value becomes; ValueError when it does not fit."""
+        raise NotImplementedError
+
+
+class Choice(Part):
+    """A union that msgspec does not take: the first of its members that takes a value, in their order.
 
     Those that take it as it is come before those that take it for a text of something else. `exact` are the types
     whose instances need no look inside.
@@ -67,12 +86,8 @@ class Choice(type):
     members: tuple[Any, ...]
     exact: frozenset[type]
 
-    def __instancecheck__(cls, instance: object) -> bool:
-        """Whatever `choose` made of a value is one."""
-        return True
-
-    def choose(cls, value: Any) -> Any:
-        """The value as one of the members has it; ValueError when it is none's."""
+    def made_of(cls, value: Any) -> Any:
+        """The value as one of the members has it."""
         if type(value) in cls.exact:
             return value
         for native in (_NATIVE, ()):
@@ -87,9 +102,37 @@ class Choice(type):
         raise ValueError(f"Expected `{cls.__name__}`, got `{kind_of(value)}`")
 
 
+class Table(Part):
+    """A set, or a dictionary whose keys become something else than texts: a caller may have chosen their hashes.
+
+    `shown` is the array, or the object, that stands for it in JSON.
+    """
+
+    made: Any
+    key: Any
+
+    def made_of(cls, value: Any) -> Any:
+        """The set, or the dictionary; ValueError when finding its keys would take long, too."""
+        try:
+            if issubclass(cls.made, dict):
+                return map_of(cls._pairs(value))
+            found = set_of(msgspec.convert(value, cls.shown, str_keys=True, dec_hook=convert_part))
+        except msgspec.ValidationError as error:
+            raise ValueError(str(error)) from error  # so that the place in the whole is put behind it
+        return found if cls.made is set else cls.made(found)
+
+    def _pairs(cls, value: Any) -> list[tuple[Any, Any]]:
+        given = msgspec.convert(value, cls.shown, dec_hook=convert_part)
+        one: Any = types.GenericAlias(dict, (cls.key, Any))
+        return [
+            (next(iter(msgspec.convert({key: None}, one, str_keys=True, dec_hook=convert_part))), each)
+            for key, each in given.items()
+        ]
+
+
 def convert_part(kind: type, value: Any) -> Any:
     """What msgspec asks for classes that it does not know: it checks itself that they have what this returns."""
-    return kind.choose(value) if isinstance(kind, Choice) else value
+    return kind.made_of(value) if isinstance(kind, Part) else value
 
 
 def kind_of(value: object) -> str:
@@ -164,19 +207,23 @@ def _innermost(function: Any) -> Any:
 
 def _checkable(annotation: Any, seen: set[Any]) -> Any:
     """The same type as msgspec takes it; TypeError when a part of it would go unchecked."""
-    while hasattr(annotation, "__supertype__"):  # of a NewType
-        annotation = annotation.__supertype__
+    while type(annotation) in _ALIASES:
+        annotation = getattr(annotation, "__supertype__", None) or annotation.__value__
     origin, parts = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
         return _with_constraints(annotation, seen)
     if origin in (typing.Union, types.UnionType):
         return _union([_checkable(each, seen) for each in parts])
+    if annotation in _SETS:
+        return _set(annotation, Any)
     if origin is None or origin is typing.Literal:
         _check_class(annotation, seen)
     elif origin in _ARRAYS or origin in _OBJECTS or origin in _ITERABLES:
         return _container(list if origin in _ITERABLES else origin, parts, seen)
     elif _has_fields(origin):
         _check_class(origin, seen)
+        for each in parts:
+            _check_inner(each, seen)
     else:
         raise TypeError(f"nothing looks into the parts of {annotation_text(annotation)}")
     _try(annotation)
@@ -188,19 +235,51 @@ def _with_constraints(annotation: Any, seen: set[Any]) -> Any:
     for each in constraints:
         if type(each).__module__.partition(".")[0] in _FOREIGN:
             raise TypeError(f"constraints are written as msgspec.Meta, not as {type(each).__name__}")
-    checked: Any = operator.getitem(typing.Annotated, (_checkable(inner, seen), *constraints))
-    _try(checked)
-    return checked
+    checked = _checkable(inner, seen)
+    if isinstance(checked, Table):
+        return _table(checked.__name__, checked.made, checked.key, _annotated(checked.shown, constraints))
+    constrained = _annotated(checked, constraints)
+    _try(constrained)
+    return constrained
+
+
+def _annotated(annotation: Any, constraints: Iterable[Any]) -> Any:
+    return operator.getitem(typing.Annotated, (annotation, *constraints))
 
 
 def _container(origin: Any, parts: tuple[Any, ...], seen: set[Any]) -> Any:
     checked = tuple(each if each is ... else _checkable(each, seen) for each in parts)
+    if origin in _SETS and not _is_safe(checked[0]):
+        return _set(origin, checked[0])
     made = origin[checked]
+    if origin in _OBJECTS and not _is_safe(checked[0], arrives_as_key=True):
+        names = {"propertyNames": {"pattern": _WHOLE_NUMBER}} if checked[0] is int else {}
+        shown = _annotated(types.GenericAlias(dict, (Any, checked[1])), [msgspec.Meta(extra_json_schema=names)])
+        return _table(annotation_text(made), dict, checked[0], shown)
     _try(made)
-    if origin in _OBJECTS and parts[0] is int:
-        named = msgspec.Meta(extra_json_schema={"propertyNames": {"pattern": _WHOLE_NUMBER}})
-        return operator.getitem(typing.Annotated, (made, named))
     return made
+
+
+def _set(origin: Any, element: Any) -> Table:
+    shown = types.GenericAlias(list, (collections.abc.Hashable if element in (Any, object) else element,))
+    return _table(origin.__name__, frozenset if origin is frozenset else set, element, shown)
+
+
+def _table(name: str, made: type, key: Any, shown: Any) -> Table:
+    _try(shown)
+    return Table(name, (), {"made": made, "key": key, "shown": shown})
+
+
+def _is_safe(kind: Any, arrives_as_key: bool = False) -> bool:
+    """Whether a caller cannot choose values of a type for their hashes, or they were looked at when they arrived."""
+    while typing.get_origin(kind) is typing.Annotated:
+        kind = typing.get_args(kind)[0]
+    if typing.get_origin(kind) in (typing.Union, types.UnionType):
+        return all(_is_safe(each, arrives_as_key) for each in typing.get_args(kind))
+    if inspect.isclass(kind) and issubclass(kind, enum.Enum):
+        return True
+    as_it_came = arrives_as_key and kind in (Any, object)
+    return as_it_came or kind in (str, bytes, bool, types.NoneType) or typing.get_origin(kind) is typing.Literal
 
 
 def _union(members: list[Any]) -> Any:
@@ -211,7 +290,7 @@ def _union(members: list[Any]) -> Any:
     except TypeError:
         exact = frozenset(each for each in members if inspect.isclass(each) and not _is_looked_into(each))
         name = " | ".join(map(_name_of, members))
-        return Choice(name, (), {"members": tuple(members), "exact": exact})
+        return Choice(name, (), {"members": tuple(members), "exact": exact, "shown": None})
     return union
 
 
@@ -224,7 +303,7 @@ def _name_of(member: Any) -> str:
 
 def _is_looked_into(kind: type) -> bool:
     """Whether a class's instances have parts of which it says something, or are not what they seem."""
-    return isinstance(kind, Choice) or _has_fields(kind) or kind in _ARRAYS or kind in _OBJECTS
+    return isinstance(kind, Part) or _has_fields(kind) or kind in _ARRAYS or kind in _OBJECTS
 
 
 def _has_fields(kind: Any) -> bool:
@@ -249,11 +328,16 @@ def _check_class(kind: Any, seen: set[Any]) -> None:
         if typing.get_origin(field) is typing.ClassVar or field is typing.ClassVar:
             continue
         try:
-            checked = _checkable(field, seen)
+            _check_inner(field, seen)
         except TypeError as error:
             raise TypeError(f"{kind.__name__}.{name}: {error}") from error
-        if any(isinstance(each, Choice) for each in _parts_of(checked)):
-            raise TypeError(f"{kind.__name__}.{name}: such a union is checked in a signature only")
+
+
+def _check_inner(annotation: Any, seen: set[Any]) -> None:
+    """TypeError when the type of a field cannot be checked where msgspec does it by itself."""
+    for each in _parts_of(_checkable(annotation, seen)):
+        if isinstance(each, Part):
+            raise TypeError(f"{each.__name__} is checked in a signature only, not in the fields of a class")
 
 
 def _parts_of(annotation: Any) -> Iterable[Any]:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from fireflyzmq.annotations import Choice, annotation_text, checked_type, convert_part
+from fireflyzmq.annotations import Choice, Table, annotation_text, checked_type, convert_part
 from fireflyzmq.errors import InvalidArguments
 from fireflyzmq.logs import log
 from fireflyzmq.wire.texts import said
@@ -30,6 +30,9 @@ _MORE: Final = "**"
 _REF: Final = "#/$defs/{name}"
 _AT: Final = " - at `"
 _KEY: Final = "key` in `"
+
+_SHOWN: Final = ("Invalid enum value", "Invalid value")
+"""How msgspec's errors begin that show the value, which nobody else is to see."""
 
 _SAMPLES: Final[dict[str, Any]] = {
     "null": None,
@@ -102,7 +105,7 @@ class Arguments:
                 _converted(alone, self._record)
             except msgspec.ValidationError as error:
                 what, path, of_key = _taken_apart(error, begin)
-                if what.startswith(("Invalid enum value", "Invalid value")):  # which it would show
+                if what.startswith(_SHOWN):
                     what = f"expected a value of `{self._texts[name]}`"
                 where = f"{'a key of ' if of_key else ''}{place}{path}"
                 return InvalidArguments(f"{where}: {what[:1].lower()}{what[1:]}", {"parameter": parameter})
@@ -167,15 +170,19 @@ def _converted(given: dict[str, Any], record: type[msgspec.Struct]) -> msgspec.S
 
 
 def _taken_apart(error: Exception, begin: str) -> tuple[str, str, bool]:
-    """What msgspec says is wrong, where behind `begin`, and whether it is a key there."""
-    text = str(error)
-    cut = text.rfind(_AT)
-    if cut < 0:
-        return said(text, _LONGEST), "", False
-    place = text[cut + len(_AT) : -1]
-    path = place.removeprefix(_KEY).removeprefix(begin)
+    """What msgspec says is wrong, where behind `begin`, and whether it is a key there.
+
+    Each part that is converted by itself puts its place behind the text, the outermost as the last.
+    """
+    text, path, of_key, before = str(error), "", False, begin
+    while (cut := text.rfind(_AT)) >= 0 and (place := text[cut + len(_AT) : -1]).removeprefix(_KEY).startswith("$"):
+        of_key = of_key or place.startswith(_KEY)
+        path += place.removeprefix(_KEY).removeprefix(before)
+        text, before = text[:cut], "$"
+        if text.startswith(_SHOWN):  # the rest may be the value's
+            break
     shown = path if len(path) <= _LONGEST else f"{path[:_LONGEST]}..."
-    return said(text[: min(cut, _LONGEST)]), said(shown), place.startswith(_KEY)
+    return said(text, _LONGEST), said(shown), of_key
 
 
 # Schemas.
@@ -185,18 +192,20 @@ def _schemas_of(kinds: Iterable[Any]) -> tuple[list[dict[str, Any]], dict[str, A
     """The schemas of types, and the definitions that they refer to."""
     definitions: dict[str, Any] = {}
 
+    def schemas_of(kinds: Iterable[Any]) -> list[dict[str, Any]]:
+        schemas, more = msgspec.json.schema_components(kinds, schema_hook=schema_of_class, ref_template=_REF)
+        definitions.update(more)
+        return list(schemas)
+
     def schema_of_class(kind: type) -> dict[str, Any]:
+        if isinstance(kind, Table):
+            return schemas_of([kind.shown])[0]
         if isinstance(kind, Choice):
-            schemas, more = msgspec.json.schema_components(
-                kind.members, schema_hook=schema_of_class, ref_template=_REF
-            )
-            definitions.update(more)
-            return {"anyOf": list(schemas)}
+            return {"anyOf": schemas_of(kind.members)}
         fitting = [name for name, sample in _SAMPLES.items() if isinstance(sample, kind)]
         return {"type": fitting} if fitting else {"not": {}}
 
-    schemas, more = msgspec.json.schema_components(kinds, schema_hook=schema_of_class, ref_template=_REF)
-    definitions.update(more)
+    schemas = schemas_of(kinds)
     return [_as_checked(each) for each in schemas], {name: _as_checked(each) for name, each in definitions.items()}
 
 

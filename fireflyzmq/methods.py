@@ -32,6 +32,7 @@ class Method:
     """
 
     __slots__ = (
+        "_bounds",
         "arguments",
         "function",
         "least",
@@ -67,7 +68,8 @@ class Method:
         except Exception:  # those without one raise TypeError or ValueError, a callable object's own code anything
             self.signature = None
         self.arguments = self._checked_arguments() if validate else None
-        self.least, self.most = (1, 0) if validate else self._bounds()
+        self._bounds = self._find_bounds()
+        self.least, self.most = (1, 0) if validate else self._bounds
 
     def _checked_arguments(self) -> Arguments:
         """What checks the arguments; TypeError when it cannot, ImportError without the library that does it."""
@@ -80,7 +82,7 @@ class Method:
             raise TypeError(f"{self.name!r} has no signature that its arguments could be checked against")
         return Arguments(self.function, self.signature)
 
-    def _bounds(self) -> tuple[int, int]:
+    def _find_bounds(self) -> tuple[int, int]:
         """How many positional arguments a call without keywords has; (1, 0) when it always needs keywords."""
         if self.signature is None:
             return 0, MAX_ARGUMENTS
@@ -98,7 +100,8 @@ class Method:
 
     def problem(self, args: Sequence[Any], kwargs: dict[str, Any]) -> str | None:
         """Say why the arguments do not fit the signature, or None when they do."""
-        if not kwargs and self.least <= len(args) <= self.most:
+        least, most = self._bounds
+        if not kwargs and least <= len(args) <= most:
             return None
         if len(args) + len(kwargs) > MAX_ARGUMENTS:
             return f"{len(args) + len(kwargs)} arguments are over the limit of {MAX_ARGUMENTS}"

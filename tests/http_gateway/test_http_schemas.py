@@ -76,6 +76,7 @@ EXACT: dict[str, tuple[Any, list[Any]]] = {
     "tuple": (tuple[int, ...], [[1, 2]]),
     "empty": (tuple[()], [[]]),
     "set": (set[int], [[1, 1]]),
+    "any_set": (set, [[1, "a"]]),
     "sequence": (Sequence[str | None], [["a", None]]),
     "mapping": (dict[str, int], [{"a": 1}]),
     "by_number": (dict[int, str], [{"1": "a", "-7": "b"}]),

@@ -238,7 +238,7 @@ def test_a_value_that_fits_becomes_what_its_annotation_says(annotation: Any, val
             {"number": 0},
             "x: expected a value of `tests.pure.test_arguments.Positive`, and it is none (KeyError)",
         ),
-        (set[Any], [[1]], "x: expected a value of `set[typing.Any]`, and it is none (TypeError)"),
+        (set[Any], [[1]], "x[0]: expected `Hashable`, got `list`"),
     ],
 )
 def test_a_value_that_does_not_fit_is_told_by_its_place_and_type(annotation: Any, value: Any, told: str) -> None:
@@ -420,6 +420,52 @@ def test_time_grows_with_what_comes_and_not_faster(annotation: Any, item: Any) -
         assert seconds(80_000) < 100 * seconds(5_000)  # 16 times as long; 256 times if it were quadratic
     finally:
         gc.enable()
+
+
+MODULUS = sys.hash_info.modulus
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value"),
+    [
+        (set[int], [number * MODULUS for number in range(1, 50_000)]),
+        (set, [number * MODULUS for number in range(1, 50_000)]),
+        (list[frozenset[Any]], [[number * MODULUS for number in range(1, 50_000)]]),
+        (set[uuid.UUID], [str(uuid.UUID(int=number * MODULUS)) for number in range(1, 50_000)]),
+        (collections.abc.Set[tuple[int, int]], [[number * MODULUS, 1] for number in range(1, 50_000)]),
+        (dict[int, None], {str(number * MODULUS): None for number in range(1, 50_000)}),
+        (dict[uuid.UUID, int] | None, {str(uuid.UUID(int=number * MODULUS)): 1 for number in range(1, 50_000)}),
+        (Annotated[set[int | str], msgspec.Meta(min_length=1)], [n * MODULUS for n in range(1, 50_000)]),
+    ],
+)
+def test_values_that_were_chosen_for_their_hashes_are_refused_in_no_time(annotation: Any, value: Any) -> None:
+    method = method_of(annotation)
+    begin = time.process_time()
+    assert "more than 16 keys have the same hash" in problem(method, value)
+    assert time.process_time() - begin < 5  # minutes otherwise
+
+
+@pytest.mark.parametrize("kind", [set[int], set, frozenset[float], dict[int, str], set[Any], dict[uuid.UUID, int]])
+def test_such_tables_are_checked_in_a_signature_only(kind: Any) -> None:
+    made = dataclasses.make_dataclass("Holder", [("field", kind)])
+    for annotation in (made, list[made], Box[kind]):  # type: ignore[valid-type]
+        with pytest.raises(TypeError, match="in a signature only"):
+            method_of(annotation)
+
+
+@pytest.mark.parametrize(
+    "kind", [set[str], frozenset[bytes], dict[str, int], dict[Colour, int], set[Literal[1, 2]], dict]
+)
+def test_tables_of_what_nobody_can_choose_are_checked_in_fields_too(kind: Any) -> None:
+    method_of(dataclasses.make_dataclass("Holder", [("field", kind)]))
+
+
+def test_the_place_inside_of_what_is_made_is_told() -> None:
+    assert problem(method_of(list[set[int]]), [[1], [1, "a"]]) == "x[1][1]: expected `int`, got `str`"
+    assert problem(method_of(dict[int, Size]), {"1": {"width": ""}}) == "x[...].width: expected `int`, got `str`"
+    assert problem(method_of(list[dict[int, int]]), [{"a": 1}]) == "a key of x[0]: expected `int`, got `str`"
+    told = problem(method_of(set[Literal[1]]), ["a secret - at `$.x`"])
+    assert "secret" not in told
 
 
 def test_what_is_no_longer_exported_with_checks_takes_everything_again() -> None:
