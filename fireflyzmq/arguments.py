@@ -89,13 +89,13 @@ class Arguments:
             record = _converted(given, self._record)
         except Exception:  # a class's own code may raise anything
             raise self._problem(given) from None
-        values = dict(zip(self._fields, msgspec.structs.astuple(record), strict=True))
-        converted = [values[name] for name in self._ordered[: len(args)]]
-        if _REST in given:
-            converted += values[_REST]
-        if not kwargs:
+        values = msgspec.structs.astuple(record)  # those by position come first
+        converted = list(values[: min(len(args), len(self._ordered))])
+        if not kwargs and _REST not in given:
             return converted, kwargs
-        return converted, {name: values[name] if name in self._named else values[_MORE][name] for name in kwargs}
+        by_name = dict(zip(self._fields, values, strict=True))
+        converted += by_name[_REST] if _REST in given else ()
+        return converted, {name: by_name[name] if name in self._named else by_name[_MORE][name] for name in kwargs}
 
     def _problem(self, given: dict[str, Any]) -> InvalidArguments:
         """What is wrong, and with which argument: the first that does not convert by itself."""
