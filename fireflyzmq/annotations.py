@@ -350,5 +350,5 @@ def _try(annotation: Any) -> None:
     """TypeError when msgspec does not take a type."""
     try:
         msgspec.convert(None, annotation, dec_hook=convert_part)
-    except ValueError:  # None is none of these, or a choice's
+    except (msgspec.ValidationError, ValueError):  # None is none of these
         return

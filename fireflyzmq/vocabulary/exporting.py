@@ -27,6 +27,7 @@ class Exporting(Facet):
         threads: int = 0,
         limit: int | None = None,
         root: str | None = None,
+        validate: bool | None = None,
     ) -> Function: ...
     @overload
     def exportMethod(
@@ -37,6 +38,7 @@ class Exporting(Facet):
         threads: int = 0,
         limit: int | None = None,
         root: str | None = None,
+        validate: bool | None = None,
     ) -> Callable[[Function], Function]: ...
     def exportMethod(
         self,

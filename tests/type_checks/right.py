@@ -12,7 +12,7 @@ class Math(netsvc.Service):
     def __init__(self) -> None:
         super().__init__("math")
         assert_type(self.exportMethod(self.multiply)(6, 7), int)
-        self.exportMethod(self.sleep, "naps.short", threads=2)
+        self.exportMethod(self.sleep, "naps.short", threads=2, validate=True)
 
         @self.exportMethod
         def plain(x: int) -> str:
@@ -22,7 +22,7 @@ class Math(netsvc.Service):
         def named(x: int) -> str:
             return str(x)
 
-        @self.exportMethod(limit=3)
+        @self.exportMethod(limit=3, validate=False)
         async def limited(x: int) -> str:
             return str(x)
 
