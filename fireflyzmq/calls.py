@@ -461,7 +461,7 @@ class Calls:
         if kind == FAILURE:
             self._fail(call, _failure_of(item, channel.binding.name))
         elif kind == NOT_ACCEPTED:
-            self._try_elsewhere(call, _not_accepted(item, call))
+            self._try_elsewhere(call, _not_accepted(item, channel.binding.name, call.method))
         else:
             raise ProtocolError(f"item of unknown kind {kind}")
 
@@ -686,16 +686,16 @@ def _failure_of(item: list[Any], service: str) -> Failure:
     return ResponseEncoding("the answer is a failure that makes no sense")
 
 
-def _not_accepted(item: list[Any], call: Call) -> Failure:
+def _not_accepted(item: list[Any], service: str, method: str) -> Failure:
     """The failure that a refused request ends with when nobody else takes it: why, and when to retry."""
     why, retry_after = (*item[2:4], None, None)[:2]
-    name, method = call.destination.target.title, call.method
     if why == DRAINING:
         return ServiceUnavailable("the service is stopping")
+    name = repr(service) if service else "without a name"
     if why == METHOD_FULL:
-        problem = f"the method {method!r} of {name!r} has as many requests as its limit allows"
+        problem = f"the method {method!r} of the service {name} has as many requests as its limit allows"
     elif why == SERVICE_FULL:
-        problem = f"the service {name!r} has as many requests as its limit allows, and does not take {method!r}"
+        problem = f"the service {name} has as many requests as its limit allows, and does not take {method!r}"
     else:
-        problem = f"the service {name!r} does not take more requests, and not {method!r}"
+        problem = f"the service {name} does not take more requests, and not {method!r}"
     return Overloaded(problem, {"retry_after": retry_after})

@@ -552,18 +552,13 @@ class Serving:
         service = request.service
         service.outliving.discard(request)
         service.running -= 1
-        paces = [service.pace]
-        if request.exported is not None:
-            request.exported.running -= 1
-            paces.append(request.exported.pace)
-        now = self._clock()
-        for pace in paces:
-            if ran:
-                pace.end(request.started, now)
-            else:
-                pace.drop(request.started)
+        exported, now = request.exported, self._clock()
         if ran:
             service.durations.add(now - request.started)
+        _note_end(service.pace, request.started, now, ran)
+        if exported is not None:
+            exported.running -= 1
+            _note_end(exported.pace, request.started, now, ran)
         return True
 
     # Answering.
@@ -669,6 +664,13 @@ class Serving:
 
 
 _NO_KEYWORDS: dict[str, Any] = {}
+
+
+def _note_end(pace: Pace, began: float, now: float, ran: bool) -> None:
+    if ran:
+        pace.end(began, now)
+    else:
+        pace.drop(began)
 
 
 class _Malformed(ProtocolError):

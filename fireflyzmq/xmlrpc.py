@@ -120,7 +120,7 @@ def _method_signature(described: dict[str, dict[str, Any]], name: str) -> list[l
     method = described[name]
     parameters = method.get("parameters")
     if isinstance(parameters, list) and any(isinstance(each, dict) and each.get("schema") for each in parameters):
-        return checked_signatures(method["returns"], parameters, method["definitions"])
+        return checked_signatures(method["returns"], parameters, method.get("definitions") or {})
     signature = method.get("signature")
     return signatures(signature) if isinstance(signature, str) else UNDEFINED
 

@@ -196,7 +196,7 @@ def test_what_takes_longer_than_usual_is_thought_to_take_some_time_yet() -> None
 @pytest.mark.parametrize(
     ("limit", "text"),
     [
-        ("method", "the method 'work' of 'narrow' has as many requests as its limit allows"),
+        ("method", "the method 'work' of the service 'narrow' has as many requests as its limit allows"),
         ("service", "the service 'narrow' has as many requests as its limit allows, and does not take 'work'"),
     ],
 )
@@ -209,8 +209,13 @@ def test_a_refusal_says_whose_limit_it_was(limit: str, text: str) -> None:
 
         service = Service("narrow", exchange=network.exchange(), limit=1 if limit == "service" else 10)
         service.exportMethod(work, limit=1 if limit == "method" else None)
-        endpoint = Service(exchange=network.exchange()).serviceEndPoint("narrow", wait=1)
+        service.joinGroup("workers")
+        caller = Service(exchange=network.exchange())
+        endpoint = caller.serviceEndPoint("narrow", wait=1)
         id = endpoint.work()
+        by_address = caller.serviceEndPoint(service.serviceBinding())
+        for other in (by_address, caller.groupEndPoint("workers", wait=1, balance="random")):
+            assert refusal(network, other.work()).description == text
         failure = refusal(network, endpoint.work())
         assert failure.description == text
         assert str(failure) == f"narrow.work: {text} ({{'retry_after': 0.1}}) [Overloaded 61]"
