@@ -84,6 +84,8 @@ def test_a_method_without_a_thread_is_refused(across: Place, monkeypatch: pytest
         patch.setattr(threading.Thread, "start", no_thread)
         failure = failure_of(across, across.endpoint().work())
     assert type(failure) is Overloaded
+    told = across.run(across.endpoint().system.statistics())
+    assert sum(told["durations"]) == told["running"] == 0  # what has not run has taken no time
     assert across.run(across.endpoint().work()) == 42
 
 
