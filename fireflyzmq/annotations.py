@@ -180,7 +180,10 @@ def _evaluated(function: Callable[..., Any], parameter: inspect.Parameter) -> An
             local[name] = cell.cell_contents
         except ValueError:  # it has no value yet
             continue
-    carrier = types.SimpleNamespace(__annotations__={parameter.name: parameter.annotation})
+
+    def carrier() -> None: ...
+
+    carrier.__annotations__ = {parameter.name: parameter.annotation}
     return typing.get_type_hints(carrier, names, local, include_extras=True)[parameter.name]
 
 

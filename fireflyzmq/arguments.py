@@ -16,7 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from fireflyzmq.annotations import Choice, Table, annotation_text, checked_type, convert_part
-from fireflyzmq.errors import InvalidArguments
+from fireflyzmq.errors import Failure, InvalidArguments
 from fireflyzmq.logs import log
 from fireflyzmq.wire.texts import said
 
@@ -87,7 +87,9 @@ class Arguments:
             given[_MORE] = more
         try:
             record = _converted(given, self._record)
-        except Exception:  # a class's own code may raise anything
+        except Failure:  # on purpose, by a class's own code, which may raise anything
+            raise
+        except Exception:
             raise self._problem(given) from None
         values = msgspec.structs.astuple(record)  # those by position come first
         converted = list(values[: min(len(args), len(self._ordered))])

@@ -22,6 +22,8 @@ class Point:
     y: int = 0
 
     def __post_init__(self) -> None:
+        if self.x == 98:
+            raise Failure(98, "sold out")
         if self.x == 99:
             raise KeyError("it has no place")
 
@@ -155,6 +157,14 @@ def test_a_wrong_argument_ends_its_call_alone(place: Place, caplog: pytest.LogCa
     assert [isinstance(each, InvalidArguments) for each in outcomes] == [True, True, False, True, False]
     assert outcomes[1].description.endswith("and it is none (KeyError)")
     assert place.run(place.endpoint().system.statistics())["failures"] == {"InvalidArguments": 3}
+
+
+@pytest.mark.parametrize("method", [kind, kind_soon])
+def test_a_class_of_the_arguments_may_fail_the_call_on_purpose(place: Place, method: Callable[..., Any]) -> None:
+    place.server().exportMethod(method, "f", validate=True)
+    failure = place.failure(place.endpoint().f(1, {"x": 98}))
+    assert (failure.kind, failure.code, failure.description) == ("Failure", 98, "sold out")
+    assert place.run(place.endpoint().f(1, {"x": 1}))[1] == "Point"
 
 
 async def _outcome(call: Any) -> Any:
