@@ -164,7 +164,7 @@ def test_a_broken_answer_ends_its_call_and_no_other(kind: int) -> None:
     calls = [caller.call("math", "later") for _ in range(3)]
     world.settle()
     answers = [encode([RESPONSE, call.number, call.token]) for call in calls]
-    answers[1] = bytes((0x93, kind)) + encode(int(calls[1])) + b"\xc7\x01\x63x"
+    answers[1] = bytes((0x93, kind)) + encode(calls[1].number) + b"\xc7\x01\x63x"
     service.forge(caller.caller, join_items(answers))
     world.settle()
     assert [call.failure for call in calls] == ["", "ResponseEncoding", ""]
