@@ -22,11 +22,17 @@ NETPORT: Final = "netport"
 """The origin of failures that a netport has made for its clients."""
 
 
+class TooLong(str):
+    """A decoder's problem: a frame, or what stands for one, is longer than it may be."""
+
+    __slots__ = ()
+
+
 class Decoder(Protocol):
     """One connection's incoming half. It keeps what has come until a whole frame is there."""
 
     problem: str | None
-    """Why nothing more can be read of this connection; None while all is well."""
+    """Why nothing more can be read of this connection, `TooLong` when it is that; None while all is well."""
 
     def feed(self, data: bytes) -> None:
         """Take what has come."""

@@ -20,7 +20,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from fireflyzmq.behind import NotBegun, put_behind
 from fireflyzmq.errors import Failure
-from fireflyzmq.netport.codec import Buffer, Command, Frame, as_bytes, told
+from fireflyzmq.netport.codec import Buffer, Command, Frame, TooLong, as_bytes, told
 
 ERROR_COMMAND: Final = 0xFFFFFFFF
 """The command of frames that tell of a failure."""
@@ -160,6 +160,8 @@ class FireflyDecoder:
             if size < _COMMAND:
                 self.problem = f"a frame's length is {size}, less than the {_COMMAND} of its command"
             elif size > self._limit:
-                self.problem = f"a frame of {size - _COMMAND} bytes is over the limit of {self._limit - _COMMAND}"
+                self.problem = TooLong(
+                    f"a frame of {size - _COMMAND} bytes is over the limit of {self._limit - _COMMAND}"
+                )
         if self.problem is not None:
             self._buffer.drop()

@@ -18,7 +18,7 @@ from typing import Any, Final
 import msgpack
 
 from fireflyzmq.errors import Failure
-from fireflyzmq.netport.codec import Buffer, Command, Frame, told
+from fireflyzmq.netport.codec import Buffer, Command, Frame, TooLong, told
 from fireflyzmq.wire.bounds import check_claims
 from fireflyzmq.wire.codec import unpack_foreign
 
@@ -89,7 +89,7 @@ class MessagePackDecoder:
         while len(frames) < most and end - at >= 4:
             (size,) = _length.unpack_from(data, at)
             if size > self._limit:
-                self._refuse(f"a message of {size} bytes is over the limit of {self._limit}")
+                self._refuse(TooLong(f"a message of {size} bytes is over the limit of {self._limit}"))
                 return frames
             if at + 4 + size > end:
                 break

@@ -22,7 +22,7 @@ from fireflyzmq.errors import (
     Overloaded,
     ServiceUnavailable,
 )
-from fireflyzmq.netport.codec import NETPORT, Codec, Frame, as_bytes
+from fireflyzmq.netport.codec import NETPORT, Codec, Frame, TooLong, as_bytes
 from fireflyzmq.netport.firefly import ERROR_COMMAND, FireflyCodec
 from fireflyzmq.netport.lines import LineCodec
 from fireflyzmq.netport.rpc import MessagePackCodec
@@ -34,6 +34,7 @@ START = MAGIC + bytes([9, 0, 0, 0, 0])
 JSON = FireflyCodec(values=json)
 RPC = MessagePackCodec()
 LINES = LineCodec()
+BARE = LineCodec(telnet=False)
 
 WORDS = st.binary(min_size=1, max_size=20).filter(lambda word: not set(word) & set(b" \t\n\r\x0b\x0c"))
 U32 = st.integers(0, 0xFFFFFFFF)
@@ -332,6 +333,23 @@ def test_an_rpc_body_of_the_limit_passes_whatever_its_number() -> None:
     assert read(decoder, [request(0, 1, 1, bytes(LIMIT + 64))]) == [] and decoder.problem is not None
 
 
+@pytest.mark.parametrize(
+    ("codec", "too_long", "nonsense"),
+    [
+        (FIREFLY, START + (LIMIT + 5).to_bytes(4), b"nonsense"),
+        (RPC, (1 << 20).to_bytes(4), framed(b"nonsense")),
+        (LINES, bytes(LIMIT + 1), None),
+    ],
+    ids=["firefly", "rpc", "lines"],
+)
+def test_a_decoder_says_that_a_frame_is_too_long(codec: Codec, too_long: bytes, nonsense: bytes | None) -> None:
+    decoder = codec.decoder(LIMIT)
+    assert read(decoder, [too_long]) == [] and isinstance(decoder.problem, TooLong)
+    if nonsense is not None:
+        other = codec.decoder(LIMIT)
+        assert read(other, [nonsense]) == [] and other.problem and not isinstance(other.problem, TooLong)
+
+
 # Lines.
 
 
@@ -340,7 +358,7 @@ def test_a_stream_of_lines_has_the_same_frames_however_it_is_cut(
     sent: list[tuple[bytes, bytes]], cuts: list[int], portions: list[int], end: bytes
 ) -> None:
     sent = [(word, body.translate(None, b"\r\n")) for word, body in sent]
-    decoder = LINES.decoder(LIMIT)
+    decoder = BARE.decoder(LIMIT)
     frames = read(decoder, pieces(b"".join(word + b" " + body + end for word, body in sent), cuts), portions)
     assert [(str(command).encode(), body) for command, body, _ in frames] == [
         (
@@ -356,7 +374,7 @@ def test_a_stream_of_lines_has_the_same_frames_however_it_is_cut(
 @example("a\x85b", b"x")
 def test_a_line_that_was_encoded_is_one_line_of_the_same_command(command: int | str, body: bytes) -> None:
     body = body.translate(None, b"\r\n")
-    [(decoded, found, request)] = read(LINES.decoder(LIMIT), [LINES.encode(command, body)])
+    [(decoded, found, request)] = read(BARE.decoder(LIMIT), [BARE.encode(command, body)])
     assert (str(decoded), found, request) == (
         str(int(command) if str(command).isascii() and str(command).isdigit() else command),
         body,
@@ -370,6 +388,10 @@ def test_a_line_that_was_encoded_is_one_line_of_the_same_command(command: int | 
         (b"login bob secret", ("login", b"bob secret", None)),
         (b"login", ("login", b"", None)),
         (b"login  bob ", ("login", b" bob ", None)),
+        (b"  login bob", ("login", b"bob", None)),
+        (b" \t 101", (101, b"", None)),
+        (b"login\tbob secret", ("login", b"bob secret", None)),
+        (b"login bob\tsecret", ("login", b"bob\tsecret", None)),
         (b"101 bob", (101, b"bob", None)),
         (b"007", (7, b"", None)),
         (b"-1 x", ("-1", b"x", None)),
@@ -390,6 +412,8 @@ def test_empty_lines_are_no_frames() -> None:
     decoder = LINES.decoder(3)
     assert read(decoder, [b"\n\r\n\n\na\n\n\r\n", b"\n" * 1000, b"b\n"]) == [("a", b"", None), ("b", b"", None)]
     assert decoder.problem is None and kept(decoder) == 0
+    assert read(decoder, [b"  \n\t\r\na\n \n"]) == [("a", b"", None)], "neither are blanks"
+    assert read(LineCodec("say").decoder(LIMIT), [b"  \n"]) == [("say", b"  ", None)], "but where lines are bodies"
 
 
 def test_a_whole_line_is_the_body_of_the_one_command() -> None:

@@ -48,6 +48,7 @@ PURE = {
     "fireflyzmq.netport.rpc",
     "fireflyzmq.netport.session",
     "fireflyzmq.netport.shown",
+    "fireflyzmq.netport.telnet",
     "fireflyzmq.webgate.counts",
     "fireflyzmq.webgate.descriptions",
     "fireflyzmq.webgate.failures",
