@@ -10,6 +10,7 @@ from collections.abc import Hashable, Iterable
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from fireflyzmq.errors import ApplicationFailure, Failure, ResponseEncoding
+from fireflyzmq.netport.closing import close_code
 from fireflyzmq.netport.codec import NETPORT, Command, Frame, as_bytes
 from fireflyzmq.netport.limits import Meter
 from fireflyzmq.netport.shown import Session
@@ -35,14 +36,16 @@ what it gets, it has sent too much, it has had its turn, the netport stops, or i
 
 
 class Transport(Protocol):
-    """The way to a client."""
+    """The way to a client. With `framed` each frame is written by itself; `code` and `text` say why it ends."""
+
+    framed: bool
 
     def write(self, data: bytes, /) -> object: ...
     def waiting(self) -> int: ...
     def pause(self) -> None: ...
     def resume(self) -> None: ...
-    def close(self) -> None: ...
-    def abort(self) -> None: ...
+    def close(self, code: int, text: str, /) -> None: ...
+    def abort(self, code: int, text: str, /) -> None: ...
 
 
 class Job(Protocol):
@@ -209,7 +212,7 @@ class SessionCore:
         if all_taken:
             if self._decoder.problem is not None:
                 self.complain("is closed: %s", self._decoder.problem)
-                self.end("protocol")
+                self.end("protocol", problem=self._decoder.problem)
             elif self._finishing and not self.jobs:
                 self.end("goodbye")
         self._account(taken)
@@ -373,8 +376,15 @@ class SessionCore:
         self._unflushed = 0
         if not out or self.closed:
             return
-        data = out[0] if len(out) == 1 else b"".join(out)
         self.frames_sent += len(out)
+        if len(out) > 1 and self._transport.framed:
+            frames = out.copy()
+            self.bytes_sent += sum(map(len, frames))
+            out.clear()
+            for frame in frames:
+                self._write(frame)
+            return
+        data = out[0] if len(out) == 1 else b"".join(out)
         self.bytes_sent += len(data)
         out.clear()
         self._write(data)
@@ -407,8 +417,11 @@ class SessionCore:
             return min(due, now + limits.idle_seconds)
         return due
 
-    def end(self, reason: str, cut: bool = False) -> bool:
-        """End the session; with `cut`, without waiting for what was to be written. False when it had ended."""
+    def end(self, reason: str, cut: bool = False, problem: str | None = None) -> bool:
+        """End the session; with `cut`, without waiting for what was to be written. False when it had ended.
+
+        `problem` is what was wrong with what the client has sent.
+        """
         if not cut:
             self.flush()
         if self.closed:  # perhaps by what it was to get
@@ -416,7 +429,7 @@ class SessionCore:
         try:
             self._end(reason)
         finally:
-            (self._transport.abort if cut else self._transport.close)()
+            (self._transport.abort if cut else self._transport.close)(*close_code(reason, problem))
         return True
 
     def lost(self, reason: str) -> None:

@@ -103,6 +103,7 @@ class TcpListener(Listener):
 class TcpClient(asyncio.Protocol):
     """One connection."""
 
+    framed = False
     _session: SessionCore | None = None
     _transport: asyncio.Transport
     write: Callable[[bytes], object]
@@ -166,12 +167,12 @@ class TcpClient(asyncio.Protocol):
         if not self._transport.is_closing():
             self._transport.resume_reading()
 
-    def close(self) -> None:
-        """Close when all is written, or it has taken too long."""
+    def close(self, code: int = 0, text: str = "") -> None:
+        """Close when all is written, or it has taken too long. TCP does not say why."""
         if self._transport.get_write_buffer_size():
             self._clients.call_later(LINGER_SECONDS, self._transport.abort)
         self._transport.close()
 
-    def abort(self) -> None:
+    def abort(self, code: int = 0, text: str = "") -> None:
         """Close at once."""
         self._transport.abort()

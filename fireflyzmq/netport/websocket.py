@@ -1,8 +1,7 @@
 """The WebSocket listener of a netport (aiohttp): each WebSocket is a session's transport.
 
 The messages of a client are taken as one stream of bytes in the netport's own format, so a message may hold several
-frames, or a part of one. What is written leaves as one message: text for a client that has sent text, otherwise
-binary.
+frames, or a part of one. Each frame that it gets is a message: text for a client that has sent text, otherwise binary.
 """
 
 from __future__ import annotations
@@ -29,6 +28,9 @@ _MESSAGE_BYTES: Final = 256 * 1024
 
 _MESSAGE_ROOM: Final = 64
 """Bytes that a message may have beside a frame's body."""
+
+_MESSAGE_COST: Final = 64
+"""Bytes that a message takes beside its own while it waits to be sent; many small ones take more than they hold."""
 
 
 class WebSocketListener(Listener):
@@ -73,7 +75,7 @@ class WebSocketListener(Listener):
             raise web.HTTPForbidden(text="pages of this origin may not connect\n")
         transport = request.transport
         door = self._doors.get(transport)
-        if transport is None or door is None:  # it has gone already
+        if transport is None or door is None or self._clients.stopping:  # it has gone already, or the netport goes
             raise web.HTTPServiceUnavailable
         response = web.WebSocketResponse(
             heartbeat=_PING_SECONDS,
@@ -142,6 +144,8 @@ class _Door(asyncio.Protocol):
 class _WebSocketClient:
     """One WebSocket."""
 
+    framed = True
+
     def __init__(
         self,
         clients: Clients,
@@ -159,7 +163,7 @@ class _WebSocketClient:
         self._may_read.set()
         self._text = False
         self._blocked = False
-        self._closing = False
+        self._ending: tuple[int, str] | None = None
         self._loop = asyncio.get_running_loop()
         self._session: SessionCore = clients.open(address, self)
 
@@ -181,7 +185,7 @@ class _WebSocketClient:
                 reason = "goodbye"
         finally:
             self._session.lost(reason)
-            if self._writer is not None and not self._closing:
+            if self._writer is not None and self._ending is None:
                 self._writer.cancel()
 
     # What its session calls.
@@ -189,7 +193,7 @@ class _WebSocketClient:
     def write(self, data: bytes) -> None:
         """Let a message wait its turn to be sent."""
         self._unwritten.append(data)
-        self._waiting += len(data)
+        self._waiting += len(data) + _MESSAGE_COST
         if self._writer is None or self._writer.done():
             self._writer = self._loop.create_task(self._send())
         elif self._waiting > BUFFERED and not self._blocked:
@@ -201,12 +205,13 @@ class _WebSocketClient:
             while self._unwritten:
                 data = self._unwritten.popleft()
                 await self._send_message(data)
-                self._waiting -= len(data)
+                self._waiting -= len(data) + _MESSAGE_COST
                 if self._blocked and not self._unwritten:
                     self._blocked = False
                     self._session.unblocked()
-            if self._closing:
-                await self._response.close()
+            if self._ending is not None:
+                code, text = self._ending
+                await self._response.close(code=code, message=text.encode())
 
     async def _send_message(self, data: bytes) -> None:
         if self._text:
@@ -227,16 +232,24 @@ class _WebSocketClient:
         """Read again."""
         self._may_read.set()
 
-    def close(self) -> None:
+    def close(self, code: int, text: str) -> None:
         """Close when all is sent, or it has taken too long."""
-        self._closing = True
+        self._ending = code, text
         self._may_read.set()
-        self._clients.call_later(LINGER_SECONDS, self.abort)
+        self._clients.call_later(LINGER_SECONDS, self._cut)
         if self._writer is None or self._writer.done():
             self._writer = self._loop.create_task(self._send())
 
-    def abort(self) -> None:
-        """Close at once."""
-        self._may_read.set()
+    def abort(self, code: int, text: str) -> None:
+        """Close without what waits to be sent. What the client has not read is in front of the close frame still, so
+        it has as long as others to read that.
+        """
+        self._unwritten.clear()
+        if self._writer is not None:
+            self._writer.cancel()  # between two messages, as each is handed to the transport as a whole
+        self._writer = None
+        self.close(code, text)
+
+    def _cut(self) -> None:
         if self._transport is not None:
             self._transport.abort()

@@ -19,7 +19,10 @@ from fireflyzmq.netport.session import SessionCore
 class FakeTransport:
     """Records what its session does with it; `unsent` is what the client has not read."""
 
+    framed = False
+
     def __init__(self) -> None:
+        self.told: list[tuple[int, str]] = []
         self.writes: list[bytes] = []
         self.done: list[str] = []
         self.reading = True
@@ -43,13 +46,15 @@ class FakeTransport:
         assert not self.reading and not self.done
         self.reading = True
 
-    def close(self) -> None:
+    def close(self, code: int, text: str) -> None:
         assert not self.done
         self.done.append("closed")
+        self.told.append((code, text))
 
-    def abort(self) -> None:
+    def abort(self, code: int, text: str) -> None:
         assert not self.done
         self.done.append("cut")
+        self.told.append((code, text))
 
 
 class FakeJob:

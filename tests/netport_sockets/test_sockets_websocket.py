@@ -40,14 +40,17 @@ def url(net: NetPort, path: str = "/", scheme: str = "ws") -> str:
 
 
 @at_site
-async def test_a_binary_message_may_hold_frames_and_parts_of_frames(site: Site, new_loop: Loops) -> None:
+async def test_what_clients_send_may_be_cut_in_any_way_and_what_they_get_is_a_frame_a_message(
+    site: Site, new_loop: Loops
+) -> None:
     net = site.netport(websocket=0)
     net.exportCommand(echo, 1)
     async with browser() as client, client.ws_connect(url(net)) as socket:
         await socket.send_bytes(frame(1, b"one"))
         assert await socket.receive_bytes() == frame(1, b"one")
         await socket.send_bytes(frame(1, b"two") + frame(1, b"three") + frame(1, b"four")[:-2])
-        assert await socket.receive_bytes() == frame(1, b"two") + frame(1, b"three"), "one message, as it was one turn"
+        assert await socket.receive_bytes() == frame(1, b"two")
+        assert await socket.receive_bytes() == frame(1, b"three")
         await socket.send_bytes(frame(1, b"four")[-2:])
         assert await socket.receive_bytes() == frame(1, b"four")
         for byte in frame(1, b"bytes"):
@@ -105,11 +108,9 @@ async def test_the_server_closes_a_websocket_once_all_is_said(site: Site, new_lo
         net.came[0].push(1, bytes(300_000))
         net.came[0].push(2, b"last")
         assert net.came[0].close("cheating") is True
-        got = b""
-        async for message in socket:
-            got += message.data
-        assert got == frame(1, bytes(300_000)) + frame(2, b"last")
-        assert socket.close_code == 1000
+        got = [message.data async for message in socket]
+        assert got == [frame(1, bytes(300_000)), frame(2, b"last")]
+        assert socket.close_code == 4000
     assert net.gone == [(net.came[0].id, "cheating")]
     await until(lambda: net.stats()["connections"] == 0)
 
@@ -130,6 +131,127 @@ async def test_what_the_connect_hook_pushes_comes_first_and_its_error_keeps_out(
             assert (await socket.receive()).type is WSMsgType.CLOSE
 
 
+@at_site
+async def test_each_frame_is_a_message_however_many_are_said_at_once(site: Site, new_loop: Loops) -> None:
+    net = site.netport(websocket=0, codec=LineCodec())
+    net.doConnectionMade = lambda session: [session.push("hello", str(number)) for number in range(3)]
+    net.exportCommand(echo, "say")
+    game = await site.service("game", play=lambda session, body: b"played " + body)
+    net.forward("play", "game")
+    async with browser() as client, client.ws_connect(url(net)) as socket:
+        assert [await socket.receive_bytes() for _ in range(3)] == [b"hello 0\n", b"hello 1\n", b"hello 2\n"]
+        await socket.send_str("".join(f"say {number}\nplay {number}\n" for number in range(30)))
+        got = [await socket.receive_str() for _ in range(60)]
+        assert [line for line in got if line.startswith("say")] == [f"say {number}\n" for number in range(30)]
+        played = sorted(line for line in got if line.startswith("play"))
+        assert played == sorted(f"play played {number}\n" for number in range(30))
+        for number in range(1500):
+            net.push("news", str(number), everyone=True)
+        assert [await socket.receive_str() for _ in range(1500)] == [f"news {number}\n" for number in range(1500)]
+        assert net.stats()["frames_sent"] == 1563 and net.stats()["bytes_sent"] == sum(
+            map(len, [b"hello 0\n"] * 3 + [line.encode() for line in got] + [b"news %d\n" % n for n in range(1500)])
+        )
+    del game
+
+
+async def be_idle(net: Noted, socket: aiohttp.ClientWebSocketResponse) -> None:
+    await socket.send_bytes(frame(1))
+    assert await socket.receive_bytes() == frame(1)
+
+
+async def be_silent(net: Noted, socket: aiohttp.ClientWebSocketResponse) -> None:
+    pass
+
+
+async def come_again(net: Noted, socket: aiohttp.ClientWebSocketResponse) -> None:
+    await until(lambda: net.came)
+    net.came[0].bind("ada")
+    clients_of(net).displace("ada", net.came[0]._fireflyzmq.bound_at + 1, "net2/1")
+
+
+async def be_closed(net: Noted, socket: aiohttp.ClientWebSocketResponse) -> None:
+    await until(lambda: net.came)
+    net.came[0].close()
+
+
+async def be_told_much(net: Noted, socket: aiohttp.ClientWebSocketResponse) -> None:
+    await until(lambda: net.came)
+    net.came[0].close("ü" * 100)
+
+
+async def be_refused(net: Noted, socket: aiohttp.ClientWebSocketResponse) -> None:
+    await until(lambda: net.came)
+    net.came[0].close("refused")
+
+
+async def see_it_closed(net: Noted, socket: aiohttp.ClientWebSocketResponse) -> None:
+    await until(lambda: net.came)
+    net.close()
+
+
+@pytest.mark.parametrize(
+    ("end", "code", "text"),
+    [
+        (be_idle, 4004, "idle"),
+        (be_silent, 4003, "silent"),
+        (come_again, 4001, "replaced"),
+        (be_closed, 1000, "closed"),
+        (be_told_much, 4000, "ü" * 61),
+        (be_refused, 4002, "refused"),
+        (see_it_closed, 1001, "stopped"),
+    ],
+)
+@at_site
+async def test_the_close_code_says_why_a_websocket_ends(
+    site: Site, end: Any, code: int, text: str, new_loop: Loops
+) -> None:
+    seconds = 0.2 if end in (be_idle, be_silent) else 0
+    net = site.netport(websocket=0, limits=NetLimits(idle_seconds=seconds, first_frame_seconds=seconds * 2))
+    net.exportCommand(echo, 1)
+    async with browser() as client, client.ws_connect(url(net)) as socket:
+        await end(net, socket)
+        message = await socket.receive()
+        assert (message.type, message.data, message.extra) == (WSMsgType.CLOSE, code, text)
+    await until(lambda: net.stats()["connections"] == 0)
+
+
+@at_site
+async def test_who_did_not_read_is_told_so_when_it_reads_again(site: Site, new_loop: Loops) -> None:
+    net = site.netport(websocket=0, limits=NetLimits(write_bytes=200_000))
+    async with browser() as client, client.ws_connect(url(net)) as socket:
+        await until(lambda: net.came)
+        transport: Any = socket._response.connection.transport  # type: ignore[union-attr]
+        transport.pause_reading()
+        session, pushed = net.came[0], 0
+        while not session.closed:
+            session.push(9, bytes(50_000))
+            pushed += 1
+            await asyncio.sleep(0)
+        transport.resume_reading()
+        got = [message.data async for message in socket]
+        assert (socket.close_code, net.gone) == (4005, [(session.id, "slow")])
+        assert set(got) == {frame(9, bytes(50_000))} and len(got) < pushed
+
+
+@at_site
+async def test_a_websocket_that_does_not_read_many_small_messages_is_cut_before_they_take_much(site: Site) -> None:
+    net = site.netport(websocket=0, codec=LineCodec("x"), limits=NetLimits(write_bytes=200_000))
+    async with browser() as client, client.ws_connect(url(net)) as socket:
+        await until(lambda: net.came)
+        transport: Any = socket._response.connection.transport  # type: ignore[union-attr]
+        transport.pause_reading()
+        session = net.came[0]
+        client_of = session._fireflyzmq._transport
+        most = 0
+        while not session.closed:
+            for _ in range(1000):
+                session.push("x", b"y")
+            most = max(most, len(client_of._unwritten))
+            await asyncio.sleep(0)
+        assert net.gone == [(session.id, "slow")] and most < 10_000
+        transport.abort()
+
+
 @pytest.mark.parametrize("how", ["one message", "one frame", "nonsense"])
 @at_site
 async def test_what_is_too_large_or_no_frame_ends_a_websocket(site: Site, how: str, new_loop: Loops) -> None:
@@ -146,7 +268,9 @@ async def test_what_is_too_large_or_no_frame_ends_a_websocket(site: Site, how: s
             await socket.send_bytes(b"nonsense")
         message = await socket.receive()
         assert message.type is WSMsgType.CLOSE
-        assert message.data == (1009 if how == "one message" else 1000)
+        assert message.data == (1002 if how == "nonsense" else 1009)
+        if how != "one message":  # aiohttp's own
+            assert message.extra.startswith("protocol: a frame ")
     await until(lambda: net.gone)
     assert net.gone == [(net.came[0].id, "protocol")]
     await until(lambda: net.stats()["connections"] == 0)
@@ -380,9 +504,9 @@ async def test_a_drain_says_goodbye_to_websockets(site: Site, new_loop: Loops) -
         with pytest.raises(aiohttp.ClientConnectorError):
             await client.ws_connect(url(net))
         opened.set()
-        got = [message.data async for message in busy]
-        assert b"".join(got) == frame(1, b"in flight") + frame(999, b"see you")
+        assert [message.data async for message in busy] == [frame(1, b"in flight"), frame(999, b"see you")]
         assert [message.data async for message in quiet] == [frame(999, b"see you")]
+        assert busy.close_code == quiet.close_code == 1001
         await draining
         assert loop.time() - started < 3
     assert sorted(reason for _, reason in net.gone) == ["stopped", "stopped"]
@@ -396,9 +520,8 @@ async def test_websockets_may_be_of_tls(
     net.exportCommand(echo, 1)
     async with browser() as client, client.ws_connect(url(net, scheme="wss"), ssl=client_context) as socket:
         await socket.send_bytes(frame(1, b"hello") + frame(2))
-        got = await socket.receive_bytes()
-        assert got.startswith(frame(1, b"hello"))
-        assert HEADER.unpack_from(got, len(frame(1, b"hello")))[4] == ERROR
+        assert await socket.receive_bytes() == frame(1, b"hello")
+        assert HEADER.unpack_from(await socket.receive_bytes())[4] == ERROR
         net.came[0].close()
         assert (await socket.receive()).type is WSMsgType.CLOSE
 

@@ -39,6 +39,7 @@ PURE = {
     "fireflyzmq.statistics",
     "fireflyzmq.tracing",
     "fireflyzmq.netport.attachments",
+    "fireflyzmq.netport.closing",
     "fireflyzmq.netport.codec",
     "fireflyzmq.netport.commands",
     "fireflyzmq.netport.firefly",
