@@ -53,7 +53,7 @@ class NetPortCore(Part):
     ) -> None:
         self.core = core
         self.clients = clients = Clients(core.name, core.connection, codec, limits, ordered, one_per_user)
-        hooks = Hooks(core, clients)
+        self._hooks = hooks = Hooks(core, clients)
         clients.opened = hooks.opened
         clients.closed = hooks.closed
         clients.attach = hooks.attachments.attach
@@ -92,7 +92,7 @@ class NetPortCore(Part):
         """Join the group, and offer services what they may do with the sessions."""
         self._goodbye = self.clients.encode(*goodbye) if goodbye is not None else None
         self.core.join(self._group)
-        Exports(self.core, self.clients).offer()
+        Exports(self.core, self.clients, self._hooks.watchers).offer()
 
     def start(self) -> None:
         """Let clients in as soon as the loop runs."""
@@ -169,8 +169,12 @@ class NetPortCore(Part):
         return self.core.connection.run_in_loop(self.clients.statistics)
 
     def _displaced(self, user: str, bound_at: float, id: str) -> None:
-        """A user has come here: the netports of the group close that user's earlier sessions."""
-        self.core.group_endpoint(self._group, oneway=True).displace(user, bound_at, id)
+        """A user has come here: the netports of the group close that user's earlier sessions.
+
+        Those that cannot be told now are not told; no hook of the owner's hears of that.
+        """
+        netports = self.core.group_endpoint(self._group, oneway=True)
+        self.clients.start_call(netports._destination, "displace", (user, bound_at, id), {}).ignore()
 
     # The end.
 
@@ -194,6 +198,7 @@ class NetPortCore(Part):
         """The service is closed."""
         self._forget(self)
         self.clients.close()
+        self._hooks.watchers.close()
         for handler in self._handlers:
             handler.close()
         for listener in self._listeners:

@@ -15,6 +15,7 @@ from fireflyzmq.wire.binding import Binding
 if TYPE_CHECKING:
     from fireflyzmq.cores.service import ServiceCore
     from fireflyzmq.netport.codec import Command
+    from fireflyzmq.netport.watchers import Watchers
 
 _LONGEST_REASON: Final = 200
 _MOST_WATCHERS: Final = 100
@@ -24,9 +25,10 @@ _MOST_WATCHERS: Final = 100
 class Exports:
     """The methods that a netport exports."""
 
-    def __init__(self, core: ServiceCore, clients: Clients) -> None:
+    def __init__(self, core: ServiceCore, clients: Clients, watchers: Watchers) -> None:
         self._core = core
         self._clients = clients
+        self._watchers = watchers
 
     def offer(self) -> None:
         """Export them."""
@@ -105,18 +107,17 @@ class Exports:
         found = self._clients.by_id.get(session)
         if found is None:
             return False
-        sender = _sender()
         if len(found.watchers) >= _MOST_WATCHERS:
-            found.watchers = {binding: endpoint for binding, endpoint in found.watchers.items() if endpoint}
+            self._watchers.prune(found)
             if len(found.watchers) >= _MOST_WATCHERS:
                 raise Overloaded(f"{_MOST_WATCHERS} services watch that session already")
-        found.watchers[sender] = self._core.endpoint(sender)  # so that it is known where to tell it
+        self._watchers.add(found, _sender())
         return True
 
     def unwatch(self, session: str) -> bool:
         """Do not tell the caller."""
         found = self._clients.by_id.get(session)
-        return found is not None and found.watchers.pop(_sender(), None) is not None
+        return found is not None and self._watchers.remove(found, _sender())
 
     def displace(self, user: str, bound_at: float, id: str) -> None:
         """A user has come to another netport: close earlier sessions."""

@@ -7,27 +7,20 @@ import contextvars
 import inspect
 import logging
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from fireflyzmq.calls import Destination
 from fireflyzmq.netport.attachments import Attachment, Attachments, go_on
 from fireflyzmq.netport.clients import Clients
 from fireflyzmq.netport.session import SessionCore
+from fireflyzmq.netport.watchers import Watchers
 from fireflyzmq.service import detached
 from fireflyzmq.wire.binding import Binding
-from fireflyzmq.wire.commands import BY_ADDRESS
 
 if TYPE_CHECKING:
     from fireflyzmq.cores.service import ServiceCore
     from fireflyzmq.netport.port import NetPort
 
 logger = logging.getLogger(__name__)
-
-SESSION_CLOSED: Final = "session.closed"
-"""The subject of the report that says that a session has ended."""
-
-_TELL_SECONDS: Final = 30.0
-"""How long a service may be away that is to be told of a session's end."""
 
 
 class Hooks:
@@ -39,6 +32,7 @@ class Hooks:
         self._clients = clients
         self._connection = core.connection
         self.attachments = Attachments(self._connection, self._attached_lost)
+        self.watchers = Watchers(core, clients)
         self._tasks: set[asyncio.Task[None]] = set()
 
     # Coming.
@@ -78,23 +72,14 @@ class Hooks:
     def closed(self, session: SessionCore) -> None:
         """A session has ended: tell the hook, and the services that want to know."""
         with detached():
-            watchers = dict.fromkeys((*session.watchers, *self.attachments.attached_to(session)))
+            attached = self.attachments.attached_to(session)
             self.attachments.drop(session)
-            if watchers and not self._core.local.closed:
-                content = {"session": session.id, "user": session.user, "reason": session.reason}
-                for binding in watchers:
-                    self._tell(binding, content)
+            self.watchers.ended(session, attached)
             shown = session.shown
             self._core.run_hook(
                 lambda: self._netport.doConnectionLost(shown, session.reason),
                 f"doConnectionLost of {self._core.title}",
             )
-
-    def _tell(self, binding: Binding, content: Any) -> None:
-        """Send a report to one service, as `sendReport` does; should there be no connection now, when there is one."""
-        target = self._connection.watch(BY_ADDRESS, binding.address)
-        destination = Destination(self._core.local, target, wait=_TELL_SECONDS, oneway=True)
-        self._connection.call(destination, "system.report", (SESSION_CLOSED, content), {})
 
     # Another service in the place of one that has gone.
 

@@ -14,8 +14,8 @@ from fireflyzmq.cores.service import ServiceCore, core_of
 from fireflyzmq.endpoint import Endpoint, binding_of
 from fireflyzmq.errors import Failure, ServiceUnavailable, ServiceWithdrawn
 from fireflyzmq.netport.codec import Command
-from fireflyzmq.netport.hooks import SESSION_CLOSED
 from fireflyzmq.netport.port import NETPORTS
+from fireflyzmq.netport.watchers import SESSION_CLOSED
 from fireflyzmq.presence import Presence, Status
 from fireflyzmq.reports import Report
 from fireflyzmq.response import GroupResponseId, ResponseId
@@ -190,7 +190,7 @@ class _Watch:
         name = netport_of(session)
         callbacks = self._callbacks.get(name, {})
         if callbacks.pop(session, None) is not None and tell:
-            self._core.endpoint(name, oneway=True).unwatch(session)
+            _at(self._core, session).unwatch(session).ignore()  # a netport that is gone tells nobody anyway
         if not callbacks and self._callbacks.pop(name, None) is not None:
             self._core.subscriptions.ignore(name, SESSION_CLOSED)
             connection = self._core.connection

@@ -16,9 +16,9 @@ from fireflyzmq.netport.limits import Meter
 from fireflyzmq.netport.shown import Session
 
 if TYPE_CHECKING:
-    from fireflyzmq.endpoint import Endpoint
     from fireflyzmq.netport.attachments import Attachment
     from fireflyzmq.netport.clients import Clients
+    from fireflyzmq.netport.watchers import Watcher
     from fireflyzmq.wire.binding import Binding
 
 _FRAMES_A_TURN: Final = 256
@@ -118,7 +118,7 @@ class SessionCore:
         self.jobs: set[Job] = set()
         self.attachments: dict[str, Attachment] = {}
         self.destinations: dict[Any, Any] = {}
-        self.watchers: dict[Binding, Endpoint] = {}
+        self.watchers: dict[str, Watcher] = {}
         self.due: dict[Hashable, SessionCore] = {}
         self.shown = Session(self)
         self._clients = clients

@@ -227,7 +227,7 @@ async def test_monitored_sessions_are_told_when_their_netport_goes(site: Site, h
     for session in sessions:
         clients.monitor(lambda id, reason: told.append((id, reason)), session.id)
     await until(lambda: all(session_core(session).watchers for session in sessions))
-    await until(lambda: all(there for session in sessions for there in session_core(session).watchers.values()))
+    await until(lambda: all(each.there for session in sessions for each in session_core(session).watchers.values()))
     if how == "close":
         net.close()
     elif how == "drain":
