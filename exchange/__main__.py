@@ -21,6 +21,7 @@ from exchange.operator import Operator
 from exchange.server import Server
 from fireflyzmq._version import VERSION
 from fireflyzmq.logs import LOG_FORMATS, TEXT, log_to
+from fireflyzmq.wire.addresses import host_and_port
 
 logger = logging.getLogger("exchange")
 
@@ -48,8 +49,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         "--listen",
         action="append",
         metavar="ADDRESS",
-        help=f"where to listen: tcp://host:port (port 0 picks a free one and prints it) or ipc:///path; "
-        f"may be given several times (default {DEFAULT_LISTEN})",
+        help=f"where to listen: tcp://host:port (port 0 picks a free one and prints it; the host 0.0.0.0 is all IPv4 "
+        "addresses, [::] those of IPv6 as well) or ipc:///path; may be given several times "
+        f"(default {DEFAULT_LISTEN})",
     )
     parser.add_argument(
         "--log-level",
@@ -78,6 +80,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--version", action="version", version=f"fireflyzmq exchange {VERSION}")
     options = parser.parse_args(arguments)
     try:
+        if options.http is not None:
+            host_and_port(options.http)
         options.limits = Limits(**{name: getattr(options, name) for name in _LIMITS})
     except ValueError as error:
         parser.error(str(error))

@@ -18,6 +18,7 @@ from typing import Final
 
 import zmq
 
+from fireflyzmq.wire.addresses import address_to_listen
 from fireflyzmq.wire.commands import HEARTBEATS_MISSED
 from fireflyzmq.wire.frames import describe
 
@@ -51,6 +52,11 @@ _NOBLOCK = int(zmq.NOBLOCK)
 _NOBLOCK_MORE = int(zmq.NOBLOCK) | int(zmq.SNDMORE)
 _RCVMORE = int(zmq.RCVMORE)
 _UNREACHABLE = int(zmq.EHOSTUNREACH)
+_PROBLEMS: Final = {
+    errno.EADDRINUSE: "is in use by another program",
+    errno.EADDRNOTAVAIL: "is no address of this machine",
+    errno.ENODEV: "names no host, address or network interface of this machine",
+}
 
 
 class Server:
@@ -121,20 +127,33 @@ class Server:
         return monitor
 
     def bind(self, address: str) -> str:
-        """Listen at a ZeroMQ address; returns it with the port that `:0` became."""
+        """Listen at an address; returns it with the port that `:0` became. "::" takes clients of IPv4, too.
+
+        ValueError for what cannot be an address, OSError for one that is taken, or not this machine's.
+        """
+        address = address_to_listen(address)
         if address.startswith("ipc://") and _somebody_listens(address.removeprefix("ipc://")):
             raise OSError(errno.EADDRINUSE, f"{address} is in use by another program")
-        self._socket.setsockopt(zmq.IPV6, int("[" in address))
         try:
-            self._socket.bind(address)
+            self._bind(address, ipv6="[" in address)
         except zmq.ZMQError as error:
-            if error.errno == zmq.EADDRINUSE:
-                raise OSError(error.errno, f"{address} is in use by another program") from error
-            raise ValueError(f"cannot listen at {address!r} (tcp://host:port or ipc:///path): {error}") from error
+            problem = _PROBLEMS.get(error.errno or 0)
+            if problem is not None:
+                raise OSError(error.errno, f"{address} {problem}") from error
+            raise ValueError(f"cannot listen at {address!r}: {error}") from error
         bound = self._socket.getsockopt(zmq.LAST_ENDPOINT)
         text = bound.rstrip(b"\0").decode() if isinstance(bound, bytes) else str(bound)
         self.addresses.append(text)
         return text
+
+    def _bind(self, address: str, ipv6: bool) -> None:
+        self._socket.setsockopt(zmq.IPV6, int(ipv6))
+        try:
+            self._socket.bind(address)
+        except zmq.ZMQError as error:
+            if ipv6 or error.errno != errno.ENODEV:
+                raise
+            self._bind(address, ipv6=True)  # a name that has no address of IPv4
 
     @property
     def descriptors(self) -> tuple[int, int]:

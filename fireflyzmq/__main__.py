@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from fireflyzmq._version import VERSION
 from fireflyzmq.extras import needed_for
 from fireflyzmq.logs import LOG_FORMATS, TEXT, log_to
+from fireflyzmq.wire.addresses import bracketed, host_and_port
 
 TOKEN_VARIABLE = "FIREFLYZMQ_CONSOLE_TOKEN"
 """The environment variable with the console's token, as what stands in a command line is no secret."""
@@ -91,7 +92,7 @@ def serve_http(options: argparse.Namespace) -> None:
     from fireflyzmq import jsonrpc, xmlrpc
     from fireflyzmq.webgate.operations import attach_operations
 
-    host, port = _host_and_port(options.listen)
+    host, port = host_and_port(options.listen)
     context = _ssl_context(options)
     dispatcher = netsvc.Dispatcher()
     dispatcher.monitor(signal.SIGINT)
@@ -113,7 +114,7 @@ def serve_http(options: argparse.Namespace) -> None:
     daemon.start()
     exchange.connect(options.exchange)
     scheme = "http" if context is None else "https"
-    print(f"gateway listens at {scheme}://{f'[{host}]' if ':' in host else host}:{daemon.port()}", flush=True)
+    print(f"gateway listens at {scheme}://{bracketed(host)}:{daemon.port()}", flush=True)
     dispatcher.run()
 
 
@@ -123,7 +124,7 @@ def serve_console(options: argparse.Namespace) -> None:
     from fireflyzmq.console import Console
     from fireflyzmq.console.operations import attach_console_operations
 
-    host, port = _host_and_port(options.listen)
+    host, port = host_and_port(options.listen)
     local = _is_loopback(host)
     users = None if options.users is None else netsvc.Users.from_file(options.users)
     token = options.token or os.environ.get(TOKEN_VARIABLE) or None
@@ -143,7 +144,7 @@ def serve_console(options: argparse.Namespace) -> None:
     exchange.connect(options.exchange)
     if options.end_with_input:
         _end_with_input()
-    name = socket.gethostname() if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
+    name = socket.gethostname() if host in ("0.0.0.0", "::") else bracketed(host)
     secret = f"#token={token}" if made else ""
     print(f"console at {'http' if context is None else 'https'}://{name}:{daemon.port()}/{secret}", flush=True)
     dispatcher.run()
@@ -156,14 +157,6 @@ def _ssl_context(options: argparse.Namespace) -> ssl.SSLContext | None:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(options.certificate, options.key)
     return context
-
-
-def _host_and_port(listen: str) -> tuple[str, int]:
-    """What `--listen` says; ValueError for what is no HOST:PORT."""
-    host, _, port = listen.rpartition(":")
-    if not port.isdecimal() or int(port) > 65535:
-        raise ValueError(f"--listen is HOST:PORT, not {listen!r}")
-    return host.strip("[]") or "127.0.0.1", int(port)
 
 
 def _is_loopback(host: str) -> bool:

@@ -120,6 +120,9 @@ class Opening:
         peer = Peer(self._address)
         try:
             await peer.connected(self._timeout)
+        except ExchangeLost as error:
+            peer.close()
+            raise error.with_traceback(None) from None
         except BaseException:
             peer.close()
             raise

@@ -13,6 +13,7 @@ import functools
 import logging
 import os
 import random
+import shlex
 import socket as sockets
 import sys
 import threading
@@ -28,15 +29,17 @@ import zmq
 
 from fireflyzmq import otel
 from fireflyzmq.calls import DRAINED, Call, Destination
-from fireflyzmq.dealer import GOODBYE_LINGER_MS, Dealer
+from fireflyzmq.dealer import GOODBYE_LINGER_MS, NOBODY_LISTENS, Dealer
 from fireflyzmq.mirror import Target
 from fireflyzmq.request import Request, current_request
+from fireflyzmq.resolving import NoSuchHost, Places
 from fireflyzmq.response import LOOK_SECONDS, GroupResponseId, ResponseId, made_by
 from fireflyzmq.runner import LoopRunner
 from fireflyzmq.serving import LocalService
 from fireflyzmq.session import Session
 from fireflyzmq.stopping import LOOK_SECONDS as STOP_LOOK_SECONDS
 from fireflyzmq.stopping import stop_together
+from fireflyzmq.wire.addresses import DEFAULT_PORT, host_of
 from fireflyzmq.wire.codec import new_pack
 
 logger = logging.getLogger(__name__)
@@ -58,6 +61,9 @@ ATTEMPT_SECONDS = 5.0
 
 LOOP_SECONDS = 30.0
 """How long another thread waits for the loop to do something for it."""
+
+_COMPLAINTS = 8
+"""Reasons for having no exchange that are remembered, so that each is logged once though they take turns."""
 
 AGAIN_SECONDS = 0.05
 """How soon what was broken off by an exception is tried again."""
@@ -108,6 +114,8 @@ class Connection:
         self.thread = threading.get_ident()
         self._local_pack = threading.local()
         self._address: str | None = None
+        self._places = Places("")
+        self._complained: deque[str] = deque(maxlen=_COMPLAINTS)
         self._longest_backoff = 1.0
         self._backoff = FIRST_BACKOFF
         self._dealer: Dealer | None = None
@@ -354,7 +362,9 @@ class Connection:
             self._backoff = FIRST_BACKOFF
             if self._attempt is not None:
                 self._attempt.cancel()
-            logger.info("connected to the exchange at %s", self._address or "this process")
+            level = logging.WARNING if self._complained else logging.INFO  # who has read that is to read this, too
+            self._complained.clear()
+            logger.log(level, "connected to the exchange at %s", self._address or "this process")
         elif state == "refused":
             self._lose(f"refused: {reason}")
         elif self._left is not None and not self._left.done():  # left, or lost while leaving
@@ -374,8 +384,9 @@ class Connection:
         if not longest_backoff > 0:
             raise ValueError(f"the longest back-off is more than 0 seconds, not {longest_backoff!r}")
         self._longest_backoff = longest_backoff
+        self._places = Places(address)
         self.session.attach()
-        contextvars.Context().run(self._open, address)
+        contextvars.Context().run(self._begin)
         self._address = address
 
     def join(self, join: Callable[[Receive], Link]) -> None:
@@ -409,6 +420,43 @@ class Connection:
             self.reason = reason
             link.leave(told)
             self.session.disconnected(reason)
+
+    def _begin(self) -> None:
+        """Try the next place; of a name that has to be asked for, when that was done."""
+        place = self._places.next()
+        if place is not None:
+            self._open(place)
+        else:
+            self._places.ask(self.loop, self._found)
+            self.reason = "its name is looked up still"
+
+    def missing(self, timeout: float) -> str:
+        """What to say when there is no connection after so many seconds: where it was looked for, why, what helps."""
+        if self._address is None or self._link is not None:
+            return f"no exchange within {timeout:g} s: {self.reason}"
+        command = ""
+        if self.reason == NOBODY_LISTENS:
+            host, port = host_of(self._address) or ("", "")
+            usual = host in ("localhost", "127.0.0.1") and port == str(DEFAULT_PORT)
+            command = f" (`python -m exchange{'' if usual else f' --listen {shlex.quote(self._address)}'}` starts one)"
+        return f"no exchange at {self._address} within {timeout:g} s: {self.reason}{command}"
+
+    def _found(self, outcome: list[str] | NoSuchHost) -> None:
+        """A name was asked for."""
+        if self.closed or self._dealer is not None or self._link is not None:
+            return
+        if isinstance(outcome, NoSuchHost):
+            self._complain(str(outcome))
+            self.reason = str(outcome)
+            self._retry_later()
+        else:
+            self._reopen()
+
+    def _complain(self, reason: str) -> None:
+        """Log that there is no exchange, once for each reason."""
+        if reason not in self._complained:
+            self._complained.append(reason)
+            logger.warning("no exchange at %s (%s); trying again", self._address, reason)
 
     def _open(self, address: str) -> None:
         self._dealer = dealer = Dealer(address)
@@ -454,9 +502,10 @@ class Connection:
         if self._dealer is None or self.closed:
             return
         if self.state == "connected":
+            self._complained.append(reason)
             logger.warning("lost the exchange at %s (%s); trying again", self._address, reason)
-        elif reason != self.reason:
-            logger.warning("no exchange at %s (%s); trying again", self._address, reason)
+        else:
+            self._complain(reason)
         dealer = self._dealer
         try:
             if not torn:
@@ -471,16 +520,19 @@ class Connection:
                     self._retry_later()
 
     def _retry_later(self) -> None:
-        delay = self._backoff * random.uniform(0.5, 1.0)
-        self._backoff = min(self._backoff * 2, self._longest_backoff)
+        """Try again after a while; the other addresses of a name at once."""
+        delay = 0.0
+        if not self._places.more:
+            delay = self._backoff * random.uniform(0.5, 1.0)
+            self._backoff = min(self._backoff * 2, self._longest_backoff)
         self._retry = self.loop.call_later(delay, self._reopen, context=self._context)
 
     def _reopen(self) -> None:
         if self._dealer is not None or self.closed or self._address is None:
             return
         try:
-            contextvars.Context().run(self._open, self._address)
-        except (zmq.ZMQError, OSError, ValueError) as error:  # out of descriptors, say
+            contextvars.Context().run(self._begin)
+        except (zmq.ZMQError, OSError, ValueError, RuntimeError) as error:  # out of descriptors, or threads, say
             logger.warning("cannot open a socket (%s); trying again", error)
             self._retry_later()
 

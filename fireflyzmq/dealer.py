@@ -30,8 +30,9 @@ _NOBLOCK = int(zmq.NOBLOCK)
 _monitors = itertools.count(1)
 """pyzmq would name a monitor by its socket's descriptor, which may have been a socket's that is still being closed."""
 
+NOBODY_LISTENS: Final = "nobody listens there"
 _LOST: Final = {
-    int(zmq.EVENT_CLOSED): "nobody listens there",
+    int(zmq.EVENT_CLOSED): NOBODY_LISTENS,
     int(zmq.EVENT_DISCONNECTED): "the connection was cut",
     int(zmq.EVENT_CONNECT_RETRIED): "nobody answers there",
     int(zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL): "the handshake failed",
@@ -115,7 +116,7 @@ class Dealer:
             zmq.HANDSHAKE_IVL: CONNECT_TIMEOUT_MS,
             zmq.HEARTBEAT_IVL: int(PEER_HEARTBEAT_SECONDS * 1000),
             zmq.HEARTBEAT_TIMEOUT: int(HEARTBEATS_MISSED * HEARTBEAT_SECONDS * 1000),
-            zmq.IPV6: int("[" in address),  # otherwise "localhost" may be ::1, where few listen
+            zmq.IPV6: int("[" in address),
         }
         for option, value in options.items():
             self.socket.setsockopt(option, value)

@@ -15,6 +15,7 @@ from fireflyzmq.connection import Connection, sweep_connections
 from fireflyzmq.dispatcher import current_loop, drained_with, no_longer_drained_with
 from fireflyzmq.errors import ExchangeLost
 from fireflyzmq.timers import InOrder
+from fireflyzmq.wire.addresses import DEFAULT_PORT, address_to_connect, address_to_listen
 
 if TYPE_CHECKING:
     from fireflyzmq.embedded import EmbeddedExchange
@@ -23,7 +24,6 @@ logger = logging.getLogger(__name__)
 
 EXCHANGE_CLIENT = "client"
 EXCHANGE_SERVER = "server"
-DEFAULT_PORT = 11111
 ADDRESS_VARIABLE = "FIREFLYZMQ_EXCHANGE"
 
 
@@ -56,18 +56,22 @@ class Exchange:
         """Connect, and stay connected: `connect("localhost", 11111, 5)`, or `connect("tcp://host:port")`, "ipc:///path".
 
         Without arguments the environment variable FIREFLYZMQ_EXCHANGE says where, otherwise it is this host's
-        port 11111. Never waits: while nobody is there it keeps trying, at most `longestBackoff` seconds apart, and
-        logs that it does. ValueError for what cannot be an address.
+        port 11111. A host is a name or an address of IPv4 or IPv6. Never waits: while nobody is there it keeps trying,
+        at most `longestBackoff` seconds apart, and logs that it does, and that it has come to an end. ValueError for
+        what cannot be an address.
         """
         self._fireflyzmq.connect(exchange_address(host, port), longestBackoff)
 
     def listen(self, port: int | str = DEFAULT_PORT, host: str = "127.0.0.1") -> str:
         """Run an exchange in this process: listen at a port of `host`, or at an address like "ipc:///path".
 
-        Binds at once and serves when the loop runs; may be called several times. Port 0 picks a free one. Returns the
-        address bound. OSError when it is taken.
+        Binds at once and serves when the loop runs; may be called several times. Port 0 picks a free one. The host
+        "0.0.0.0" stands for all IPv4 addresses of the machine, "::" for those of IPv6 as well. Returns the address
+        bound. OSError when it is taken, or none of this machine's; ValueError for what cannot be one.
         """
-        return self._fireflyzmq.listen(port if isinstance(port, str) else f"tcp://{host}:{port}")
+        return self._fireflyzmq.listen(
+            address_to_listen(port) if isinstance(port, str) else address_to_listen(host, port)
+        )
 
     @hook
     def connectionChanged(self, state: str, reason: str) -> Any:
@@ -164,7 +168,7 @@ class ExchangeCore:
         try:
             await asyncio.wait_for(waiter, timeout)
         except TimeoutError:
-            raise ExchangeLost(f"no exchange within {timeout:g} s: {connection.reason}") from None
+            raise ExchangeLost(connection.missing(timeout or 0.0)) from None
         finally:
             if waiter in self._waiters:
                 self._waiters.remove(waiter)
@@ -203,18 +207,19 @@ class ExchangeCore:
 
 
 def exchange_address(host: str | None = None, port: int | None = None) -> str:
-    """The ZeroMQ address of host and port, of an address in the place of the host, or of the environment."""
-    if host == "" or (port is not None and not 0 < port < 65536):
-        raise ValueError(f"there is no exchange at host {host!r} and port {port}")
-    if host is None:
-        host = os.environ.get(ADDRESS_VARIABLE) or "localhost"
-    if "://" in host:
-        if port is not None:
-            raise ValueError(f"{host!r} is an address already; no port goes with it")
-        return host
-    if ":" in host and port is None:
-        return f"tcp://{host}"
-    return f"tcp://{host}:{DEFAULT_PORT if port is None else port}"
+    """The ZeroMQ address of host and port, of an address in the place of the host, or of the environment.
+
+    ValueError for what cannot be one, which names the environment variable when that has said it.
+    """
+    if host is not None:
+        return address_to_connect(host, port)
+    said = os.environ.get(ADDRESS_VARIABLE)
+    if not said:
+        return address_to_connect("localhost", port)
+    try:
+        return address_to_connect(said, port)
+    except ValueError as error:
+        raise ValueError(f"the environment variable {ADDRESS_VARIABLE}: {error}") from None
 
 
 class _Home:

@@ -40,7 +40,8 @@ class NetPort(Service):
     of `origins` may connect when these are given. With `ordered` a session's requests are served one after the other,
     with `onePerUser` a user has one session among all netports of the `group`. `goodbye`, a command and a body, is
     pushed to all when the netport stops: it lets nobody in any more, finishes what is at work, says goodbye to the
-    clients, and drains as any service. Further arguments are those of `Service`. OSError when a port is taken.
+    clients, and drains as any service. Further arguments are those of `Service`. OSError when a port is taken, or the
+    `host` is none of this machine's ("::" is all of them, IPv4 as well); ValueError for what is no host or port.
 
     Override, or assign, `doConnectionMade`, `doConnectionLost` and `doAttachedLost`.
     """

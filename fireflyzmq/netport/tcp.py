@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import abc
 import asyncio
+import errno
 import socket
 import ssl
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, cast
+
+from fireflyzmq.wire.addresses import bracketed, client_host, host_to_listen, is_name
 
 if TYPE_CHECKING:
     from fireflyzmq.netport.clients import Clients
@@ -24,19 +27,36 @@ BUFFERED: Final = 64 * 1024
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 picks a free one. OSError when that cannot be."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    """A listening socket; port 0 picks a free one, the host "::" takes clients of IPv4 as well.
+
+    OSError when that cannot be, ValueError for what is no host or port.
+    """
+    host = host_to_listen(host, port)
+    family = _family_of(host)
+    listener = socket.create_server(
+        (host, port), family=family, backlog=BACKLOG, dualstack_ipv6=host == "::" and socket.has_dualstack_ipv6()
+    )
     listener.setblocking(False)
     return listener
+
+
+def _family_of(host: str) -> socket.AddressFamily:
+    """That of an address; of a name IPv4 when it has both. OSError when it has none."""
+    if not is_name(host):
+        return socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        families = {family for family, *_ in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
+    except (OSError, UnicodeError) as error:
+        raise OSError(errno.EADDRNOTAVAIL, f"there is no host {host!r} to listen at: {error}") from None
+    return socket.AF_INET if socket.AF_INET in families else socket.AF_INET6
 
 
 def address_of(peer: object) -> tuple[str, str]:
     """The host of a peer's socket address, and all of it as a text."""
     if not isinstance(peer, tuple):  # it has gone already
         return "", ""
-    host, port = str(peer[0]), peer[1]
-    return host, f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    host, port = client_host(str(peer[0])), peer[1]
+    return host, f"{bracketed(host)}:{port}"
 
 
 def handshake_seconds(clients: Clients, context: ssl.SSLContext | None) -> float | None:

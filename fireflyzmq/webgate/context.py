@@ -14,6 +14,7 @@ from aiohttp import web
 
 from fireflyzmq.tracing import TRACEPARENT, TRACESTATE, child_of, new_traceparent, trace_of
 from fireflyzmq.webgate.calls import WebCall
+from fireflyzmq.wire.addresses import client_host
 
 if TYPE_CHECKING:
     from fireflyzmq.service import Service
@@ -66,7 +67,7 @@ class WebRequest:
             properties[TRACESTATE] = tracestate
         if self.user:
             properties["user"] = self.user
-        properties["address"] = self.http.remote or ""
+        properties["address"] = client_host(self.http.remote or "")
         return properties
 
     async def body(self) -> bytes:

@@ -36,6 +36,7 @@ from fireflyzmq.webgate.limits import Rates, WebLimits
 from fireflyzmq.webgate.selection import Exhibition, Selection
 from fireflyzmq.webgate.sites import Sites
 from fireflyzmq.webgate.streams import STREAMS, end_streams
+from fireflyzmq.wire.addresses import bracketed, client_host, host_to_listen
 
 logger = logging.getLogger(__name__)
 
@@ -80,6 +81,7 @@ class WebServer:
         exchange: Belonging | None,
     ) -> None:
         self.limits = limits
+        host = host_to_listen(host, port)
         self._socket = bind(host, port)
         self.port: int = self._socket.getsockname()[1]
         self._service = Service("", exchange=exchange)
@@ -271,7 +273,7 @@ class WebServer:
         public = path in self._public
         if self._counts.at_work > self.limits.requests and not public:
             raise web.HTTPServiceUnavailable(text="too many requests are at work\n", headers={"Retry-After": "1"})
-        wait = self._rates.wait(http.remote or "", self._loop.time())
+        wait = self._rates.wait(client_host(http.remote or ""), self._loop.time())
         if wait:
             raise web.HTTPTooManyRequests(text="too many requests\n", headers={"Retry-After": str(math.ceil(wait))})
         host = http.headers.get("Host", "")
@@ -351,7 +353,7 @@ class WebServer:
             self._waiting -= 1
 
     def __repr__(self) -> str:
-        return f"<HttpDaemon {self._host}:{self.port}>"
+        return f"<HttpDaemon {bracketed(self._host)}:{self.port}>"
 
 
 class HttpDaemon:
@@ -363,7 +365,7 @@ class HttpDaemon:
     its own (DNS rebinding). On other addresses any name will do unless it says: without `authorise` either, that is
     warned of. `origins` are the web sites whose pages may use it (CORS), none unless it says so: what
     other pages ask is refused.
-    OSError when the port is taken.
+    OSError when the port is taken; ValueError for what is no host or port. The host "::" takes IPv4 as well.
     """
 
     _fireflyzmq: WebServer = NotBegun("HttpDaemon")  # type: ignore[assignment]
