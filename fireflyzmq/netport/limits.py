@@ -30,7 +30,7 @@ class NetLimits:
     | `write_bytes` that wait when it is pushed to, as it does not read | cut ("slow") |
     | `request_seconds` that a coroutine may take | the request fails (RequestTimeout), the client stays |
 
-    0 seconds, frames or bytes per second stand for no limit.
+    0 seconds, frames or bytes per second stand for no limit. Of IPv6 a network of 64 bits counts as one address.
     """
 
     connections: int = 20_000

@@ -10,7 +10,7 @@ import ssl
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, cast
 
-from fireflyzmq.wire.addresses import bracketed, client_host, host_to_listen, is_name
+from fireflyzmq.wire.addresses import bracketed, client_host, host_to_listen, is_name, network_of
 
 if TYPE_CHECKING:
     from fireflyzmq.netport.clients import Clients
@@ -52,11 +52,11 @@ def _family_of(host: str) -> socket.AddressFamily:
 
 
 def address_of(peer: object) -> tuple[str, str]:
-    """The host of a peer's socket address, and all of it as a text."""
+    """What a peer is counted by, and its socket address as a text."""
     if not isinstance(peer, tuple):  # it has gone already
         return "", ""
     host, port = client_host(str(peer[0])), peer[1]
-    return host, f"{bracketed(host)}:{port}"
+    return network_of(host), f"{bracketed(host)}:{port}"
 
 
 def handshake_seconds(clients: Clients, context: ssl.SSLContext | None) -> float | None:

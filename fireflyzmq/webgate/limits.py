@@ -21,6 +21,8 @@ class WebLimits:
     | `idle_seconds` without a request on a connection | it is closed |
     | `call_seconds` that a call may take when its request does not say, `most_call_seconds` when it does | 504 |
     | `stream_bytes` of reports that wait for a client that reads slowly | the oldest are dropped and counted |
+
+    Of IPv6 a network of 64 bits counts as one address.
     """
 
     connections: int = 10_000

@@ -68,6 +68,16 @@ def client_host(host: str) -> str:
     return host.removeprefix(_MAPPED) if "." in host else host
 
 
+def network_of(host: str) -> str:
+    """What counts as one where clients are counted by their addresses: of IPv6 the network of 64 bits.
+
+    One customer of a provider has all of those addresses, or more.
+    """
+    if ":" not in host:
+        return host
+    return str(ipaddress.IPv6Network((host.partition("%")[0], 64), strict=False))
+
+
 def host_of(address: str) -> tuple[str, str] | None:
     """The host and the port of a full address; None of one that is no host's."""
     if not address.startswith("tcp://"):

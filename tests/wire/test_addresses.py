@@ -15,6 +15,7 @@ from fireflyzmq.wire.addresses import (
     host_and_port,
     host_of,
     host_to_listen,
+    network_of,
 )
 
 
@@ -158,3 +159,9 @@ def test_what_is_no_host_and_port_is_refused(text: str) -> None:
 def test_a_client_of_ipv4_has_an_address_of_ipv4() -> None:
     assert client_host("::ffff:10.0.0.1") == "10.0.0.1"
     assert client_host("::ffff:1") == "::ffff:1" and client_host("::1") == "::1" and client_host("") == ""
+
+
+def test_clients_of_one_ipv6_network_count_as_one() -> None:
+    assert network_of("10.0.0.1") == "10.0.0.1" and network_of("") == ""
+    assert network_of("2001:db8::1") == network_of("2001:db8::ffff:1") != network_of("2001:db8:0:1::1")
+    assert network_of("fe80::1%eth0") == network_of("fe80::2%eth1")
