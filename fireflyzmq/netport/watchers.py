@@ -1,8 +1,8 @@
 """Watchers: the services anywhere that are told of sessions' ends, by reports.
 
-Each is looked after once, however many sessions it watches: is it there, it is told at once; is it not, or is there no
-connection now, what it is to be told is kept for a while, should it come back. Nothing waits for it session by
-session.
+Each is looked after once, however many sessions it watches: is it there, it is told at once; is it gone, what it is to
+be told is kept for a while, should it come back; and while there is no exchange, until there is one. Nothing waits for
+it session by session.
 """
 
 from __future__ import annotations
@@ -55,6 +55,11 @@ class Watcher:
         return bool(self._target.ready)
 
     @property
+    def gone(self) -> bool:
+        """Whether it is known that it is not there: not while nobody can say, as without a connection."""
+        return self._target.known and not (self._target.ready or self._target.unconfirmed)
+
+    @property
     def idle(self) -> bool:
         """Whether nothing is to be told to it, now or later."""
         return not (self.sessions or self._kept)
@@ -84,14 +89,14 @@ class Watcher:
             self._look()
 
     def _look(self) -> None:
-        """From now on it has a while to come back, unless that has begun."""
-        if self._timer is None:
+        """If it is gone it has a while to come back from now on, unless that has begun."""
+        if self._timer is None and self.gone:
             loop = self._watchers.loop
             self._timer = loop.call_later(KEEP_SECONDS, self._give_up, context=contextvars.Context())
 
     def _give_up(self) -> None:
         self._timer = None
-        if not self.there:
+        if self.gone:
             if self._kept:
                 logger.debug("%r is gone: it is not told of %d sessions' ends", self.binding, len(self._kept))
             self._watchers.forget(self)

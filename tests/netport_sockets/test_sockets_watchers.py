@@ -103,7 +103,10 @@ async def test_a_watcher_that_comes_back_is_told_of_what_ended_meanwhile(site: S
 
 
 @at_site
-async def test_what_ends_while_there_is_no_exchange_is_told_when_there_is_one_again(site: Site) -> None:
+async def test_what_ends_while_there_is_no_exchange_is_told_when_there_is_one_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watchers, "KEEP_SECONDS", 0.2)
     with ExchangeProcess() as exchange:
         far, near = Peer(exchange.address), Peer(exchange.address)
         net = Noted("far", exchange=far)
@@ -112,9 +115,14 @@ async def test_what_ends_while_there_is_no_exchange_is_told_when_there_is_one_ag
         exchange.kill()
         await until(lambda: core_of(far).connection.state != "connected")
         net.came[0].close("cheating")
+        assert told == []
+        await asyncio.sleep(2 * watchers.KEEP_SECONDS)  # without an exchange nobody is known to be gone
         await asyncio.to_thread(exchange.restart)
         await until(lambda: told)
-        assert told == [(net.came[0].id, "cheating")] and pending(net) == 0
+        net.came[1].close("enough")
+        await until(lambda: len(told) == 2)
+        assert told == [(net.came[0].id, "cheating"), (net.came[1].id, "enough")]
+        await until(lambda: pending(net) == 0)
         far.close()
         near.close()
 

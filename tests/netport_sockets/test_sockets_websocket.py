@@ -513,6 +513,33 @@ async def test_a_drain_says_goodbye_to_websockets(site: Site, new_loop: Loops) -
 
 
 @at_site
+async def test_a_websocket_that_asks_while_the_netport_stops_is_turned_away(site: Site, new_loop: Loops) -> None:
+    net = site.netport(websocket=0)
+    opened = asyncio.Event()
+
+    async def wait(session: Any, body: bytes) -> bytes:
+        await opened.wait()
+        return body
+
+    net.exportCommand(wait, 1)
+    assert net.websocketPort is not None
+    async with browser() as client, client.ws_connect(url(net)) as busy:
+        await busy.send_bytes(frame(1, b"in flight"))
+        await until(lambda: net.stats()["requests"] == 1)
+        reader, writer = await asyncio.open_connection("127.0.0.1", net.websocketPort)
+        await until(lambda: net.stats()["connections"] == 2)
+        draining = asyncio.ensure_future(net.drain())
+        await until(lambda: clients_of(net).stopping)
+        key = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "
+        writer.write(f"GET / HTTP/1.1\r\nHost: x\r\n{key}MDEyMzQ1Njc4OUFCQ0RFRg==\r\n\r\n".encode())
+        assert b" 503 " in await reader.readline()
+        assert len(net.came) == 1
+        writer.close()
+        opened.set()
+        await draining
+
+
+@at_site
 async def test_websockets_may_be_of_tls(
     site: Site, new_loop: Loops, server_context: ssl.SSLContext, client_context: ssl.SSLContext
 ) -> None:
