@@ -428,7 +428,8 @@ class Connection:
             self._open(place)
         else:
             self._places.ask(self.loop, self._found)
-            self.reason = "its name is looked up still"
+            if not self._complained:
+                self.reason = "its name is looked up still"
 
     def missing(self, timeout: float) -> str:
         """What to say when there is no connection after so many seconds: where it was looked for, why, what helps."""
