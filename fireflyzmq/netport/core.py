@@ -12,7 +12,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Collection
 from typing import TYPE_CHECKING, Any, Final
 
-from fireflyzmq.calls import Destination
+from fireflyzmq.calls import FAILED, Destination
 from fireflyzmq.cores.service import Part, ServiceCore, core_of
 from fireflyzmq.endpoint import Endpoint
 from fireflyzmq.extras import needed_for
@@ -31,6 +31,9 @@ from fireflyzmq.wire.names import check_name
 
 if TYPE_CHECKING:
     from fireflyzmq.service import Service
+
+_MOST_UNDISPLACED: Final = 10_000
+"""Users who have come while the other netports could not be told."""
 
 _GOODBYE_SECONDS: Final = 5.0
 """How long a netport that stops waits for its connections to be closed."""
@@ -64,6 +67,7 @@ class NetPortCore(Part):
         self._handlers: list[Handler] = []
         self._listeners: list[Listener] = []
         self._goodbye: bytes | None = None
+        self._undisplaced: dict[str, tuple[float, str]] = {}
 
     # The ports.
 
@@ -171,10 +175,25 @@ class NetPortCore(Part):
     def _displaced(self, user: str, bound_at: float, id: str) -> None:
         """A user has come here: the netports of the group close that user's earlier sessions.
 
-        Those that cannot be told now are not told; no hook of the owner's hears of that.
+        While there is no exchange they cannot be told: then they are when there is one.
         """
         netports = self.core.group_endpoint(self._group, oneway=True)
-        self.clients.start_call(netports._destination, "displace", (user, bound_at, id), {}).ignore()
+        call = self.clients.start_call(netports._destination, "displace", (user, bound_at, id), {})
+        call.ignore()
+        if call.state == FAILED and len(self._undisplaced) < _MOST_UNDISPLACED:
+            self._undisplaced[user] = bound_at, id
+            listeners = netports._target.listeners
+            if self._displace_again not in listeners:
+                listeners.append(self._displace_again)
+
+    def _displace_again(self, netports: Target) -> None:
+        """The netports of the group have changed: tell them who has come while they could not be told."""
+        if netports.known:
+            netports.listeners.remove(self._displace_again)
+            users, self._undisplaced = self._undisplaced, {}
+            for user, (bound_at, id) in users.items():
+                if id in self.clients.by_id:
+                    self._displaced(user, bound_at, id)
 
     # The end.
 
@@ -199,6 +218,7 @@ class NetPortCore(Part):
         self._forget(self)
         self.clients.close()
         self._hooks.watchers.close()
+        self._undisplaced.clear()
         for handler in self._handlers:
             handler.close()
         for listener in self._listeners:

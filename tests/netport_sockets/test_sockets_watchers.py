@@ -160,6 +160,34 @@ async def test_a_watcher_whose_sessions_have_all_ended_is_forgotten(site: Site) 
 
 
 @at_site
+async def test_a_user_who_comes_while_there_is_no_exchange_is_replaced_elsewhere_when_there_is_one(site: Site) -> None:
+    with ExchangeProcess() as exchange:
+        peers = [Peer(exchange.address) for _ in range(2)]
+        one, two = [
+            Noted(name, exchange=peer, onePerUser=True) for name, peer in zip(("one", "two"), peers, strict=True)
+        ]
+        await one.ready()
+        await two.ready()
+        players = [await site.player(net) for net in (one, two, two)]
+        await until(lambda: one.came and len(two.came) == 2)
+        one.came[0].bind("ada")
+        exchange.kill()
+        await until(lambda: all(core_of(peer).connection.state != "connected" for peer in peers))
+        two.came[0].bind("ada")
+        two.came[1].bind("bob")
+        two.came[1].close()
+        assert one.gone == []
+        await asyncio.to_thread(exchange.restart)
+        await until(lambda: one.gone)
+        assert one.gone == [(one.came[0].id, "replaced")] and two.gone == [(two.came[1].id, "closed")]
+        netport = core_of(two).part(NetPortCore)
+        assert netport._undisplaced == {}
+        for peer in peers:
+            peer.close()
+        del players
+
+
+@at_site
 async def test_what_is_said_to_netports_that_are_gone_is_no_error(
     site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
