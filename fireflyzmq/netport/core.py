@@ -67,6 +67,7 @@ class NetPortCore(Part):
         self._handlers: list[Handler] = []
         self._listeners: list[Listener] = []
         self._goodbye: bytes | None = None
+        self._netports: Endpoint | None = None
         self._undisplaced: dict[str, tuple[float, str]] = {}
 
     # The ports.
@@ -96,6 +97,8 @@ class NetPortCore(Part):
         """Join the group, and offer services what they may do with the sessions."""
         self._goodbye = self.clients.encode(*goodbye) if goodbye is not None else None
         self.core.join(self._group)
+        if self.clients.one_per_user:  # known before a connection is lost, they are waited for when it is back
+            self._netports = self.core.group_endpoint(self._group, oneway=True)
         Exports(self.core, self.clients, self._hooks.watchers).offer()
 
     def start(self) -> None:
@@ -177,7 +180,8 @@ class NetPortCore(Part):
 
         While there is no exchange they cannot be told: then they are when there is one.
         """
-        netports = self.core.group_endpoint(self._group, oneway=True)
+        netports = self._netports
+        assert netports is not None  # as a user has one session
         call = self.clients.start_call(netports._destination, "displace", (user, bound_at, id), {})
         call.ignore()
         if call.state == FAILED and len(self._undisplaced) < _MOST_UNDISPLACED:

@@ -171,6 +171,8 @@ async def test_a_user_who_comes_while_there_is_no_exchange_is_replaced_elsewhere
         players = [await site.player(net) for net in (one, two, two)]
         await until(lambda: one.came and len(two.came) == 2)
         one.came[0].bind("ada")
+        known: Any = core_of(two).part(NetPortCore)._netports
+        await until(lambda: len(known._target.ready) == 2)
         exchange.kill()
         await until(lambda: all(core_of(peer).connection.state != "connected" for peer in peers))
         two.came[0].bind("ada")
