@@ -37,7 +37,8 @@ from fireflyzmq.errors import (
 from fireflyzmq.logs import log
 from fireflyzmq.parts import MAX_BODY
 from fireflyzmq.request import current_request
-from fireflyzmq.tracing import Tracer, carried
+from fireflyzmq.spans import begin_call, end_span
+from fireflyzmq.tracing import Span, Tracer
 from fireflyzmq.wire.codec import EncodingError, Pack, new_pack, place_text
 from fireflyzmq.wire.commands import (
     CANCEL,
@@ -122,7 +123,8 @@ class Call:
     `channel` is None while the call is parked or has ended; `due` and `patience` are what its deadline and the end of
     its wait are kept in, under its number; `refusal` is why an instance did not take it; a call to a group has a
     `gathering` of calls whose `parent` it is; `inherited` says that its deadline is that of the request it was made
-    for. Subclasses tell whoever waits in `finished`. Attributes that most calls never set are the class's.
+    for; `span` is what a tracer made for it. Subclasses tell whoever waits in `finished`. Attributes that most calls
+    never set are the class's.
     """
 
     number: int
@@ -143,6 +145,7 @@ class Call:
     state: int = PENDING
     value: Any = None
     inherited: bool = False
+    span: Span | None = None
 
     def finished(self, in_place: bool) -> None:
         """Tell whoever waits that `state` and `value` are set.
@@ -215,6 +218,7 @@ class Calls:
             or self._outgoing.queued > self._outgoing.limit
             or properties is not None
             or (request is not None and request.beside)
+            or (self.tracer is not None and self.tracer.traces(self._clock()))
         ):
             call = self.prepare(destination, method, args, kwargs, self._pack, properties)
             self.launch(call)
@@ -274,7 +278,8 @@ class Calls:
         call.number = number
         call.destination = destination
         call.method = method
-        call.deadline = deadline = self._clock() + destination.timeout
+        now = self._clock()
+        call.deadline = deadline = now + destination.timeout
         if request is not None and request.deadline < deadline and not destination.oneway:
             call.deadline = request.deadline
             call.inherited = True
@@ -282,13 +287,19 @@ class Calls:
             number = 0  # no answer is wanted
             if self.telling:
                 call.finished = _nobody_waits  # type: ignore[method-assign]
-        properties = {**carried(request, self.tracer), **(properties or {})}
+        call.span, properties = begin_call(self.tracer, now, destination.target, method, request, properties)
         optional = [kwargs, properties] if properties else [kwargs] if kwargs else []
         try:
             call.item = pack([REQUEST, number, method, list(args), *optional, call.deadline])
         except EncodingError as error:
             self._fail_encoding(call, error)
         return call
+
+    def give_back(self, call: Call) -> None:
+        """End the span of a call that was prepared, and that nobody is there to start."""
+        call.value = _blame(RequestCancelled("the event loop of the call has ended"), call)
+        call.state = FAILED
+        _end_span(call)
 
     def launch(self, call: Call) -> None:
         """Start a prepared call, unless it has failed already."""
@@ -324,6 +335,7 @@ class Calls:
         problem = f"the arguments do not travel: {_argument(error.place)}{error.problem}"
         call.value = _blame(RequestEncoding(problem), call)
         call.state = FAILED
+        _end_span(call)
         _tell(call)
 
     def _count_unbegun(self, call: Call) -> None:
@@ -447,6 +459,8 @@ class Calls:
         call.due.pop(number, None)
         self.ended += 1
         call.channel = None
+        if call.span is not None:
+            _end_span(call)
         call.finished(in_place=True)
 
     def receive_other(self, channel: Channel, item: list[Any]) -> None:
@@ -636,6 +650,7 @@ class Calls:
             call.channel = None
         if call.gathering is not None:
             call.gathering.abandon()
+        _end_span(call)
         _tell(call)
 
     def _note_load(self, channel: Channel, load: Any) -> None:
@@ -648,6 +663,13 @@ class Calls:
 
 def _nobody_waits(in_place: bool) -> None:
     """End a one-way call that tells of another's failure: telling of its own would go on for ever."""
+
+
+def _end_span(call: Call) -> None:
+    """End a call's span, if it has one that has not ended."""
+    if call.span is not None:
+        span, call.span = call.span, None
+        end_span(span, call.value if call.state == FAILED else None)
 
 
 def _tell(call: Call) -> None:

@@ -143,8 +143,8 @@ class Connection:
             changed=self._changed,
             process=f"{sockets.gethostname()}:{os.getpid()}:{os.path.basename(sys.argv[0] or 'python')}",  # noqa: PTH119
         )
-        if otel.installed():
-            self.session.calls.tracer = self.session.serving.tracer = otel.OpenTelemetryTracer()
+        self._tracer = otel.OpenTelemetryTracer() if otel.installed() else None
+        self.session.calls.tracer = self.session.serving.tracer = self._tracer
         self.runner.finish = self.session.serving.finish
         self.session.serving.debug = loop.get_debug()
         _all_connections.add(self)
@@ -179,6 +179,7 @@ class Connection:
                 _encoding.connection = outer
             self._handed.append(call)
             if not self.call_from_anywhere(self.take_handed):
+                calls.give_back(call)
                 raise RuntimeError(_ENDED)
         return None if destination.oneway else cast(ResponseId[Any], call)
 
@@ -388,6 +389,8 @@ class Connection:
         self.session.attach()
         contextvars.Context().run(self._begin)
         self._address = address
+        if self._tracer is not None:
+            self._tracer.server = otel.server_attributes(address)
 
     def join(self, join: Callable[[Receive], Link]) -> None:
         """Join an exchange of this process, without a socket: `join(receive)` gives the link to it."""

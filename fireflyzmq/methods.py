@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 Function = Callable[..., Any]
 
+RESERVED = "system."
+"""The beginning of the names of methods that every service answers to."""
+
 
 class Method:
     """One exported function: `threads` is the size of its pool, 0 when it runs in the loop.

@@ -135,6 +135,13 @@ class Target:
         group, _, name = (*self.key.split(" "), "", "")[:3] if self.kind == BY_MEMBER else ("", "", self.key)
         return ".".join(filter(None, (group, name)))
 
+    @property
+    def service(self) -> str:
+        """What traces call it: as `title`, but of one instance its name ("" without one), and no random text."""
+        if self.kind != BY_ADDRESS:
+            return self.title
+        return self.ready[0].binding.name if self.ready else ""
+
     def came(self, instance: Instance, reason: str) -> None:
         """Tell whoever asked that an instance is there, as it is now; `reason` is why it left a group, if it did."""
         for presence in list(self.presences):

@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from fireflyzmq.channels import Channel
     from fireflyzmq.methods import Method
     from fireflyzmq.serving import LocalService
+    from fireflyzmq.tracing import Span
     from fireflyzmq.wire.binding import Binding
 
 
 class Request:
     """A call that a service is serving: `method`, `deadline` (the loop's time, s) and who sent it.
 
-    `open` says that it has no answer yet.
+    `open` says that it has no answer yet; `span` is what a tracer made for it, until it is answered.
     `properties` is a dictionary that travelled with the call beside its arguments (gateways put the remote
     user and address there).
     """
@@ -35,6 +36,7 @@ class Request:
         "number",
         "open",
         "service",
+        "span",
         "started",
         "work",
     )
@@ -59,6 +61,7 @@ class Request:
         self.due: dict[Hashable, Request]
         self.exported: Method | None = None
         self.started = 0.0
+        self.span: Span | None = None
         self._clock = clock
 
     @property

@@ -112,4 +112,6 @@ class LoopRunner:
 def _context_of(request: Request) -> contextvars.Context:
     context = contextvars.copy_context()
     context.run(current_request.set, request)
+    if request.span is not None:
+        context.run(request.span.enter)
     return context

@@ -24,8 +24,10 @@ from fireflyzmq.errors import (
     InvalidArguments,
     MessageTooLarge,
     MethodUnavailable,
+    Overloaded,
     RequestCancelled,
     RequestDecoding,
+    RequestTimeout,
     ResponseEncoding,
     ResponseLost,
     call_of,
@@ -33,11 +35,12 @@ from fireflyzmq.errors import (
     failure_to_fields,
 )
 from fireflyzmq.logs import log
-from fireflyzmq.methods import Method, MethodTable
+from fireflyzmq.methods import RESERVED, Method, MethodTable
 from fireflyzmq.request import Request, current_request
+from fireflyzmq.spans import begin_request, end_span, in_span, note_raised
 from fireflyzmq.statistics import Durations, Pace
 from fireflyzmq.subjects import subject_problem
-from fireflyzmq.tracing import TRACEPARENT, Tracer
+from fireflyzmq.tracing import Tracer
 from fireflyzmq.wire.binding import Binding, address_of
 from fireflyzmq.wire.codec import EncodingError, new_pack, place_text
 from fireflyzmq.wire.commands import (
@@ -78,9 +81,6 @@ stands for all sixteen."""
 
 _SOONEST, _LATEST = 0.01, 60.0
 """Seconds: the bounds of when it is said to make sense to try again."""
-
-RESERVED = "system."
-"""The beginning of the names of methods that every service answers to."""
 
 
 class Owner(Protocol):
@@ -317,7 +317,7 @@ class Serving:
                 self._refuse(request, METHOD_FULL, method.pace)
             elif kwargs or not method.least <= len(args) <= method.most:
                 self._serve_checked(request, method, args, kwargs)
-            elif method.threads or service.middleware is not None or request.beside:
+            elif method.threads or service.middleware is not None or request.beside or self._traces(now):
                 self._serve(request, method, args, kwargs)
             else:
                 request.exported = method
@@ -408,8 +408,7 @@ class Serving:
             function, arguments, keywords = method.function, args, kwargs
         else:
             function, arguments, keywords = middleware, [method.name, method, args, kwargs], _NO_KEYWORDS
-        if self.tracer is not None and TRACEPARENT in request.properties:
-            function = self.tracer.serve(request, function)
+        request.span = begin_request(self.tracer, self._clock(), request)
         if method.threads:
             self._track(request)
             try:
@@ -417,11 +416,23 @@ class Serving:
             except RuntimeError as error:  # no thread is to be had: it has not run, and may elsewhere
                 self._untrack(request, ran=False)
                 self._refuse(request)
+                self._end_span(request, Overloaded("no thread is to be had"))
                 log(logger, logging.ERROR, "no thread for %s: %s", method.name, error)
             else:
                 request.service.served += 1
         else:
-            self._run(request, function, arguments, keywords)
+            self._run(request, in_span(request.span, function), arguments, keywords)
+            if not request.open:
+                self._end_span(request)
+
+    def _traces(self, now: float) -> bool:
+        return self.tracer is not None and self.tracer.traces(now)
+
+    def _end_span(self, request: Request, failure: Failure | None = None) -> None:
+        """End a request's span, if it has one that has not ended."""
+        if request.span is not None:
+            span, request.span = request.span, None
+            end_span(span, failure)
 
     def _run(self, request: Request, function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> None:
         """Call a function in the loop, under its request, and answer with what it returns or raises."""
@@ -498,6 +509,7 @@ class Serving:
             raise
         else:
             self._answer(request, item)
+            self._end_span(request)
 
     def suspended(self, request: Request) -> bool:
         """Whether a request still waits for its answer."""
@@ -530,7 +542,7 @@ class Serving:
             if self.suspended(request):
                 self.expired += 1
                 try:
-                    self._abandon(request)
+                    self._abandon(request, RequestTimeout("no answer by the deadline"))
                 except Exception:  # the rest is due as well
                     log(logger, logging.ERROR, "%r was not cancelled", request, exc_info=True)
 
@@ -538,9 +550,12 @@ class Serving:
         """When `expire` has something to do next."""
         return self._deadlines.next()
 
-    def _abandon(self, request: Request) -> None:
-        if self._untrack(request) and request.work is not None:
-            self._runner.cancel(request.work)
+    def _abandon(self, request: Request, why: Failure | None = None) -> None:
+        """Work for nobody: the caller gave up, or went, or its deadline has passed."""
+        if self._untrack(request):
+            self._end_span(request, why or RequestCancelled("nobody waits for the answer"))
+            if request.work is not None:
+                self._runner.cancel(request.work)
 
     def _untrack(self, request: Request, ran: bool = True) -> bool:
         """Forget a request that is answered later; False when that has happened already."""
@@ -588,6 +603,8 @@ class Serving:
         """Turn what a method raised into its caller's failure; the traceback stays in this process's log."""
         request.open = False
         name = request.service.name
+        if request.span is not None:
+            note_raised(request.span, error)
         if isinstance(error, Failure) and (_id_of(error) is None or counted_kind(error) == "Failure"):
             with contextlib.suppress(Exception):  # a property of a program's class
                 if error.origin == ORIGIN:  # one of the library's kinds, raised on purpose
@@ -616,6 +633,7 @@ class Serving:
         request.open = False
         fields = failure_to_fields(failure)
         request.service.note_failure(request, fields, self._clock())
+        self._end_span(request, failure)
         if not request.number:
             log(logger, logging.WARNING, "a one-way call of %s failed: %s", request.method, said(failure))
             return

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fireflyzmq.errors import Failure
 from fireflyzmq.request import Request, current_request
+from fireflyzmq.spans import in_span
 from fireflyzmq.timers import fit
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class SuspendedResponses:
             return True
         token = current_request.set(request)
         try:
-            result = fit(callback, id)()
+            result = in_span(request.span, fit(callback, id))()
             awaitable = inspect.isawaitable(result)
         except BaseException as error:
             self._serving.finish(request, None, error)

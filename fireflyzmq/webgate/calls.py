@@ -62,9 +62,7 @@ class WebCall:
             left = self._timeout - (connection.loop.time() - self._began)
             target = connection.watch(BY_ADDRESS, binding.address)
             destination = Destination(core_of(self._caller).local, target, max(left, 0.001))
-            tracer = connection.session.calls.tracer
-            traced = tracer.outgoing() if tracer is not None else {}
-            properties = {**self._properties, **(traced or {TRACEPARENT: child_of(self._properties[TRACEPARENT])})}
+            properties = {**self._properties, TRACEPARENT: child_of(self._properties[TRACEPARENT])}
             id = connection.call(destination, method, args, kwargs, properties)
             assert id is not None
             try:

@@ -288,7 +288,7 @@ class WebServer:
             raise web.HTTPNotFound(text="nothing is here\n")
         request = WebRequest(http, http.path[len(path) :].lstrip("/"), user, self._service, self.limits)
         tracer = self.connection.session.calls.tracer
-        if tracer is None or not getattr(attached, "traced", False):
+        if tracer is None or not getattr(attached, "traced", False) or not tracer.traces(self._loop.time()):
             return await attached.respond(request)
         given = {name: ",".join(http.headers.getall(name, ())) for name in (TRACEPARENT, TRACESTATE)}
         headers = {name: value for name, value in given.items() if value and value.isascii()}

@@ -4,44 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import aiohttp
-import opentelemetry.trace
 import pytest
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from fireflyzmq import Failure, HttpDaemon, PlainGateway, Service, otel
+from fireflyzmq import HttpDaemon, PlainGateway, Service
 from fireflyzmq.calls import new_number
 from fireflyzmq.cores.service import core_of
 from fireflyzmq.tracing import child_of, trace_of
 from fireflyzmq.wire.codec import new_pack
 from fireflyzmq.wire.commands import REQUEST
+from tests.operations.recorded import ids, line, status, titled, trace_id
 from tests.operations.scraping import Place, on_place, until
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 TRACEPARENT = f"00-{TRACE}-{SPAN}-01"
 KINDS = ["def", "async def", "threads"]
-
-
-@pytest.fixture
-def untraced(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if OpenTelemetry were not installed."""
-    monkeypatch.setattr(otel, "installed", lambda: False)
-
-
-@pytest.fixture
-def spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
-    """The spans that are recorded."""
-    exporter = InMemorySpanExporter()
-    provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    monkeypatch.setattr(opentelemetry.trace, "_TRACER_PROVIDER", provider)
-    yield exporter
-    provider.shutdown()
 
 
 class Hop(Service):
@@ -149,15 +129,6 @@ def test_later_versions_of_traceparent_may_have_more_in_them() -> None:
     assert child_of(f"01-{TRACE}-{SPAN}-01-more").startswith(f"00-{TRACE}-")
 
 
-def named(exporter: InMemorySpanExporter) -> dict[str, ReadableSpan]:
-    return {span.name: span for span in exporter.get_finished_spans()}
-
-
-def ids(span: ReadableSpan) -> tuple[str, str | None]:
-    """A span's own id and its parent's."""
-    return f"{span.context.span_id:016x}", f"{span.parent.span_id:016x}" if span.parent is not None else None
-
-
 @pytest.mark.parametrize("kind", KINDS)
 @on_place
 async def test_with_opentelemetry_each_hop_is_the_next_ones_parent(
@@ -167,15 +138,16 @@ async def test_with_opentelemetry_each_hop_is_the_next_ones_parent(
     for headers in ({"traceparent": TRACEPARENT}, {}):
         spans.clear()
         assert await post(port, "a/hop", **headers) == (200, "end")
-        await until(lambda: len(named(spans)) == 4)
-        recorded = named(spans)
-        order = [recorded[name] for name in ("POST /", "a.hop", "b.hop", "c.hop")]
-        assert len({span.context.trace_id for span in order}) == 1
+        await until(lambda: len(spans.get_finished_spans()) == 7)
+        order = line(spans)
+        assert [titled(span) for span in order] == [
+            "SERVER POST /",
+            *(f"{side} {name}.hop" for name in "abc" for side in ("CLIENT", "SERVER")),
+        ]
         if headers:
-            assert f"{order[0].context.trace_id:032x}" == TRACE
+            assert trace_id(order[0]) == TRACE
         assert ids(order[0])[1] == (SPAN if headers else None)
         for parent, child in itertools.pairwise(order):
-            assert ids(child)[1] == ids(parent)[0], child.name
             assert parent.start_time is not None and child.start_time is not None
             assert parent.end_time is not None and child.end_time is not None
             assert parent.start_time <= child.start_time and parent.end_time >= child.end_time, child.name
@@ -185,9 +157,9 @@ async def test_with_opentelemetry_each_hop_is_the_next_ones_parent(
 async def test_what_a_method_raises_is_recorded_in_its_span(place: Place, spans: InMemorySpanExporter) -> None:
     _, port = await chain(place, "def")
     assert (await post(port, "c/fail", traceparent=TRACEPARENT))[0] == 500
-    span = named(spans)["c.fail"]
-    assert span.status.status_code.name == "ERROR"
-    assert [event.name for event in span.events] == ["exception"]
+    _, at_caller, at_service = line(spans)
+    assert [status(at_caller), status(at_service)] == ["ERROR", "ERROR"]
+    assert [event.name for event in at_service.events] == ["exception"]
 
 
 @on_place
@@ -201,15 +173,6 @@ async def test_a_request_that_is_refused_is_no_error_of_the_server(place: Place,
     (span,) = spans.get_finished_spans()
     assert (span.status.status_code.name, len(span.events)) == ("UNSET", 0)
     assert span.attributes is not None and span.attributes["http.response.status_code"] == 404
-
-
-@on_place
-async def test_calls_without_a_trace_have_no_spans(place: Place, spans: InMemorySpanExporter) -> None:
-    service = await place.service("math", add=lambda x, y: x + y)
-    service.exportMethod(lambda x, y: x * y, "multiply", threads=1)
-    endpoint: Any = (await place.peer()).serviceEndPoint("math")
-    assert [await endpoint.add(1, 2), await endpoint.multiply(1, 2)] == [3, 2]
-    assert spans.get_finished_spans() == ()
 
 
 @pytest.mark.parametrize("tracing", ["untraced", "spans"])
@@ -248,36 +211,3 @@ async def test_properties_that_are_no_dictionary_break_nothing(
     (failed,) = core_of(service).local.recent_failures(0.0)
     assert failed["kind"] == "RequestDecoding"
     assert core_of(service).local.running == 0
-
-
-def test_failures_and_functions_of_all_kinds_run_in_their_span(spans: InMemorySpanExporter) -> None:
-    class Called:
-        async def __call__(self) -> str:
-            await asyncio.sleep(0)
-            return otel.OpenTelemetryTracer().outgoing()["traceparent"]
-
-    class Told:
-        """As much of a request as a span is made of."""
-
-        properties = {"traceparent": TRACEPARENT}
-        method, id = "m", "1"
-
-        class service:  # noqa: N801
-            name = "s"
-
-    tracer: Any = otel.OpenTelemetryTracer()
-    serve: Callable[..., Any] = tracer.serve(Told(), Called())
-    traceparent = asyncio.run(_await(serve()))
-    (span,) = spans.get_finished_spans()
-    assert span_of(traceparent) == ids(span)[0] and ids(span)[1] == SPAN
-
-    def fail() -> None:
-        raise Failure(1, "no")
-
-    with pytest.raises(Failure):
-        tracer.serve(Told(), fail)()
-    assert len(spans.get_finished_spans()) == 2
-
-
-async def _await(value: Any) -> Any:
-    return await value
