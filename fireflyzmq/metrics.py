@@ -29,6 +29,9 @@ from fireflyzmq.webgate.counts import HttpCounts, all_http_counts
 MOST_NAMES: Final = 200
 """Names of services that get a label of their own, and as many of netports; the rest is counted as "other"."""
 
+NAMELESS: Final = "(no name)"
+"""The label of services without a name. No name has white space."""
+
 PREFIX: Final = "fireflyzmq_"
 
 Labels = tuple[str, ...]
@@ -79,8 +82,8 @@ GAUGES: Final[dict[str, Family]] = {
 
 HISTOGRAMS: Final[dict[str, Family]] = {
     "request_duration_seconds": (
-        "How long requests took to be served, but for those that fail at once. Of those that end at once every "
-        "sixteenth is timed, and counts as sixteen.",
+        "How long requests took to be served, but for those that fail at once. Of those that end at once a service's "
+        "first sixteen are timed, and then every sixteenth, which counts as sixteen.",
         ("service",),
     ),
     "http_request_duration_seconds": ("How long requests over HTTP took, streams left out.", ("gateway",)),
@@ -163,7 +166,9 @@ class Names:
         self._known: set[str] = set()
 
     def label(self, name: str) -> str:
-        """The label for a name."""
+        """The label for a name, "" among them."""
+        if not name:
+            return NAMELESS
         if name not in self._known:
             if len(self._known) >= self._most:
                 return OTHER

@@ -38,6 +38,7 @@ class Request:
         "service",
         "span",
         "started",
+        "weight",
         "work",
     )
 
@@ -59,6 +60,7 @@ class Request:
         self.work: Any = None
         self.open = True
         self.due: dict[Hashable, Request]
+        self.weight: int
         self.exported: Method | None = None
         self.started = 0.0
         self.span: Span | None = None

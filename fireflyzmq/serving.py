@@ -76,8 +76,8 @@ _RECENT = 50
 
 _LONGEST_RECENT = 500
 _TIMED = 15
-"""Of requests that end at once every sixteenth is timed, as two looks at the clock are a twentieth of such a one. It
-stands for all sixteen."""
+"""Of requests that end at once the first sixteen of a service are timed, and then every sixteenth, as two looks at the
+clock are a twentieth of such a one. It stands for all sixteen."""
 
 _SOONEST, _LATEST = 0.01, 60.0
 """Seconds: the bounds of when it is said to make sense to try again."""
@@ -112,7 +112,8 @@ class LocalService:
     `refused_groups` are those it has to wait for. `named` says whether it has had its name since it last had to wait
     for it; `asked` are the groups, and "" for the name, that the exchange was asked for alone and has not said of.
     `limit` is how many requests it takes at once, `running` how many it has, `outliving` which of these are one-way
-    calls whose callers are gone, `pace` how long such requests take.
+    calls whose callers are gone, `pace` how long such requests take. Of requests that end at once those are timed whose
+    number in `served` has none of the bits of `untimed`.
     """
 
     __slots__ = (
@@ -146,6 +147,7 @@ class LocalService:
         "served",
         "taken",
         "unique",
+        "untimed",
         "visible",
         "wishes",
     )
@@ -187,6 +189,7 @@ class LocalService:
         self.outliving: set[Request] = set()
         self.pace = Pace()
         self.reported = 0
+        self.untimed = 0
         self.served = 0
         self.failed = 0
         self.refused = 0
@@ -438,7 +441,8 @@ class Serving:
         """Call a function in the loop, under its request, and answer with what it returns or raises."""
         service = request.service
         service.served += 1
-        if not service.served & _TIMED:
+        if not service.served & service.untimed:
+            request.weight = service.untimed + 1
             request.started = self._clock()
         token = current_request.set(request)
         try:
@@ -456,7 +460,9 @@ class Serving:
             return
         request.open = False
         if request.started:
-            service.durations.add(self._clock() - request.started, _TIMED + 1)
+            service.durations.add(self._clock() - request.started, request.weight)
+            if service.served > _TIMED:
+                service.untimed = _TIMED
         if len(item) > self.message_limit:
             self._answer_too_large(request, len(item))
         else:
