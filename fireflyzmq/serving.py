@@ -11,6 +11,7 @@ import contextlib
 import functools
 import logging
 import os
+import reprlib
 import traceback
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol
@@ -74,7 +75,13 @@ _SMALL_FAILURE = 64 * 1024
 _RECENT = 50
 """Failures that a service remembers for whoever asks."""
 
-_LONGEST_RECENT = 500
+_LONGEST_RECENT = 2000
+"""Characters of such a failure's description, and of its details."""
+
+_brief = reprlib.Repr()
+_brief.maxdict = _brief.maxlist = _brief.maxtuple = 20
+_brief.maxstring = _brief.maxother = 500
+
 _TIMED = 15
 """Of requests that end at once the first sixteen of a service are timed, and then every sixteenth, as two looks at the
 clock are a twentieth of such a one. It stands for all sixteen."""
@@ -228,7 +235,7 @@ class LocalService:
     def note_failure(self, request: Request, failure: list[Any], now: float) -> None:
         """A request has failed; the failure is given as the wire carries it."""
         self.failed += 1
-        kind, code, description, *_ = failure
+        kind, code, description, origin, details = failure
         counted = kind if kind in KINDS else "Failure"
         self.failures[counted] = self.failures.get(counted, 0) + 1
         fields = {
@@ -237,6 +244,8 @@ class LocalService:
             "kind": kind,
             "code": code,
             "description": description[:_LONGEST_RECENT],
+            "origin": origin or self.name or ORIGIN,
+            "details": "" if details is None else _brief_of(details),
             "sender": request.sender.name,
             "trace": request.trace,
         }
@@ -724,6 +733,14 @@ def _request_problem(item: list[Any], now: float) -> str:
     if type(item[-1]) not in (int, float):
         return "a request's deadline is a number"
     return f"a request's deadline is at most {MAX_TIMEOUT:.0f} s away"
+
+
+def _brief_of(details: object) -> str:
+    """As much of a failure's details as is to be remembered, as a text."""
+    try:
+        return said(_brief.repr(details), _LONGEST_RECENT)
+    except Exception:  # a value of the program's own
+        return f"<{type(details).__name__} that cannot be shown>"
 
 
 def _id_of(failure: Failure) -> Any:
