@@ -14,7 +14,7 @@ MOST_SESSIONS: Final = 1000
 """Sessions of a netport that are listed; of more only those of one user."""
 
 _MOST_KEYS: Final = 50
-_LONGEST_TEXT: Final = 500
+_LONGEST_TEXT: Final = 2000
 _LONGEST_NAME: Final = 200
 _MOST: Final = 2**53
 """Beyond it browsers lose digits, and services do not count so far."""
@@ -91,6 +91,8 @@ def _failure(failure: dict[Any, Any]) -> dict[str, Any]:
         "kind": text(failure.get("kind")),
         "code": code if isinstance(code, int) and abs(code) <= _MOST else None,
         "description": text(failure.get("description"), _LONGEST_TEXT),
+        "origin": text(failure.get("origin")),
+        "details": text(failure.get("details"), _LONGEST_TEXT),
         "sender": text(failure.get("sender")),
         "trace": None if trace is None else text(trace),
     }

@@ -276,7 +276,8 @@ class Console:
                     await response.write(b": still here\n\n")
                 news.clear()
                 while waiting:
-                    await response.write(b"event: failure\ndata: " + json_values.dumps(waiting.popleft()) + b"\n\n")
+                    told = waiting.pop(next(iter(waiting)))
+                    await response.write(b"event: failure\ndata: " + json_values.dumps(told) + b"\n\n")
         except ConnectionError:
             pass
         finally:

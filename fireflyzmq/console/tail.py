@@ -1,12 +1,13 @@
-"""FailureTail: the latest failures of all services, for the pages that watch them.
+"""FailureTail: the latest failures of all services, for the pages that watch them; equal ones are counted as one.
 
-It follows the counters that the sampler hears of. Where `failed` has moved, it asks the service for its failures.
+It follows the counters that the sampler hears of. Where `failed` has moved, it asks the service for its failures. They
+are equal when service, method, kind, code and description are; the latest says the rest of all of them.
 """
 
 from __future__ import annotations
 
 import asyncio
-import collections
+import hashlib
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -17,8 +18,11 @@ from fireflyzmq.console.sampler import Sample
 from fireflyzmq.errors import Failure
 
 _REMEMBERED: Final = 200
-_WAITING: Final = 500
-"""Failures that wait for a page that reads slowly; then the oldest are dropped."""
+"""Different failures that are known, and that wait for a page that reads slowly: those that came last."""
+
+Told = dict[str, Any]
+Waiting = dict[str, Told]
+"""What a page has not read, by what is equal to it: of one that comes again only the last word waits."""
 
 
 class FailureTail:
@@ -29,18 +33,18 @@ class FailureTail:
         self._name_of = name_of
         self._seen: dict[str, int] = {}
         self._asking: dict[str, asyncio.Task[None]] = {}
-        self._recent: collections.deque[dict[str, Any]] = collections.deque(maxlen=_REMEMBERED)
-        self._watchers: dict[asyncio.Event, collections.deque[dict[str, Any]]] = {}
+        self._known: dict[str, Told] = {}
+        self._watchers: dict[asyncio.Event, Waiting] = {}
 
     @property
     def watched(self) -> bool:
         """Whether a page wants to know."""
         return bool(self._watchers)
 
-    def watch(self) -> tuple[asyncio.Event, collections.deque[dict[str, Any]]]:
+    def watch(self) -> tuple[asyncio.Event, Waiting]:
         """A new watcher: what it has not read yet, the latest known failures first of all, and an event for more."""
         news = asyncio.Event()
-        waiting = collections.deque(sorted(self._recent, key=lambda each: each["at"]), maxlen=_WAITING)
+        waiting = {each["id"]: each for each in sorted(self._known.values(), key=lambda each: each["at"])}
         if waiting:
             news.set()
         self._watchers[news] = waiting
@@ -81,8 +85,30 @@ class FailureTail:
             at = time.time() - failure["age"]
             self._tell({"service": self._name_of(address), "address": address, "at": at, **told})
 
-    def _tell(self, failure: dict[str, Any]) -> None:
-        self._recent.append(failure)
+    def _tell(self, failure: Told) -> None:
+        id = _id_of(failure)
+        known = self._known.pop(id, None)
+        if known is None:
+            failure |= {"id": id, "count": 1, "first": failure["at"]}
+        else:
+            latest = failure if failure["at"] >= known["at"] else known
+            first = min(known["first"], failure["at"])
+            failure = {**latest, "id": id, "count": known["count"] + 1, "first": first}
+        _put(self._known, failure)
         for news, waiting in self._watchers.items():
-            waiting.append(failure)
+            waiting.pop(id, None)
+            _put(waiting, failure)
             news.set()
+
+
+def _id_of(failure: Told) -> str:
+    """What is the same for equal failures, after a restart of the console too, which pages outlive."""
+    equal = [failure[name] for name in ("service", "method", "kind", "code", "description")]
+    return hashlib.blake2b(repr(equal).encode(), digest_size=12).hexdigest()
+
+
+def _put(kept: Waiting, failure: Told) -> None:
+    """Put a failure behind all others, and drop the first when there are too many."""
+    kept[failure["id"]] = failure
+    if len(kept) > _REMEMBERED:
+        del kept[next(iter(kept))]

@@ -14,7 +14,17 @@ from fireflyzmq.console.tail import FailureTail
 from fireflyzmq.testing.network import VirtualLoop
 
 INFINITE = float("inf")
-FAILURE = {"number": 1, "age": 0.5, "method": "f", "kind": "K", "code": 900, "description": "d", "sender": "s"}
+FAILURE = {
+    "number": 1,
+    "age": 0.5,
+    "method": "f",
+    "kind": "K",
+    "code": 900,
+    "description": "d",
+    "origin": "o",
+    "details": "{'a': 1}",
+    "sender": "s",
+}
 
 
 def watched(answer: Any) -> list[dict[str, Any]]:
@@ -28,7 +38,7 @@ def watched(answer: Any) -> list[dict[str, Any]]:
         _, waiting = tail.watch()
         tail.heard("a", Sample(0.0, failed=1))
         await asyncio.sleep(1)
-        return list(waiting)
+        return list(waiting.values())
 
     loop = VirtualLoop(lambda: False)
     try:
@@ -60,7 +70,8 @@ def sampled(answer: Any) -> Sample:
 
 def test_a_failure_is_told_with_its_fields_and_no_others() -> None:
     (told,) = watched([{**FAILURE, "more": b"x" * 1000}])
-    assert told.pop("at") > 0
+    assert told.pop("at") == told.pop("first") > 0
+    assert (len(told.pop("id")), told.pop("count")) == (24, 1)
     expected = {name: value for name, value in FAILURE.items() if name != "age"}
     assert told == {"service": "service", "address": "a", "trace": None, **expected}
 
@@ -76,10 +87,12 @@ def test_failures_that_make_no_sense_are_none(answer: Any) -> None:
 
 
 def test_what_is_kept_of_failures_is_small_whatever_comes() -> None:
-    texts = dict.fromkeys(("method", "kind", "description", "sender", "trace"), "\ud800" + "ü" * 1_000_000)
-    told = watched([{**FAILURE, **texts, "number": number, "code": 10**400} for number in range(1, 1001)])
+    long = dict.fromkeys(("kind", "description", "details", "origin", "sender", "trace"), "\ud800" + "ü" * 1_000_000)
+    told = watched(
+        [{**FAILURE, **long, "number": number, "method": f"{number}", "code": 10**400} for number in range(1, 1001)]
+    )
     assert [told[0]["number"], told[-1]["number"]] == [951, 1000]
-    assert all(len(json.dumps(each, ensure_ascii=False, allow_nan=False).encode()) < 4000 for each in told)
+    assert all(len(json.dumps(each, ensure_ascii=False, allow_nan=False).encode()) < 10_000 for each in told)
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ def test_the_overview_shows_what_goes_on(
             with contextlib.suppress(Exception):
                 market.fail("on the overview")
         page.wait_for_selector(".bars a.name:text-is('market')")
-        page.wait_for_selector(".plain li:has-text('on the overview')")
+        page.wait_for_selector(".failures li:has-text('on the overview')")
     assert page.problems == []
 
 
@@ -122,7 +122,7 @@ def test_a_service_appears_and_goes(page: Any, console: ConsoleProcess, start_ma
     open_services(page, console)
     process = start_market("newcomer")
     row(page, "newcomer").wait_for()
-    assert row(page, "newcomer").locator("td").nth(2).inner_text() == "shop"
+    assert row(page, "newcomer").locator("td").nth(7).inner_text() == "shop"
     row(page, "newcomer").click()
     page.wait_for_selector("aside h2:text-is('newcomer')")
     process.kill()
@@ -174,7 +174,7 @@ def test_a_failure_is_shown_and_a_call_can_be_cancelled(
     form.locator("textarea").fill("on purpose")
     form.locator("textarea").press("Enter")
     assert answer(form).startswith("ApplicationFailure: ValueError: on purpose")
-    page.wait_for_selector("aside .plain li:has-text('on purpose')")
+    page.wait_for_selector("aside .failures li:has-text('on purpose')")
     waiting = call_form(page, "wait")
     waiting.locator("text=Call").click()
     waiting.locator("text=Cancel").click()
@@ -321,9 +321,10 @@ def test_hostile_names_and_texts_are_shown_as_text(
         page.goto(f"{console.url}#failures")
         with contextlib.suppress(Exception):
             endpoint.fail(MARKUP)
-        page.wait_for_selector(".log li:has-text('<script>')")
+        page.locator(".failures summary:has-text('<script>')").click()
+        page.wait_for_selector(".failures pre:has-text('<script>')")
         page.goto(f"{console.url}#overview")
-        page.wait_for_selector(".plain li:has-text('<script>')")
+        page.wait_for_selector(".failures li:has-text('<script>')")
     assert page.locator("main img, main script, main b").count() == 0
     assert page.title() == "Overview · fireflyzmq"
     assert page.problems == []
@@ -369,12 +370,12 @@ def test_a_thousand_services_are_usable(page: Any, console: ConsoleProcess, star
     page.wait_for_selector("text=/1 of 1,00\\d services/")
     row(page, "worker-0777").wait_for()
     filtered = time.monotonic() - began
-    row(page, "worker-0777").locator("td:nth-child(8):text-is('0')").wait_for()  # it was asked: nothing is in flight
+    row(page, "worker-0777").locator("td:nth-child(6):text-is('0')").wait_for()  # it was asked: nothing is in flight
     page.fill("input[type=search]", "")
     row(page, "exchange").focus()
     page.keyboard.press("End")
     assert focused(page) == "worker-0999"
-    row(page, "worker-0999").locator("td:nth-child(8):text-is('0')").wait_for()
+    row(page, "worker-0999").locator("td:nth-child(6):text-is('0')").wait_for()
     print(f"first row after {first_row:.2f} s, filtered after {filtered:.2f} s")
     assert first_row < 3 and filtered < 1
     assert page.problems == []
@@ -468,7 +469,7 @@ def test_without_a_token_it_asks_for_one(page: Any, exchange: ExchangeProcess, s
         connected(page)
         with Client(exchange.address) as client, contextlib.suppress(Exception):
             client.serviceEndPoint("market", wait=10).fail("after it")
-        page.wait_for_selector(".log li:has-text('after it')")
+        page.wait_for_selector(".failures li:has-text('after it')")
         assert [problem for problem in page.problems if not LOST.match(problem)] == []
 
 
@@ -491,6 +492,138 @@ def test_a_narrow_screen_is_enough(page: Any, console: ConsoleProcess, start_mar
         connected(page)
         widths = "[...document.querySelectorAll('body, main, main > *, .cards, aside')].map(e => e.scrollWidth)"
         assert max(page.evaluate(widths)) <= 400, view
+
+
+@pytest.mark.parametrize("width", [320, 390, 600])
+def test_on_a_telephone_all_tabs_are_there_and_no_number_is_cut(
+    page: Any, console: ConsoleProcess, exchange: ExchangeProcess, start_market: StartMarket, width: int
+) -> None:
+    start_market()
+    page.set_viewport_size({"width": width, "height": 700})
+    outside = f"""() => [...document.querySelectorAll('nav a')].filter(each => {{
+        const {{left, right, top, bottom}} = each.getBoundingClientRect();
+        return left < 0 || right > {width} || top < 0 || bottom > 120 || each.scrollWidth > each.clientWidth;
+    }}).map(each => each.textContent)"""
+    cut = """() => [...document.querySelectorAll('th, .number, .figures dd')].filter(each =>
+        each.checkVisibility() && each.scrollWidth > each.clientWidth).map(each => each.textContent)"""
+    with Client(exchange.address) as client:
+        client.serviceEndPoint("market", wait=10).place("lamp")
+        for view in ("overview", "services/market", "services", "groups", "peers", "netports", "reports", "failures"):
+            page.goto(f"{console.url}#{view}")
+            connected(page)
+            assert page.locator("nav a[aria-current=page]").inner_text().lower() == view.partition("/")[0]
+            assert page.evaluate(outside) == [], view
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            assert page.evaluate(cut) == [] if width > 320 else True, view
+        page.goto(f"{console.url}#services")
+        row(page, "market").locator("td").nth(3).filter(has_text="s").wait_for()  # its median, after one call
+        seen = page.evaluate(
+            "[...document.querySelectorAll('th')].filter(e => e.checkVisibility()).map(e => e.innerText)"
+        )
+        assert seen == ["Service", "Calls/s", "Errors", "Median"]
+        bounds = page.locator("th:visible").last.bounding_box()
+        assert bounds["x"] + bounds["width"] <= width
+    assert page.problems == []
+
+
+def test_the_current_tab_is_scrolled_to_where_there_is_no_room_for_all(page: Any, console: ConsoleProcess) -> None:
+    page.goto(f"{console.url}#failures")
+    page.evaluate("document.querySelector('nav').style.cssText = 'width: 200px; flex: none'")
+    for name in ("overview", "failures", "services"):
+        page.goto(f"{console.url}#{name}")
+        connected(page)
+        inside = """() => {
+            const nav = document.querySelector('nav').getBoundingClientRect();
+            const tab = document.querySelector('nav a[aria-current]').getBoundingClientRect();
+            return tab.left >= nav.left - 1 && tab.right <= nav.right + 1;
+        }"""
+        assert page.evaluate(inside), name
+
+
+def failure_row(page: Any, text: str) -> Any:
+    """The row of a failure, in whatever list of them is shown."""
+    return page.locator(".failures li", has_text=text)
+
+
+def test_equal_failures_are_one_row_with_their_number(
+    page: Any, console: ConsoleProcess, exchange: ExchangeProcess, start_market: StartMarket
+) -> None:
+    start_market()
+    page.goto(f"{console.url}#failures")
+    connected(page)
+    with Client(exchange.address) as client:
+        market = client.serviceEndPoint("market", wait=10)
+        with contextlib.suppress(Exception):
+            market.fail("rare")
+        for _ in range(30):
+            with contextlib.suppress(Exception):
+                market.fail("often")
+        failure_row(page, "rare").wait_for()
+        failure_row(page, "often").locator(".times", has_text="30").wait_for()
+        assert page.locator(".failures li").count() == 2
+        assert failure_row(page, "rare").locator(".times").is_hidden()
+        assert page.locator(".counted").inner_text() == "31 failures of 2 kinds"
+        # An open row stays open, and in its place, while others come and it goes on.
+        failure_row(page, "rare").locator("summary").click()
+        with contextlib.suppress(Exception):
+            market.fail("often")
+        failure_row(page, "often").locator(".times", has_text="31").wait_for()
+        with contextlib.suppress(Exception):
+            market.fail("rare")
+        failure_row(page, "rare").locator(".times", has_text="2").wait_for()
+        assert failure_row(page, "rare").locator("details[open] dd:text-is('2')").is_visible()
+        page.click("text=Pause")
+        with contextlib.suppress(Exception):
+            market.fail("rare")
+        page.wait_for_selector(".counted:has-text('held: 1 change')")
+        assert failure_row(page, "rare").locator(".times").inner_text().split()[1] == "2"
+        page.click("text=Go on")
+        failure_row(page, "rare").locator(".times", has_text="3").wait_for()
+        page.fill("input[type=search]", "rare")
+        assert page.locator(".failures li").count() == 1
+        page.fill("input[type=search]", "")
+        page.click("text=Clear")
+        page.wait_for_selector("text=Nothing has failed lately.")
+    assert page.problems == []
+
+
+@pytest.mark.parametrize("view", ["overview", "services/market", "failures"])
+@pytest.mark.parametrize("how", ["mouse", "touch", "keyboard"])
+def test_a_failure_opens_wherever_it_is_shown_and_says_all_that_is_known(
+    browser: Any, console: ConsoleProcess, exchange: ExchangeProcess, start_market: StartMarket, view: str, how: str
+) -> None:
+    start_market()
+    text = "long enough to be cut in its row: " + 200 * "x" + " to the end"
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
+    page = context.new_page()
+    page.goto(f"{console.url}#{view}")
+    with Client(exchange.address) as client, contextlib.suppress(Exception):
+        client.serviceEndPoint("market", wait=10).fail(text)
+    summary = failure_row(page, "long enough").locator("summary")
+    summary.wait_for()
+    if how == "mouse":
+        summary.click()
+    elif how == "touch":
+        summary.tap()
+    else:
+        summary.focus()
+        page.keyboard.press("Enter")
+    about = failure_row(page, "long enough").locator(".about")
+    about.locator("pre").wait_for()
+    assert about.locator("pre").inner_text() == f"ValueError: {text}"
+    script = """e => Object.fromEntries(
+        [...e.querySelectorAll('dl > div')].map(d => [...d.children].map(c => c.textContent)))"""
+    known = about.evaluate(script)
+    assert about.locator("pre").evaluate("e => e.scrollWidth <= e.clientWidth")
+    assert [known[name] for name in ("Kind", "Code", "Service", "Method", "Origin", "Times", "Caller")] == [
+        *("ApplicationFailure", "57", "market", "fail", "market", "1", "nameless"),
+    ]
+    assert "'type': 'ValueError'" in known["Details"]
+    assert known["First"] == known["Last"] and re.fullmatch(r"\d\d:\d\d:\d\d", known["Last"])
+    if how == "keyboard":
+        page.keyboard.press("Enter")
+        about.wait_for(state="hidden")
+    context.close()
 
 
 def test_a_hidden_page_asks_for_nothing(page: Any, console: ConsoleProcess) -> None:

@@ -201,15 +201,45 @@ def test_a_slow_page_loses_the_oldest_failures_and_nobody_elses() -> None:
         tail = FailureTail(ask, lambda address: "service")
         _, waiting = tail.watch()
         for number in range(1, 2001):
-            given[:] = [{"number": number, "age": 0.0}]
+            given[:] = [{"number": number, "age": 0.0, "description": f"{number}"}]
             tail.heard("a", Sample(0.0, failed=number))
             await asyncio.sleep(0)
             await asyncio.sleep(0)
             await asyncio.sleep(0)
-        assert [waiting[0]["number"], waiting[-1]["number"]] == [1501, 2000]
+        numbers = [each["number"] for each in waiting.values()]
+        assert numbers == list(range(1801, 2001))
         given[:] = [{"nonsense": 1}]
         tail.heard("b", Sample(0.0, failed=1))
         await asyncio.sleep(1)
-        assert waiting[-1]["number"] == 2000
+        assert [each["number"] for each in waiting.values()] == numbers
+
+    run(scenario)
+
+
+def test_equal_failures_are_counted_and_push_no_others_out() -> None:
+    async def scenario() -> None:
+        given: list[dict[str, Any]] = []
+
+        async def ask(address: str) -> list[dict[str, Any]]:
+            return given
+
+        tail = FailureTail(ask, lambda address: "service")
+        _, waiting = tail.watch()
+        for number in range(1, 1002):
+            rare = number == 1
+            given[:] = [{"number": number, "age": float(1001 - number), "description": "rare" if rare else "often"}]
+            tail.heard("a", Sample(0.0, failed=number))
+            for _ in range(3):
+                await asyncio.sleep(0)
+        _, later = tail.watch()
+        for read in (waiting, later):
+            assert [(each["description"], each["count"]) for each in read.values()] == [("rare", 1), ("often", 1000)]
+            (_, often) = read.values()
+            assert often["number"] == 1001 and often["at"] - often["first"] > 900
+        given[:] = [{"number": 1, "age": 0.0, "description": "often", "sender": "other"}]
+        tail.heard("b", Sample(0.0, failed=1))
+        await asyncio.sleep(1)
+        (_, often) = later.values()
+        assert (often["count"], often["address"], often["sender"]) == (1001, "b", "other")
 
     run(scenario)

@@ -1,9 +1,11 @@
-// Failures: what fails, of all services, as it happens.
+// Failures: what fails, of all services, as it happens; equal ones are counted.
 
 import {follow} from "./api.js";
-import {h} from "./dom.js";
-import {clock} from "./format.js";
-import {Log} from "./log.js";
+import {h, say} from "./dom.js";
+import {plural} from "./format.js";
+import {FailureList} from "./failure.js";
+
+const MOST = 200;
 
 export class FailuresView {
   name = "failures";
@@ -11,35 +13,25 @@ export class FailuresView {
   needs = [];
 
   constructor() {
-    this.known = new Set();
-    this.log = new Log({
-      label: "Failures",
-      line: (each) => [
-        h("time", null, clock(each.at)),
-        h("span.kind", null, each.kind),
-        h("span.name", null, `${each.service ?? "?"}.${each.method}`),
-        h("span.said", null, each.description),
-      ],
-      full: (each) =>
-        [
-          each.description,
-          "",
-          `kind     ${each.kind} (${each.code})`,
-          `service  ${each.service} ${each.address}`,
-          `method   ${each.method}`,
-          `caller   ${each.sender || "nameless"}`,
-          `trace    ${each.trace ?? "none"}`,
-        ].join("\n"),
-      text: (each) => `${each.kind} ${each.service}.${each.method} ${each.description} ${each.sender}`,
-      empty: "Nothing has failed lately.",
-    });
+    this.waiting = new Map();
+    this.paused = false;
+    this.words = [];
+    this.list = new FailureList({label: "Failures", most: MOST});
+    this.list.fits = (each) => this._fits(each);
+    this.list.changed = () => this._count();
     this.filter = h("input", {type: "search", placeholder: "Filter by service, method, kind or text", "aria-label": "Filter failures", spellcheck: "false"});
-    this.filter.addEventListener("input", () => this.log.show(this.filter.value.toLowerCase().split(/\s+/).filter(Boolean)));
+    this.filter.addEventListener("input", () => {
+      this.words = this.filter.value.toLowerCase().split(/\s+/).filter(Boolean);
+      this.list.draw();
+    });
+    this.pausing = h("button", {type: "button", "aria-pressed": "false", onclick: () => this.pause(!this.paused)}, "Pause");
+    this.clearing = h("button", {type: "button", onclick: () => this.list.set([])}, "Clear");
+    this.counted = h("span.counted", {role: "status"});
     this.element = h(
       "section.list",
       null,
-      h("div.toolbar", null, h("h1", null, "Failures"), this.filter, this.log.button, this.log.clearing, this.log.counted),
-      this.log.element,
+      h("div.toolbar", null, h("h1", null, "Failures"), this.filter, this.pausing, this.clearing, this.counted),
+      h("div.scroll", {tabindex: "0", role: "region", "aria-label": "Failures"}, this.list.element),
     );
   }
 
@@ -54,12 +46,34 @@ export class FailuresView {
 
   update() {}
 
-  /** A stream that is opened again begins with what is known already. */
+  pause(paused) {
+    this.paused = paused;
+    this.pausing.setAttribute("aria-pressed", paused);
+    say(this.pausing, paused ? "Go on" : "Pause");
+    for (const failure of this.waiting.values()) this.list.hear(failure);
+    this.waiting.clear();
+    this._count();
+  }
+
   _heard(failure) {
-    const key = `${failure.address} ${failure.number}`;
-    if (this.known.has(key)) return;
-    this.known.add(key);
-    if (this.known.size > 5000) this.known = new Set([...this.known].slice(-1000));
-    this.log.push(failure);
+    if (!this.paused) return this.list.hear(failure);
+    this.waiting.delete(failure.id);
+    this.waiting.set(failure.id, failure);
+    if (this.waiting.size > MOST) this.waiting.delete(this.waiting.keys().next().value);
+    this._count();
+  }
+
+  _fits(each) {
+    if (!this.words.length) return true;
+    const text = `${each.kind} ${each.service}.${each.method} ${each.description} ${each.sender}`.toLowerCase();
+    return this.words.every((word) => text.includes(word));
+  }
+
+  _count() {
+    const rows = [...this.list.failures.values()];
+    const times = rows.reduce((sum, each) => sum + each.count, 0);
+    const held = this.paused ? `held: ${plural(this.waiting.size, "change")}` : "";
+    const all = rows.length ? `${plural(times, "failure")} of ${plural(rows.length, "kind")}` : "";
+    say(this.counted, [all, held].filter(Boolean).join(", "));
   }
 }

@@ -1,6 +1,7 @@
 // Numbers, times and sizes as people read them. "–" stands for what is not known.
 
 export const UNKNOWN = "–";
+const short = new Intl.NumberFormat("en", {notation: "compact", maximumFractionDigits: 1});
 const whole = new Intl.NumberFormat("en", {maximumFractionDigits: 0});
 
 export const count = (value) => (value === null || value === undefined ? UNKNOWN : whole.format(value));
@@ -47,6 +48,19 @@ export function clock(value) {
   const date = new Date(value * 1000);
   const two = (number) => String(number).padStart(2, "0");
   return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
+}
+
+/** The same with its date, where that is another day. */
+export function moment(value) {
+  const date = new Date(value * 1000);
+  const day = date.toDateString() === new Date().toDateString() ? "" : `${date.toLocaleDateString("en", {day: "numeric", month: "short"})} `;
+  return `${day}${clock(value)}`;
+}
+
+/** A count in little room: exact up to 99,999. */
+export function brief(value) {
+  if (value === null || value === undefined || value < 100000) return count(value);
+  return short.format(value);
 }
 
 export const plural = (number, one, many = `${one}s`) => `${count(number)} ${number === 1 ? one : many}`;

@@ -48,6 +48,7 @@ function show() {
       if (each === view) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
     }
+    links.get(view).scrollIntoView({block: "nearest", inline: "nearest"});
     view.enter?.();
     state.hurry();
   }

@@ -21,7 +21,7 @@ export class NetportsView {
     });
     this.counted = h("span.counted", {role: "status"});
     this.cards = h("ul.netports");
-    const number = (key, title, text, hint) => ({key, title, hint, width: "s", number: true, value: (row) => row[key] ?? null, text: (row) => text(row[key])});
+    const number = (key, title, text, hint, room) => ({key, title, hint, room, width: "s", number: true, value: (row) => row[key] ?? null, text: (row) => text(row[key])});
     this.table = new Table({
       label: "Sessions",
       identity: (row) => row.id,
@@ -30,13 +30,13 @@ export class NetportsView {
       columns: [
         {key: "id", title: "Session", width: "l", value: (row) => row.id, text: (row) => row.id},
         {key: "user", title: "User", width: "m", value: (row) => row.user ?? "", text: (row) => row.user ?? ""},
-        {key: "address", title: "Address", width: "m", value: (row) => row.address ?? "", text: (row) => row.address ?? ""},
-        {key: "channels", title: "Channels", width: "m", value: (row) => (row.channels ?? []).join(", "), text: (row) => (row.channels ?? []).join(", ")},
+        {key: "address", title: "Address", width: "m", room: "some", value: (row) => row.address ?? "", text: (row) => row.address ?? ""},
+        {key: "channels", title: "Channels", width: "m", room: "much", value: (row) => (row.channels ?? []).join(", "), text: (row) => (row.channels ?? []).join(", ")},
         number("age", "Age", span),
-        number("idle", "Idle", span, "Since it sent something"),
+        number("idle", "Idle", span, "Since it sent something", "some"),
         number("requests", "Requests", count, "At work now"),
-        number("bytes_received", "Received", bytes),
-        number("bytes_sent", "Sent", bytes),
+        number("bytes_received", "Received", bytes, null, "much"),
+        number("bytes_sent", "Sent", bytes, null, "much"),
       ],
     });
     this.element = h(

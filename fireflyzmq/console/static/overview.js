@@ -1,9 +1,10 @@
 // Overview: what goes on, at a glance.
 
 import {Sparkline, fill, h, say} from "./dom.js";
-import {bytes, clock, count, plural, rate} from "./format.js";
+import {bytes, count, plural, rate} from "./format.js";
 import {Rate} from "./state.js";
 import {follow} from "./api.js";
+import {FailureList} from "./failure.js";
 
 const CARDS = [
   ["calls", "Calls per second", rate],
@@ -30,8 +31,7 @@ export class OverviewView {
     this.note = h("p.note", null, "");
     this.busiest = h("ol.bars");
     this.deepest = h("ol.bars");
-    this.latest = h("ol.plain");
-    this.failures = [];
+    this.latest = new FailureList({label: "Latest failures", most: SHOWN});
     this.element = h(
       "div.overview",
       null,
@@ -43,10 +43,9 @@ export class OverviewView {
         null,
         h("section.panel", null, h("h2", null, "Busiest services"), this.busiest),
         h("section.panel", null, h("h2", null, "Deepest queues"), this.deepest),
-        h("section.panel.wide", null, h("h2", null, "Latest failures", h("a", {href: "#failures"}, "all")), this.latest),
+        h("section.panel.wide", null, h("h2", null, "Latest failures", h("a", {href: "#failures"}, "all")), this.latest.element),
       ),
     );
-    this._showFailures();
   }
 
   _card(title, text) {
@@ -66,8 +65,7 @@ export class OverviewView {
 
   enter() {
     this.following = new AbortController();
-    this.failures = [];
-    follow("failures", {}, (failure) => this._failed(failure), () => {}, this.following.signal);
+    follow("failures", {}, (failure) => this.latest.hear(failure), () => {}, this.following.signal);
   }
 
   leave() {
@@ -116,29 +114,5 @@ export class OverviewView {
       if (address) label.setAttribute("href", address(row));
       say(amount, text(value(row)));
     });
-  }
-
-  _failed(failure) {
-    this.failures.push(failure);
-    this.failures = this.failures.sort((a, b) => a.at - b.at).slice(-SHOWN);
-    this.drawing ??= requestAnimationFrame(() => this._showFailures());
-  }
-
-  _showFailures() {
-    this.drawing = undefined;
-    if (!this.failures.length) return fill(this.latest, h("li.nothing", null, "Nothing has failed lately."));
-    fill(
-      this.latest,
-      [...this.failures].reverse().map((failure) =>
-        h(
-          "li",
-          null,
-          h("time", null, clock(failure.at)),
-          h("span.kind", null, failure.kind),
-          h("span.name", null, `${failure.service ?? "?"}.${failure.method}`),
-          h("span.said", {title: failure.description}, failure.description),
-        ),
-      ),
-    );
   }
 }

@@ -1,7 +1,7 @@
 // Peers: the connections of the exchange, what waits for each, and how much each sends.
 
 import {h, say} from "./dom.js";
-import {bytes, count, plural, rate, span} from "./format.js";
+import {brief, bytes, count, plural, rate, span} from "./format.js";
 import {Rate} from "./state.js";
 import {Table} from "./table.js";
 
@@ -16,7 +16,7 @@ export class PeersView {
     this.filter = h("input", {type: "search", placeholder: "Filter by process or id", "aria-label": "Filter peers", spellcheck: "false"});
     this.filter.addEventListener("input", () => this._show());
     this.counted = h("span.counted", {role: "status"});
-    const number = (key, title, text, hint) => ({key, title, hint, width: "s", number: true, value: (row) => row[key] ?? null, text: (row) => text(row[key])});
+    const number = (key, title, text, hint, room) => ({key, title, hint, room, width: "s", number: true, value: (row) => row[key] ?? null, text: (row) => text(row[key])});
     this.table = new Table({
       label: "Peers",
       identity: (row) => row.id,
@@ -24,14 +24,14 @@ export class PeersView {
       empty: () => (this.peers.length ? "No peer matches the filter." : "Nobody is connected."),
       columns: [
         {key: "process", title: "Process", width: "xl", value: (row) => row.process, text: (row) => row.process},
-        {key: "id", title: "Id", width: "m", value: (row) => row.id, text: (row) => row.id},
-        number("services", "Services", count),
-        number("seconds", "Connected", span),
+        {key: "id", title: "Id", width: "m", room: "much", value: (row) => row.id, text: (row) => row.id},
+        number("services", "Services", count, null, "some"),
+        number("seconds", "Connected", span, null, "some"),
         number("rate", "Envelopes/s", rate, "Envelopes that it sends, each with some calls or answers"),
         {...number("queued", "Queued", bytes, "Waits for it to read"), tone: (row) => (row.queued ? "warn" : "")},
-        number("credit", "Credit", bytes, "What it may be sent at once now"),
-        {...number("reports_queued", "Reports queued", bytes, "Reports that wait for it"), tone: (row) => (row.reports_queued ? "warn" : "")},
-        {...number("reports_lost", "Reports lost", count, "Reports that were dropped, as it read too slowly"), tone: (row) => (row.reports_lost ? "bad" : "")},
+        number("credit", "Credit", bytes, "What it may be sent at once now", "much"),
+        {...number("reports_queued", "Reports queued", bytes, "Reports that wait for it", "much"), tone: (row) => (row.reports_queued ? "warn" : "")},
+        {...number("reports_lost", "Reports lost", brief, "Reports that were dropped, as it read too slowly", "much"), tone: (row) => (row.reports_lost ? "bad" : "")},
       ],
     });
     this.element = h("section.list", null, h("div.toolbar", null, h("h1", null, "Peers"), this.filter, this.counted), this.table.element);

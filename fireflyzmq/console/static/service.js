@@ -2,8 +2,9 @@
 
 import {get, post} from "./api.js";
 import {fill, h, say} from "./dom.js";
-import {clock, count, plural, rate, seconds} from "./format.js";
+import {count, plural, rate, seconds} from "./format.js";
 import {argument, kindOf} from "./arguments.js";
+import {FailureList, gathered} from "./failure.js";
 
 const PERIOD = 2000;
 
@@ -15,7 +16,7 @@ export class ServicePanel {
     this.figures = h("dl.figures");
     this.instances = h("ul.instances");
     this.methods = h("div.methods");
-    this.failures = h("ol.plain.tall");
+    this.failures = new FailureList({label: "Last failures", most: 20, service: false});
     this.count = h("span.counted");
     this.element = h(
       "aside.panel-right",
@@ -29,7 +30,7 @@ export class ServicePanel {
       h("h3", null, "Instances", this.count),
       this.instances,
       h("h3", null, "Last failures"),
-      this.failures,
+      this.failures.element,
     );
     this.name = "";
   }
@@ -45,7 +46,7 @@ export class ServicePanel {
     fill(this.figures);
     fill(this.methods, h("p.nothing", null, "Asking the service"));
     fill(this.instances);
-    fill(this.failures);
+    this.failures.set([]);
     say(this.count, "");
     this.element.scrollTop = 0;
     this.title.focus({preventScroll: true});
@@ -131,21 +132,10 @@ export class ServicePanel {
 
   _failures(instances) {
     const now = Date.now() / 1000;
-    const failures = instances.flatMap((each) => each.failures).sort((a, b) => a.age - b.age).slice(0, 20);
-    if (!failures.length) return fill(this.failures, h("li.nothing", null, "Nothing has failed lately."));
-    fill(
-      this.failures,
-      failures.map((each) =>
-        h(
-          "li",
-          null,
-          h("time", null, clock(now - each.age)),
-          h("span.kind", null, each.kind),
-          h("span.name", null, each.method),
-          h("span.said", {title: each.description}, each.description),
-        ),
-      ),
+    const failures = instances.flatMap((instance) =>
+      instance.failures.map((each) => ({...each, service: this.name, address: instance.address, at: now - each.age})),
     );
+    this.failures.set(gathered(failures));
   }
 
   _method(service, method) {

@@ -2,7 +2,7 @@
 
 import {post} from "./api.js";
 import {fill, h, say} from "./dom.js";
-import {count, plural, rate, seconds} from "./format.js";
+import {brief, count, plural, rate, seconds} from "./format.js";
 import {ServicePanel} from "./service.js";
 import {Table} from "./table.js";
 
@@ -34,15 +34,15 @@ export class ServicesView {
       sort: {key: "name", down: false},
       empty: () => (this.state.services.size ? "No service matches the filter." : "No service is registered."),
       columns: [
-        {key: "name", title: "Service", width: "xl", value: (row) => row.name, text: (row) => row.name},
-        {key: "instances", title: "Instances", width: "s", number: true, value: (row) => row.entries.length, text: (row) => count(row.entries.length)},
-        {key: "groups", title: "Groups", width: "l", value: (row) => row.groups, text: (row) => row.groups},
+        {key: "name", title: "Service", width: "xl", value: (row) => row.name, text: (row) => row.name, tone: (row) => (of("problem")(row) ? "bad" : "")},
         {...statistic("calls_per_second", "Calls/s", rate, "s")},
-        {...statistic("failed", "Errors", count, "s", "Requests that failed since the service began"), tone: (row) => (of("failures_per_second")(row) > 0 ? "bad" : of("failed")(row) ? "warn" : "")},
+        {...statistic("failed", "Errors", brief, "s", "Requests that failed since the service began"), tone: (row) => (of("failures_per_second")(row) > 0 ? "bad" : of("failed")(row) ? "warn" : "")},
         {...statistic("median", "Median", seconds, "s", "Half of the requests take at most so long")},
-        {...statistic("p99", "p99", seconds, "s", "99 of 100 requests take at most so long")},
-        {...statistic("running", "In flight", count, "s")},
-        {key: "problem", title: "State", width: "s", value: (row) => of("problem")(row) || "", text: (row) => of("problem")(row) || "", tone: () => "bad"},
+        {...statistic("p99", "p99", seconds, "s", "99 of 100 requests take at most so long"), room: "some"},
+        {...statistic("running", "In flight", brief, "s"), room: "some"},
+        {key: "instances", title: "Instances", width: "s", room: "much", number: true, value: (row) => row.entries.length, text: (row) => count(row.entries.length)},
+        {key: "groups", title: "Groups", width: "l", room: "much", value: (row) => row.groups, text: (row) => row.groups},
+        {key: "problem", title: "State", width: "m", room: "much", value: (row) => of("problem")(row) || "", text: (row) => of("problem")(row) || "", tone: () => "bad"},
       ],
     });
     this.table.changed = () => this._scrolled();

@@ -6,8 +6,8 @@ const ROW = 34;
 const BEYOND = 6;
 
 /**
- * `columns` are {key, title, text(row), value(row), number, width, tone(row), hint}; `identity(row)` names a row,
- * `label` the table, `open(row, element)` is what Enter and a click do. A `value` makes a column sortable.
+ * `columns` are {key, title, text(row), value(row), number, width, tone(row), hint, room}; `room` is "some" or "much"
+ * where a column is worth its place only on a screen that has so much; `identity(row)` names a row, `label` the table, `open(row, element)` is what Enter and a click do. A `value` makes a column sortable.
  */
 export class Table {
   constructor({label, columns, identity, open = null, sort, empty}) {
@@ -17,11 +17,11 @@ export class Table {
     this.current = null;
     this.selected = null;
     this.changed = () => {};
-    this.above = h("tr.gap", {"aria-hidden": "true"}, h("td", {colspan: columns.length}));
-    this.below = h("tr.gap", {"aria-hidden": "true"}, h("td", {colspan: columns.length}));
+    this.above = h("tr.gap", {"aria-hidden": "true"}, h("td"));
+    this.below = h("tr.gap", {"aria-hidden": "true"}, h("td"));
     this.body = h("tbody", null, this.above, this.below);
     this.heads = columns.map((column) => this._head(column));
-    const widths = columns.map((column) => h("col", {class: `w-${column.width ?? "m"}`}));
+    const widths = columns.map((column) => h("col", {class: `w-${column.width ?? "m"} ${room(column)}`}));
     this.table = h(
       "table",
       {"aria-label": label, class: open ? "opens" : null},
@@ -39,7 +39,7 @@ export class Table {
   }
 
   _head(column) {
-    const classes = column.number ? "number" : null;
+    const classes = kind(column);
     if (!column.value) return h("th", {scope: "col", class: classes}, column.title);
     const button = h("button", {type: "button", title: column.hint, onclick: () => this._sortBy(column)}, column.title);
     return h("th", {scope: "col", class: classes}, button);
@@ -106,7 +106,7 @@ export class Table {
   }
 
   _row(key) {
-    const element = h("tr", {"data-key": key}, this.columns.map((column) => h("td", {class: column.number ? "number" : null})));
+    const element = h("tr", {"data-key": key}, this.columns.map((column) => h("td", {class: kind(column)})));
     this.shown.set(key, element);
     return element;
   }
@@ -189,6 +189,9 @@ export class Table {
     this.draw();
   }
 }
+
+const room = (column) => (column.room ? `${column.room}-room` : "");
+const kind = (column) => `${column.number ? "number" : ""} ${room(column)}`.trim() || null;
 
 /** What is not known comes last, whichever way it is sorted, as it is the least. */
 function compare(a, b) {
