@@ -83,13 +83,13 @@ const FIELDS = [
   ["Service", (each) => each.service ?? ""],
   ["Method", (each) => each.method],
   ["Origin", (each) => each.origin ?? ""],
-  ["Details", (each) => each.details ?? ""],
   ["Times", (each) => count(each.count)],
   ["First", (each) => moment(each.first)],
   ["Last", (each) => moment(each.at)],
-  ["Instance", (each) => each.address ?? ""],
   ["Caller", (each) => each.sender || "nameless"],
+  ["Instance", (each) => each.address ?? ""],
   ["Trace", (each) => each.trace ?? ""],
+  ["Details", (each) => each.details ?? "", true],
 ];
 
 class Row {
@@ -102,7 +102,7 @@ class Row {
     this.said = h("span.said");
     this.whole = h("pre", {tabindex: "0", "aria-label": "Description"});
     this.values = FIELDS.map(() => h("dd"));
-    const fields = FIELDS.map(([title], at) => h("div", null, h("dt", null, title), this.values[at]));
+    const fields = FIELDS.map(([title, , wide], at) => h(wide ? "div.wide" : "div", null, h("dt", null, title), this.values[at]));
     this.details = h(
       "details",
       null,

@@ -17,6 +17,8 @@ export class Table {
     this.current = null;
     this.selected = null;
     this.changed = () => {};
+    const edge = columns.findLast((column) => !column.room);
+    for (const column of columns) column.kind = kind(column, column === edge);
     this.above = h("tr.gap", {"aria-hidden": "true"}, h("td"));
     this.below = h("tr.gap", {"aria-hidden": "true"}, h("td"));
     this.body = h("tbody", null, this.above, this.below);
@@ -39,7 +41,7 @@ export class Table {
   }
 
   _head(column) {
-    const classes = kind(column);
+    const classes = column.kind;
     if (!column.value) return h("th", {scope: "col", class: classes}, column.title);
     const button = h("button", {type: "button", title: column.hint, onclick: () => this._sortBy(column)}, column.title);
     return h("th", {scope: "col", class: classes}, button);
@@ -106,7 +108,7 @@ export class Table {
   }
 
   _row(key) {
-    const element = h("tr", {"data-key": key}, this.columns.map((column) => h("td", {class: kind(column)})));
+    const element = h("tr", {"data-key": key}, this.columns.map((column) => h("td", {class: column.kind})));
     this.shown.set(key, element);
     return element;
   }
@@ -191,7 +193,7 @@ export class Table {
 }
 
 const room = (column) => (column.room ? `${column.room}-room` : "");
-const kind = (column) => `${column.number ? "number" : ""} ${room(column)}`.trim() || null;
+const kind = (column, edge) => [column.number ? "number" : "", room(column), edge ? "edge" : ""].filter(Boolean).join(" ") || null;
 
 /** What is not known comes last, whichever way it is sorted, as it is the least. */
 function compare(a, b) {
