@@ -212,13 +212,14 @@ class Calls:
         request = current_request.get()
         if request is not None and not request.open:
             request = None  # it passes nothing on any more
+        now = self._clock()
         if (
             channel is None
             or destination.slow
             or self._outgoing.queued > self._outgoing.limit
             or properties is not None
             or (request is not None and request.beside)
-            or (self.tracer is not None and self.tracer.traces(self._clock()))
+            or (self.tracer is not None and now >= self.tracer.idle_until)
         ):
             call = self.prepare(destination, method, args, kwargs, self._pack, properties)
             self.launch(call)
@@ -228,7 +229,7 @@ class Calls:
         call.number = number
         call.destination = destination
         call.method = method
-        deadline = self._clock() + destination.timeout
+        deadline = now + destination.timeout
         if request is not None and request.deadline < deadline:
             deadline = request.deadline
             call.inherited = True

@@ -44,23 +44,23 @@ def installed() -> bool:
 
 
 class OpenTelemetryTracer:
-    """Makes the spans of one connection's calls and requests, while `traces` says so.
+    """Makes the spans of one connection's calls and requests, when `traces` says so.
 
-    `server` says which exchange they go through, as attributes.
+    `server` says which exchange they go through, as attributes; before `idle_until` there is nothing to be asked.
     """
 
     def __init__(self) -> None:
         self.server: Mapping[str, str | int] = {}
         self._tracer: Any = None
-        self._look_at = -math.inf
+        self.idle_until = -math.inf
         self._imports = _PROVIDER in os.environ
 
     def traces(self, now: float) -> bool:
-        """Whether spans are to be made: from when the program has set up a provider. `now` is any clock's."""
-        if now >= self._look_at:
+        """Whether spans are to be made: from when the program has set up a provider. `now` is the loop's time."""
+        if self._tracer is None and now >= self.idle_until:
             if self._imports or "opentelemetry.trace" in sys.modules:
                 self._tracer = _tracer()
-            self._look_at = math.inf if self._tracer is not None else now + _LOOK_SECONDS
+            self.idle_until = now + _LOOK_SECONDS if self._tracer is None else -math.inf
         return self._tracer is not None
 
     def call(

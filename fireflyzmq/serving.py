@@ -329,7 +329,12 @@ class Serving:
                 self._refuse(request, METHOD_FULL, method.pace)
             elif kwargs or not method.least <= len(args) <= method.most:
                 self._serve_checked(request, method, args, kwargs)
-            elif method.threads or service.middleware is not None or request.beside or self._traces(now):
+            elif (
+                method.threads
+                or service.middleware is not None
+                or request.beside
+                or (self.tracer is not None and now >= self.tracer.idle_until)
+            ):
                 self._serve(request, method, args, kwargs)
             else:
                 request.exported = method
@@ -436,9 +441,6 @@ class Serving:
             self._run(request, in_span(request.span, function), arguments, keywords)
             if not request.open:
                 self._end_span(request)
-
-    def _traces(self, now: float) -> bool:
-        return self.tracer is not None and self.tracer.traces(now)
 
     def _end_span(self, request: Request, failure: Failure | None = None) -> None:
         """End a request's span, if it has one that has not ended."""

@@ -52,7 +52,12 @@ class Span(Protocol):
 
 
 class Tracer(Protocol):
-    """What makes spans, such as OpenTelemetry."""
+    """What makes spans, such as OpenTelemetry.
+
+    Before `idle_until` (the loop's time) it makes none: so long the short ways of calls and requests do not ask it.
+    """
+
+    idle_until: float
 
     def traces(self, now: float) -> bool:
         """Whether it makes any."""
