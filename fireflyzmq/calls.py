@@ -219,7 +219,7 @@ class Calls:
             or self._outgoing.queued > self._outgoing.limit
             or properties is not None
             or (request is not None and request.beside)
-            or (self.tracer is not None and now >= self.tracer.idle_until)
+            or (self.tracer is not None and now >= self.tracer.idle_until and self.tracer.traces(now))
         ):
             call = self.prepare(destination, method, args, kwargs, self._pack, properties)
             self.launch(call)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import logging
 import math
 import os
 import sys
@@ -16,10 +17,13 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from fireflyzmq._version import VERSION
+from fireflyzmq.logs import log
 from fireflyzmq.tracing import TRACEPARENT, bounded
 
 if TYPE_CHECKING:
     from fireflyzmq.request import Request
+
+logger = logging.getLogger(__name__)
 
 _LOOK_SECONDS: Final = 0.001
 """How often to look for a provider while there is none: the API's own way to ask costs a twentieth of a call."""
@@ -58,9 +62,15 @@ class OpenTelemetryTracer:
     def traces(self, now: float) -> bool:
         """Whether spans are to be made: from when the program has set up a provider. `now` is the loop's time."""
         if self._tracer is None and now >= self.idle_until:
-            if self._imports or "opentelemetry.trace" in sys.modules:
-                self._tracer = _tracer()
-            self.idle_until = now + _LOOK_SECONDS if self._tracer is None else -math.inf
+            self.idle_until = now + _LOOK_SECONDS
+            try:
+                if self._imports or "opentelemetry.trace" in sys.modules:
+                    self._tracer = _tracer()
+            except Exception:  # of what the environment names as the provider, or of an API of another age
+                log(logger, logging.WARNING, "OpenTelemetry cannot be used", exc_info=True)
+                self.idle_until = math.inf
+            if self._tracer is not None:
+                self.idle_until = -math.inf
         return self._tracer is not None
 
     def call(

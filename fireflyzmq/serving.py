@@ -333,7 +333,7 @@ class Serving:
                 method.threads
                 or service.middleware is not None
                 or request.beside
-                or (self.tracer is not None and now >= self.tracer.idle_until)
+                or (self.tracer is not None and now >= self.tracer.idle_until and self.tracer.traces(now))
             ):
                 self._serve(request, method, args, kwargs)
             else:

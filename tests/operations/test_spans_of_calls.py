@@ -462,6 +462,45 @@ async def test_a_tracer_that_raises_costs_no_call_anything(
 
 
 @on_place
+async def test_a_provider_that_cannot_be_had_is_said_once_and_costs_no_call_anything(
+    place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> Any:
+        raise RuntimeError("no such provider")
+
+    monkeypatch.setattr("fireflyzmq.otel._tracer", fail)
+    endpoint, _, peer = await offer(place)
+    for _ in range(3):
+        assert await endpoint.work() == 16 * "0"
+        await asyncio.sleep(0.002)
+    connection = core_of(peer).connection
+    assert connection.session.calls.tracer is not None
+    said = [record for record in caplog.records if "OpenTelemetry cannot be used" in record.message]
+    assert 1 <= len(said) <= 3  # one for each connection that has made a call, or taken one
+
+
+@on_place
+async def test_what_is_idle_asks_once_a_while_and_goes_the_short_way(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr("fireflyzmq.otel._tracer", lambda: asked.append(1))
+    endpoint, _, peer = await offer(place)
+    await endpoint.work()
+    prepared: list[str] = []
+    calls = core_of(peer).connection.session.calls
+    prepare = calls.prepare
+    monkeypatch.setattr(calls, "prepare", lambda *given: (prepared.append("here"), prepare(*given))[1])
+    asked.clear()
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    for _ in range(500):
+        await endpoint.work()
+    assert prepared == []
+    assert len(asked) <= 2 + 2 * 1000 * (loop.time() - began)
+
+
+@on_place
 async def test_a_blocking_clients_calls_are_children_of_its_threads_span(
     place: Place, spans: InMemorySpanExporter
 ) -> None:
