@@ -100,7 +100,8 @@ class OpenTelemetryTracer:
         return span, bounded(carrier)
 
     def serve(self, request: Request) -> OpenTelemetrySpan:
-        """The span of a request: a child of its call's, or the first of a trace."""
+        """The span of a request: a child of its call's, or the first of a trace, to which the request then belongs."""
+        import opentelemetry.propagate as propagate
         import opentelemetry.trace as trace
 
         service, method = request.service, request.method
@@ -108,7 +109,10 @@ class OpenTelemetryTracer:
         if service.methods.offered(method, request.sender.name) is None:
             attributes["rpc.method_original"] = attributes["rpc.method"][:_LONGEST]
             attributes["rpc.method"] = _OTHER
-        return self._start(attributes, _context_of(request.properties), trace.SpanKind.SERVER)
+        span = self._start(attributes, _context_of(request.properties), trace.SpanKind.SERVER)
+        if TRACEPARENT not in request.properties:
+            propagate.inject(request.properties, span.context)
+        return span
 
     def _attributes(self, service: str, method: str) -> dict[str, Any]:
         whole = ".".join(filter(None, (service, method)))

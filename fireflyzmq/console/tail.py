@@ -1,7 +1,8 @@
 """FailureTail: the latest failures of all services, for the pages that watch them; equal ones are counted as one.
 
 It follows the counters that the sampler hears of. Where `failed` has moved, it asks the service for its failures. They
-are equal when service, method, kind, code and description are; the latest says the rest of all of them.
+are equal when service, method, kind, code and description are; the latest says the rest of all of them. A service
+remembers fifty: of what fails more often than that between two looks only those are counted.
 """
 
 from __future__ import annotations

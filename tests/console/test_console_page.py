@@ -494,7 +494,7 @@ def test_a_narrow_screen_is_enough(page: Any, console: ConsoleProcess, start_mar
         assert max(page.evaluate(widths)) <= 400, view
 
 
-@pytest.mark.parametrize("width", [320, 390, 600])
+@pytest.mark.parametrize("width", [320, 390, 600, 720])
 def test_on_a_telephone_all_tabs_are_there_and_no_number_is_cut(
     page: Any, console: ConsoleProcess, exchange: ExchangeProcess, start_market: StartMarket, width: int
 ) -> None:
@@ -514,7 +514,7 @@ def test_on_a_telephone_all_tabs_are_there_and_no_number_is_cut(
             assert page.locator("nav a[aria-current=page]").inner_text().lower() == view.partition("/")[0]
             assert page.evaluate(outside) == [], view
             assert page.evaluate("document.documentElement.scrollWidth") <= width
-            assert page.evaluate(cut) == [] if width > 320 else True, view
+            assert page.evaluate(cut) == [], view
         page.goto(f"{console.url}#services")
         row(page, "market").locator("td").nth(3).filter(has_text="s").wait_for()  # its median, after one call
         seen = page.evaluate(

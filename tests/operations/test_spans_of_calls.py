@@ -109,6 +109,24 @@ async def test_a_call_without_a_span_of_the_programs_begins_a_trace(place: Place
 
 
 @on_place
+async def test_a_request_without_a_trace_belongs_to_that_of_its_span(
+    place: Place, spans: InMemorySpanExporter
+) -> None:
+    endpoint, service, peer = await offer(place)
+    core_of(peer).connection.session.calls.tracer = None  # as in a program without OpenTelemetry
+
+    def trace() -> Any:
+        request = service.currentRequest()
+        return request and request.trace
+
+    service.exportMethod(trace)
+    found = await endpoint.trace()
+    await until(lambda: len(spans.get_finished_spans()) == 1)
+    (span,) = spans.get_finished_spans()
+    assert (titled(span), ids(span)[1], found) == ("SERVER math.trace", None, trace_id(span))
+
+
+@on_place
 async def test_a_provider_that_is_set_up_later_is_found_by_the_next_calls(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
