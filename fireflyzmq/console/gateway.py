@@ -346,7 +346,7 @@ def _allow(http: web.Request, method: str, stream: bool = False) -> None:
 def _check_origin(http: web.Request) -> None:
     """Refuse what a page from elsewhere asks for: on a loopback address nobody shows who he is."""
     origin = http.headers.get("Origin")
-    if origin is not None and urlsplit(origin).netloc != http.host:
+    if origin is not None and urlsplit(origin).netloc != http.headers.get("Host"):
         raise web.HTTPForbidden(text="this page may not use the console\n")
     if http.method == "POST" and http.content_type != "application/json":  # others need no leave (Fetch, 2.2.2)
         raise web.HTTPUnsupportedMediaType(text="the body is to be application/json\n")

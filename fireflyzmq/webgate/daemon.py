@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Collection, Generator
 from typing import Any, Final, Protocol, cast
 
 from aiohttp import web
-from aiohttp.http import HttpProcessingError
+from aiohttp.http import HttpProcessingError, HttpVersion11
 
 from fireflyzmq.behind import NotBegun, put_behind
 from fireflyzmq.callbacks import check_callback
@@ -276,8 +276,8 @@ class WebServer:
         wait = self._rates.wait(network_of(client_host(http.remote or "")), self._loop.time())
         if wait:
             raise web.HTTPTooManyRequests(text="too many requests\n", headers={"Retry-After": str(math.ceil(wait))})
-        host = http.headers.get("Host", "")
-        if not self._sites.serves(host):
+        host = _host_of(http)
+        if host is not None and not self._sites.serves(host):
             raise web.HTTPMisdirectedRequest(text="this is not the host that was asked for\n")
         if _is_preflight(http):
             return web.Response(status=204)
@@ -492,6 +492,20 @@ class _RpcPath:
     def close(self) -> None:
         if self._exhibition is not None:
             self._exhibition.close()
+
+
+def _host_of(http: web.Request) -> str | None:
+    """What the Host header says; None when an HTTP/1.0 request has none, as is its right (RFC 9112, 3.2).
+
+    No browser sends such a request, so no web page reaches the daemon by it. HTTPBadRequest for several headers, and
+    for none from HTTP/1.1 on.
+    """
+    given = http.headers.getall("Host", [])
+    if not given and http.version < HttpVersion11:
+        return None
+    if len(given) != 1:
+        raise web.HTTPBadRequest(text="a request has one Host header\n")
+    return given[0]
 
 
 def _is_preflight(http: web.Request) -> bool:

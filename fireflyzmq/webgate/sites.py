@@ -34,12 +34,15 @@ class Sites:
         """Whether requests with this Host header are for the daemon."""
         return self._hosts is None or _name_of(host) in self._hosts
 
-    def admits(self, origin: str | None, host: str) -> bool:
-        """Whether requests may come from this origin: none (no page), the daemon's own, or one of `origins`."""
+    def admits(self, origin: str | None, host: str | None) -> bool:
+        """Whether requests may come from this origin: none (no page), the daemon's own, or one of `origins`.
+
+        The daemon's own is what the Host header says (None: there is none, so nothing is).
+        """
         if origin is None or origin in self._origins:
             return True
         scheme, _, asked_for = origin.partition("://")
-        return scheme in ("http", "https") and asked_for.lower() == host.lower()
+        return host is not None and scheme in ("http", "https") and asked_for.lower() == host.lower()
 
     def headers(self, origin: str | None, preflight: bool) -> dict[str, str]:
         """What lets pages of the origins use an answer."""

@@ -7,6 +7,7 @@ import asyncio
 import aiohttp
 import pytest
 
+from fireflyzmq.webgate.operations import attach_operations
 from tests.http_gateway.web import Raw, Web, on_web, request
 
 SITE = "https://app.example.com"
@@ -130,13 +131,42 @@ async def test_the_names_that_were_given_are_served_alone(web: Web) -> None:
 
 
 @on_web
-async def test_a_request_that_names_no_host_is_refused_without_asking_for_ours(
-    web: Web, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_http_1_0_needs_no_host_and_nobody_asks_for_ours(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[object] = []
     monkeypatch.setattr("socket.getfqdn", lambda *args: asked.append(args) or "localhost")
     daemon = web.gateway()
-    async with await Raw.connect(daemon) as raw:
-        await raw.say(b"GET /services HTTP/1.0\r\n\r\n")
-        assert (await raw.response()).status == 421
+    attach_operations(daemon)
+    await web.service("work", double=lambda value: 2 * value)
+    body = b"[21]"
+    for start, sent, expected in (
+        ("GET /services HTTP/1.0", b"", b'[{"name":"work","instances":1}]'),
+        ("GET /livez HTTP/1.0", b"", b"live\n"),
+        ("HEAD /readyz HTTP/1.0", b"", b""),
+        ("POST /services/work/double HTTP/1.0", body, b"42"),
+    ):
+        async with await Raw.connect(daemon) as raw:
+            await raw.say(f"{start}\r\nContent-Length: {len(sent)}\r\n\r\n".encode() + sent)
+            assert ((await raw.head())[0], await raw.ended()) == (200, expected)
     assert asked == []
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        ("HTTP/1.0\r\nHost: evil.example.com", 421),
+        ("HTTP/1.0\r\nOrigin: http://", 403),
+        ("HTTP/1.0\r\nOrigin: http://evil.example.com", 403),
+        ("HTTP/1.1\r\nConnection: close", 400),
+        ("HTTP/1.1\r\nHost: localhost\r\nHost: localhost", 400),
+        ("HTTP/1.0\r\nHost: localhost\r\nHost: evil.example.com", 400),
+    ],
+)
+@pytest.mark.parametrize("anywhere", [False, True])
+@on_web
+async def test_what_names_no_host_gets_nothing_that_a_page_could_ask_for(
+    web: Web, head: str, status: int, anywhere: bool
+) -> None:
+    daemon = web.gateway(host="0.0.0.0" if anywhere else "127.0.0.1")
+    async with await Raw.connect(daemon) as raw:
+        await raw.say(f"GET /services {head}\r\n\r\n".encode())
+        assert (await raw.response()).status == (200 if anywhere and status == 421 else status)
