@@ -8,6 +8,7 @@ import math
 import re
 import zlib
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
 
 import aiohttp
 from aiohttp import web
@@ -27,15 +28,20 @@ _ZLIB_OR_GZIP: Final = 32 + zlib.MAX_WBITS
 
 @dataclasses.dataclass(frozen=True)
 class WebRequest:
-    """`http` is aiohttp's request, `path` what stands behind the gateway's own, `user` who was authenticated (""), and
-    `caller` the service in whose name calls are made.
+    """`http` is aiohttp's request, `parts` what stands between the slashes behind the gateway's own path, `user` who
+    was authenticated (""), and `caller` the service in whose name calls are made.
     """
 
     http: web.Request
-    path: str
+    parts: list[str]
     user: str
     caller: Service
     limits: WebLimits
+
+    @property
+    def path(self) -> str:
+        """What stands behind the gateway's own path, without slashes around it."""
+        return "/".join(self.parts)
 
     def call_to(self, exhibition: Exhibition, name: str) -> WebCall:
         """A service of an exhibition, to be called for this request."""
@@ -83,6 +89,19 @@ class WebRequest:
         except (web.RequestPayloadError, aiohttp.ClientPayloadError) as error:
             raise web.HTTPBadRequest(text="the body is not as its headers say\n") from error
         return _decoded(body, self.http.headers.get("Content-Encoding", ""), self.limits.body_bytes)
+
+
+def parts_behind(own: str, raw_path: str) -> list[str]:
+    """What stands between the slashes of a path behind a gateway's own; a slash that is written %2F is part of a name.
+
+    Slashes at the end say nothing: `/services/` is `/services`.
+    """
+    raw = raw_path.split("/")
+    for at in range(1, min(own.count("/") + 1, len(raw)) + 1):
+        if unquote("/".join(raw[:at])) == own:
+            behind = "/".join(raw[at:]).strip("/")
+            return [unquote(part) for part in behind.split("/")] if behind else []
+    return []
 
 
 def _decoded(body: bytes, coding: str, most: int) -> bytes:

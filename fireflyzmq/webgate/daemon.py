@@ -27,7 +27,7 @@ from fireflyzmq.netport.tcp import BACKLOG, bind
 from fireflyzmq.service import Service
 from fireflyzmq.tracing import TRACEPARENT, TRACESTATE
 from fireflyzmq.webgate.connections import HttpClients
-from fireflyzmq.webgate.context import WebRequest
+from fireflyzmq.webgate.context import WebRequest, parts_behind
 from fireflyzmq.webgate.counts import NOBODY, HttpCounts
 from fireflyzmq.webgate.credentials import Credentials, KnownCredentials, Users, credentials_of
 from fireflyzmq.webgate.failures import headers_of, status_of
@@ -46,6 +46,8 @@ _LINGER_SECONDS: Final = 10.0
 _CANCEL_SECONDS: Final = 0.5
 _FOR_EVER: Final = 1e8
 _LONGEST_LOGGED: Final = 200
+
+_POST: Final = "calls are POSTed to <this gateway's path>/<service>, with the call in the body\n"
 
 Authorise = Callable[[Credentials], "str | Awaitable[str | None] | None"]
 """The user whom credentials belong to, None for nobody."""
@@ -286,7 +288,8 @@ class WebServer:
         user = "" if public else await self._user_of(http)
         if attached is None:
             raise web.HTTPNotFound(text="nothing is here\n")
-        request = WebRequest(http, http.path[len(path) :].lstrip("/"), user, self._service, self.limits)
+        parts = parts_behind(path, http.rel_url.raw_path)
+        request = WebRequest(http, parts, user, self._service, self.limits)
         tracer = self.connection.session.calls.tracer
         if tracer is None or not getattr(attached, "traced", False) or not tracer.traces(self._loop.time()):
             return await attached.respond(request)
@@ -475,7 +478,7 @@ class _RpcPath:
     async def respond(self, request: WebRequest) -> web.StreamResponse:
         assert self._exhibition is not None
         if request.http.method != "POST":
-            raise web.HTTPMethodNotAllowed(request.http.method, ["POST"], text="POST to <path>/<service>\n")
+            raise web.HTTPMethodNotAllowed(request.http.method, ["POST"], text=_POST)
         try:
             await self._exhibition.settled()
         except Failure as failure:

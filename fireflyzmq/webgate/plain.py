@@ -10,10 +10,9 @@ GET  /openapi.json                  all of that, described
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections.abc import Awaitable, Callable
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 from aiohttp import web
 
@@ -30,6 +29,8 @@ from fireflyzmq.webgate.streams import stream_reports
 
 JSON = "application/json"
 _DESCRIBE_SECONDS = 5.0
+
+_POST = "a call is a POST, whose body is a JSON array of arguments, an object of named ones, or empty\n"
 
 
 class PlainGateway:
@@ -77,7 +78,7 @@ class _Resources:
             return _failed(failure)
 
     async def _route(self, request: WebRequest) -> web.StreamResponse:
-        parts = _parts(request)
+        parts = request.parts or [""]
         handlers: dict[tuple[str, int], tuple[str, Callable[..., Awaitable[web.StreamResponse]]]] = {
             ("services", 1): ("GET", self._list),
             ("services", 2): ("GET", self._describe),
@@ -91,7 +92,8 @@ class _Resources:
             raise web.HTTPNotFound(text="nothing is here\n")
         allowed = [method, "HEAD"] if method == "GET" and parts[0] != "reports" else [method]
         if request.http.method not in allowed:
-            raise web.HTTPMethodNotAllowed(request.http.method, allowed, text=f"only {' and '.join(allowed)}\n")
+            text = _POST if method == "POST" else f"only {' and '.join(allowed)}\n"
+            raise web.HTTPMethodNotAllowed(request.http.method, allowed, text=text)
         return await handler(request, *parts[1:])
 
     async def _list(self, request: WebRequest) -> web.StreamResponse:
@@ -120,7 +122,7 @@ class _Resources:
                 return None
 
         described = await asyncio.gather(*(describe(name) for name in self.exhibition.names()))
-        base = quote(request.http.path.removesuffix("openapi.json").rstrip("/")) or "/"
+        base = quote(request.http.path.rstrip("/").removesuffix("openapi.json").rstrip("/")) or "/"
         return _json(document(self._title, base, [each for each in described if each is not None], self._reports))
 
     async def _stream(self, request: WebRequest, publisher: str) -> web.StreamResponse:
@@ -131,17 +133,6 @@ class _Resources:
         """HTTPNotFound for a service that is not exposed, whether there is one or not."""
         if not self.exhibition.instances(name):
             raise web.HTTPNotFound(text="no such service\n")
-
-
-def _parts(request: WebRequest) -> list[str]:
-    """What stands between the slashes behind the gateway's own path; one that is written %2F is part of a name."""
-    own = request.http.path.removesuffix(request.path).rstrip("/")
-    raw = request.http.rel_url.raw_path.split("/")
-    for at in range(1, len(raw) + 1):
-        if unquote("/".join(raw[:at])) == own:
-            behind = itertools.dropwhile(lambda part: not part, raw[at:])
-            return [unquote(part) for part in behind] or [""]
-    return [""]
 
 
 def _arguments(body: bytes) -> tuple[list[Any], dict[str, Any]]:

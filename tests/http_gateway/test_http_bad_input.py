@@ -144,7 +144,10 @@ async def test_plain_arguments_that_do_not_fit_are_told(web: Web, body: bytes, s
         ("POST", "/openapi.json", 405),
         ("GET", "/services/nobody", 404),
         ("GET", "/services/math/add/more", 404),
-        ("POST", "/services/math/", 404),
+        ("POST", "/services/math/", 405),
+        ("POST", "/services//math/add", 404),
+        ("GET", "/services/math/add/", 405),
+        ("GET", "/jsonrpc/math/", 405),
         ("POST", "/services/math/nothing", 404),
         ("POST", "/services/math/_secret", 404),
         ("POST", "/services/math/add.__call__", 404),
@@ -176,6 +179,8 @@ async def test_paths_and_methods_that_are_not_there_are_told(web: Web, method: s
         assert answer.status == status
         assert answer.body
         assert ("Allow" in answer.headers) == (status == 405)
+        calls = path.startswith(("/services/math/add", "/xmlrpc", "/jsonrpc")) and status == 405
+        assert (b"POST" in answer.body and b"body" in answer.body) == calls
         await raw.say(request("POST", "/services/math/add", b"[1,2]"))
         assert (await raw.response()).body == b"3"
 

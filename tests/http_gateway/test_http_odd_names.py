@@ -10,6 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from fireflyzmq import PlainGateway
+from fireflyzmq.webgate.operations import attach_operations
 from tests.http_gateway.web import GROUP, Raw, Web, on_web, request
 
 NAMES = ["a/b", "/a", "a/", "x{y}", "q?z%41", "a#b", "%2F", "100%", "a+b", "a;b=c", "..", ".", "grö☃"]
@@ -37,6 +38,44 @@ async def test_a_service_of_any_name_can_be_asked_for(web: Web, name: str, mount
     assert await asked(daemon, "POST", f"{own}/services/{part}/gr%C3%B6%C3%9Fe", b"[]") == (200, 42)
     async with await Raw.connect(daemon) as raw:
         await raw.say(request("GET", f"{own}/reports/{part}"))
+        assert (await raw.head())[0] == 200
+
+
+@pytest.mark.parametrize("name", NAMES)
+@on_web
+async def test_a_service_of_any_name_can_be_called_by_json_rpc(web: Web, name: str) -> None:
+    daemon = web.gateway()
+    await web.service(name, add=lambda: 42)
+    call = b'{"jsonrpc": "2.0", "method": "add", "id": 1}'
+    for end in ("", "/"):
+        status, response = await asked(daemon, "POST", f"/jsonrpc/{quote(name, safe='')}{end}", call)
+        assert (status, response["result"]) == (200, 42)
+
+
+@pytest.mark.parametrize("mount", ["", "/api"])
+@on_web
+async def test_a_slash_at_the_end_says_nothing(web: Web, mount: str) -> None:
+    daemon = web.gateway()
+    attach_operations(daemon)
+    if mount:
+        daemon.attach(mount, PlainGateway(GROUP))
+    news = await web.service("math", add=lambda x, y: x + y)
+    news.publishReport("sum", 3, lifeTime=-1)
+    for method, path, body in (
+        ("GET", f"{mount}/services", b""),
+        ("GET", f"{mount}/services/math", b""),
+        ("GET", f"{mount}/openapi.json", b""),
+        ("POST", f"{mount}/services/math/add", b"[1, 2]"),
+        ("POST", "/jsonrpc/math", b'{"jsonrpc": "2.0", "method": "add", "params": [1, 2], "id": 1}'),
+        ("GET", "/livez", b""),
+    ):
+        for end in ("/", "/?timeout=5", "//"):
+            async with await Raw.connect(daemon) as raw:
+                await raw.say(request(method, path, body) + request(method, path + end, body))
+                one, other = await raw.response(), await raw.response()
+                assert (one.status, other.status, other.body) == (200, 200, one.body), path + end
+    async with await Raw.connect(daemon) as raw:
+        await raw.say(request("GET", f"{mount}/reports/math/"))
         assert (await raw.head())[0] == 200
 
 
