@@ -16,7 +16,6 @@ Sources: xmlrpc.com/spec; Apache's extensions for nil and i8, whose prefix `ex:`
 
 from __future__ import annotations
 
-import codecs
 import datetime
 import math
 import re
@@ -25,14 +24,9 @@ from collections.abc import Callable
 from typing import Any, Final
 from xml.parsers import expat
 
+from fireflyzmq.webgate import charsets
 from fireflyzmq.webgate.plain_values import Leaves, Unsayable, plain
-from fireflyzmq.webgate.rpc_errors import (
-    INVALID_CHARACTER,
-    PARSE_ERROR,
-    UNSUPPORTED_ENCODING,
-    BadRequest,
-    text_told,
-)
+from fireflyzmq.webgate.rpc_errors import PARSE_ERROR, BadRequest, text_told
 from fireflyzmq.webgate.xmlrpc_reader import Reader, fits
 
 CONTENT_TYPE: Final = "text/xml"
@@ -56,7 +50,7 @@ def parse_call(body: bytes, content_type: str) -> tuple[str, list[Any]]:
     parser.EndElementHandler = reader.end
     parser.CharacterDataHandler = reader.text
     try:
-        parser.Parse(_decode(body, content_type).encode("utf-8"), True)
+        parser.Parse(charsets.decode(body, content_type).encode("utf-8"), True)
     except expat.ExpatError as error:
         raise BadRequest(PARSE_ERROR, f"the XML is not well-formed: {error}") from error
     return reader.call()
@@ -80,50 +74,6 @@ def fault_struct(fault: Fault) -> dict[str, Any]:
     """What stands for a fault; characters of its text that XML lacks are replaced."""
     text = _not_in_xml.sub("\N{REPLACEMENT CHARACTER}", text_told(fault.faultString))
     return {"faultCode": fault.faultCode, "faultString": text}
-
-
-# Which characters a body has.
-
-_CHARSETS: Final = {
-    "utf-8": "utf-8-sig",
-    "utf8": "utf-8-sig",
-    "utf-16": "utf-16",
-    "utf-16le": "utf-16-le",
-    "utf-16be": "utf-16-be",
-    "us-ascii": "ascii",
-    "ascii": "ascii",
-    "iso-8859-1": "latin-1",
-    "latin1": "latin-1",
-    "windows-1252": "cp1252",
-}
-"""A list of our own: among Python's are some that take forever, and it remembers each name that it was ever asked."""
-
-_charset_parameter = re.compile(r""";\s*charset\s*=\s*["']?([^\s;"']+)""", re.IGNORECASE)
-_declared_encoding = re.compile(rb"""\s*<\?xml[^>]{0,100}?\sencoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
-
-
-def _decode(body: bytes, content_type: str) -> str:
-    """A body's text; its byte order mark, the content type and the XML declaration say its charset (RFC 7303)."""
-    charset = _charset(body, content_type)
-    codec = _CHARSETS.get(charset.lower())
-    if codec is None:
-        raise BadRequest(UNSUPPORTED_ENCODING, f"the charset {charset[:40]!r} is not known here")
-    try:
-        return body.decode(codec)
-    except UnicodeDecodeError as error:
-        raise BadRequest(INVALID_CHARACTER, f"not {charset}: {error.reason} at byte {error.start}") from error
-
-
-def _charset(body: bytes, content_type: str) -> str:
-    if body.startswith(codecs.BOM_UTF8):
-        return "utf-8"
-    if body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16"
-    parameter = _charset_parameter.search(content_type)
-    if parameter is not None:
-        return parameter[1]
-    declared = _declared_encoding.match(body)
-    return declared[1].decode("ascii") if declared is not None else "utf-8"
 
 
 # Writing.

@@ -51,6 +51,7 @@ PURE = {
     "fireflyzmq.netport.session",
     "fireflyzmq.netport.shown",
     "fireflyzmq.netport.telnet",
+    "fireflyzmq.webgate.charsets",
     "fireflyzmq.webgate.counts",
     "fireflyzmq.webgate.descriptions",
     "fireflyzmq.webgate.failures",

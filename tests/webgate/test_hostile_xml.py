@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import decimal
+import pathlib
+import random
 import time
 import xmlrpc.client
 from collections.abc import Callable
@@ -11,6 +13,8 @@ from typing import Any
 import pytest
 from exposing import Functions, ask
 
+import fireflyzmq
+from fireflyzmq.webgate import charsets
 from fireflyzmq.webgate.plain_values import MAX_DEPTH
 from fireflyzmq.webgate.xmlrpc_reader import MAX_ELEMENTS
 from fireflyzmq.xmlrpc import RpcGateway
@@ -262,6 +266,61 @@ def declared(charset: str, text: str = TEXT) -> str:
 )
 def test_the_mark_the_content_type_and_the_declaration_say_the_charset(body: bytes, content_type: str) -> None:
     assert ask_for(body, content_type)[0] == TEXT
+
+
+SAMPLES = {
+    **dict.fromkeys(("utf-8", "utf-16"), "caf\xe9 \u20ac \u65e5\u672c \U0001f600"),
+    "iso-8859-1": "caf\xe9",
+    "iso-8859-2": "\u017b\xf3\u0142w",
+    "iso-8859-5": "\u043f\u0440\u0438\u0432\u0435\u0442",
+    "iso-8859-7": "\u03b5\u03bb\u03bb\u03ac\u03b4\u03b1",
+    "iso-8859-8": "\u05e9\u05dc\u05d5\u05dd",
+    "iso-8859-9": "\u0130zmir",
+    "iso-8859-15": "c\u0153ur \u20ac",
+    "windows-1250": "\u017b\xf3\u0142w \u20ac",
+    "windows-1251": "\u043f\u0440\u0438\u0432\u0435\u0442 \u20ac",
+    "windows-1252": "caf\xe9 \u20ac",
+    "windows-874": "\u0e44\u0e17\u0e22",
+    "koi8-r": "\u043f\u0440\u0438\u0432\u0435\u0442",
+    "koi8-u": "\u043f\u0440\u0438\u0432\u0456\u0442",
+    "ibm866": "\u043f\u0440\u0438\u0432\u0435\u0442",
+    "macintosh": "caf\xe9",
+    "shift_jis": "\u65e5\u672c\u8868",  # the last one's second byte is a backslash
+    "euc-jp": "\u65e5\u672c\u8868",
+    "euc-kr": "\ud55c\uad6d",
+    "gb2312": "\u4e2d\u6587",
+    "gbk": "\u4e2d\u6587\u9f98",
+    "gb18030": "\u4e2d\u6587\U0001f600",
+    "big5": "\u4e2d\u6587\u8a31",
+}
+
+
+@pytest.mark.parametrize("charset", SAMPLES)
+def test_the_common_charsets_are_read(charset: str) -> None:
+    text, codec = SAMPLES[charset], {"windows-874": "cp874", "macintosh": "mac-roman"}.get(charset, charset)
+    for named in (charset, charset.upper()):
+        assert ask_for(declared(named, text).encode(codec), "text/xml")[0] == text
+        assert ask_for(declared("nonsense", text).encode(codec), f"text/xml; charset={named}")[0] == text
+
+
+@pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("content_type", ["text/xml", "text/xml; charset=utf-16"])
+def test_utf_16_needs_no_mark(codec: str, content_type: str) -> None:
+    assert ask_for(declared("utf-16").encode(codec), content_type)[0] == TEXT
+
+
+def test_what_is_documented_is_read_and_each_of_it_quickly() -> None:
+    documented = (pathlib.Path(fireflyzmq.__file__).parents[1] / "docs/http.md").read_text("utf-8")
+    (line,) = (line for line in documented.splitlines() if line.startswith("Charsets that are read: "))
+    names = {each.strip(" .`") for each in line.partition(": ")[2].split(",")}
+    assert names and names <= set(charsets.CHARSETS)
+    assert {charsets.CHARSETS[name] for name in names} == set(charsets.CHARSETS.values())
+    hostile = bytes(random.Random(1).randbytes(1 << 20))
+    for codec in set(charsets.CHARSETS.values()):
+        assert codec.startswith("utf") or bytes(range(128)).decode(codec) == bytes(range(128)).decode("ascii")
+        began = time.perf_counter()
+        hostile.decode(codec, "replace")
+        assert time.perf_counter() - began < 2
 
 
 def test_one_byte_for_each_character_may_be_meant() -> None:
