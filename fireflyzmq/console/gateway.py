@@ -33,12 +33,13 @@ from fireflyzmq.console.pages import HEADERS, Pages
 from fireflyzmq.console.sampler import Sampler
 from fireflyzmq.console.summaries import summary, totals
 from fireflyzmq.console.tail import FailureTail
-from fireflyzmq.errors import Failure, InvalidArguments, ServiceUnavailable
+from fireflyzmq.errors import Failure, InvalidArguments, MethodUnavailable, ServiceUnavailable
 from fireflyzmq.service import Service
 from fireflyzmq.webgate import json_values
 from fireflyzmq.webgate.calls import WebCall
 from fireflyzmq.webgate.context import WebRequest
 from fireflyzmq.webgate.credentials import Users
+from fireflyzmq.webgate.descriptions import UNDESCRIBED, parse_description
 from fireflyzmq.webgate.failures import headers_of, status_of, told
 from fireflyzmq.webgate.selection import Exhibition
 from fireflyzmq.webgate.streams import STREAMS, stream_reports
@@ -196,7 +197,7 @@ class Console:
         answer: dict[str, Any] = {"name": name, "count": len(entries), "instances": instances}
         answer["summary"] = summary(sample for sample in map(self._sampler.samples.get, addresses) if sample)
         if request.http.query.get("describe", "1") != "0":
-            answer["description"] = await self._description(addresses)
+            answer["description"] = parse_description(name, await self._description(addresses), with_roots=True)
         return _json(answer)
 
     async def _instance(self, entry: dict[str, Any]) -> dict[str, Any]:
@@ -215,16 +216,16 @@ class Console:
                     instance["statistics"]["problem"] = "no failures"
         return instance
 
-    async def _description(self, addresses: list[str]) -> dict[str, Any]:
-        """What the first instance that answers says of itself."""
+    async def _description(self, addresses: list[str]) -> Any:
+        """What the first instance that answers says of itself, as it says it."""
         refusal: Failure = ServiceUnavailable("nobody answers")
         for address in addresses[:3]:
             try:
-                description: dict[str, Any] = without_schemas(await self._ask(address, "system.describe"))
+                return without_schemas(await self._ask(address, "system.describe"))
+            except MethodUnavailable:  # it is none of Python's
+                return UNDESCRIBED
             except Failure as failure:
                 refusal = failure
-            else:
-                return description
         raise refusal
 
     async def _call(self, request: WebRequest) -> web.StreamResponse:

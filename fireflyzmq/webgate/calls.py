@@ -10,7 +10,7 @@ from fireflyzmq.calls import Destination
 from fireflyzmq.cores.service import core_of
 from fireflyzmq.errors import Failure, MethodUnavailable, Overloaded, ServiceUnavailable
 from fireflyzmq.tracing import TRACEPARENT, child_of
-from fireflyzmq.webgate.descriptions import parse_description
+from fireflyzmq.webgate.descriptions import UNDESCRIBED, parse_description
 from fireflyzmq.wire.commands import BY_ADDRESS
 from fireflyzmq.wire.names import method_problem
 
@@ -50,8 +50,12 @@ class WebCall:
         return await self._call(method, tuple(args), dict(kwargs))
 
     async def describe(self) -> dict[str, Any]:
-        """What the service tells clients of itself, as `parse_description` has it."""
-        return parse_description(self.name, await self._call(_DESCRIBE, (), {}))
+        """What the service tells clients of itself, as `parse_description` has it; no method if it tells nothing."""
+        try:
+            told = await self._call(_DESCRIBE, (), {})
+        except MethodUnavailable:  # it is none of Python's
+            told = UNDESCRIBED
+        return parse_description(self.name, told)
 
     async def _call(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         connection = core_of(self._caller).connection

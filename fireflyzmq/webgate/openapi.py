@@ -51,6 +51,10 @@ _DESCRIBED: Final = _object(
     groups={"type": "array", "items": _TEXT},
     methods={"type": "array", "items": _object(name=_TEXT, signature=_TEXT, doc=_TEXT)},
 )
+_DESCRIBED["properties"]["problem"] = {
+    **_TEXT,
+    "description": "What makes no sense in what the service says of itself",
+}
 
 
 class _Components:

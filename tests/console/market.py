@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import fireflyzmq as netsvc
 from fireflyzmq.cores.service import core_of
+from fireflyzmq.errors import MethodUnavailable
 from fireflyzmq.netport.port import NETPORTS
+from fireflyzmq.serving import LocalService
 
 HOSTILE = "<b/onclick=alert(1)/&lt;'\""
 """A legal name, of a service that is on its own."""
@@ -81,13 +84,27 @@ class Market(netsvc.Service):
         return {1: self.waiting}
 
     def pretend(self, what: str) -> None:
-        """Say what makes no sense, as a netport or of failures."""
+        """Say what makes no sense, as a netport, of failures or of oneself."""
+        if what in ("description", "nothing"):
+            type(core_of(self).local).describe = DESCRIPTIONS[what]  # type: ignore[assignment]
+            return
         if what == "failures":
             type(core_of(self).local).recent_failures = lambda service, now: [{1: 2}]  # type: ignore[method-assign]
             return
         self.exportMethod(lambda: {"sessions": 0, **({1: 2, "refused": 3} if what == "stats" else {})}, "stats")
         self.exportMethod(lambda: [{1: 2, "age": float("inf")}], "sessions")
         self.joinGroup(NETPORTS)
+
+
+def unavailable(service: LocalService) -> None:
+    """Answer as a service does that is none of Python's."""
+    raise MethodUnavailable(f"{service.name!r} exports no method 'system.describe'")
+
+
+DESCRIPTIONS: dict[str, Callable[[LocalService], Any]] = {
+    "description": lambda service: {"groups": 5, "methods": [1, {"name": "echo", "doc": {}}, "text"]},
+    "nothing": unavailable,
+}
 
 
 async def main(name: str, workers: int) -> None:

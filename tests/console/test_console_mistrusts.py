@@ -140,3 +140,19 @@ def test_failures_of_one_instance_that_make_no_sense_are_its_own_problem(web: We
     until(lambda: (found := web.ask("GET", path))[0] == 502 or b"no failures" in found[2])
     (instance,) = web.get(path)["instances"]
     assert (instance["failures"], instance["statistics"]["problem"]) == ([], "no failures")
+
+
+@pytest.mark.parametrize(
+    ("said", "methods", "problem"),
+    [("nothing", [], None), ("description", ["echo"], "what the service says of 3 of its methods makes no sense")],
+)
+def test_a_service_that_says_nothing_or_nonsense_of_itself_is_shown(
+    web: Web, start_market: StartMarket, said: str, methods: list[str], problem: str | None
+) -> None:
+    start_market()
+    body = {"service": "market", "method": "pretend", "args": [said]}
+    until(lambda: web.post("/api/call", body)[0] == 200)
+    shown = web.get("/api/service?name=market")
+    assert [each["name"] for each in shown["description"]["methods"]] == methods
+    assert shown["description"].get("problem") == problem
+    assert len(shown["instances"]) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import json
 import pathlib
@@ -11,10 +12,10 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from fireflyzmq import Failure, PlainGateway
+from fireflyzmq import Failure, MethodUnavailable, PlainGateway
 from fireflyzmq.cores.service import core_of
 from fireflyzmq.serving import LocalService
-from tests.http_gateway.web import GROUP, Web, on_web
+from tests.http_gateway.web import GROUP, Web, on_web, proxy
 
 OPENAPI = json.loads((pathlib.Path(__file__).parent / "openapi-3.1.schema.json").read_text("utf-8"))
 """What documents of OpenAPI 3.1 are like: https://spec.openapis.org/oas/3.1/schema/2022-10-07."""
@@ -238,7 +239,31 @@ async def test_what_makes_no_sense_in_what_a_service_says_of_itself_is_left_out(
     told = (await web.get(daemon, "/services/odd")).json()
     assert told["name"] == "odd"
     assert [each["name"] for each in told["methods"]] == methods
+    honest_ones = (method_told(), method_told(root="other"), parameter_told(), {"methods": [{"name": "odd"}] * 2})
+    assert ("problem" in told) == (description not in honest_ones)
+    assert told.get("problem", "makes no sense").count("makes no sense") == 1
     assert {type(value) for each in told["methods"] for value in each.values()} <= {str}
+
+
+@on_web
+async def test_a_service_that_cannot_say_anything_of_itself_has_an_empty_description(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon = web.gateway()
+    await web.service("foreign", named=named)
+    monkeypatch.setattr(LocalService, "describe", unavailable)
+    answer = await web.get(daemon, "/services/foreign")
+    assert (answer.status, answer.json()) == (200, {"name": "foreign", "groups": [], "methods": []})
+    told = (await web.get(daemon, "/openapi.json")).json()["paths"]
+    assert "/reports/foreign" in told
+    with proxy(daemon, "foreign") as foreign:
+        assert await asyncio.to_thread(foreign.system.listMethods) == [
+            *("system.listMethods", "system.methodHelp", "system.methodSignature", "system.multicall")
+        ]
+
+
+def unavailable(service: LocalService) -> None:
+    raise MethodUnavailable(f"{service.name!r} exports no method 'system.describe'")
 
 
 @on_web

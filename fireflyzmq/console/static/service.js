@@ -91,8 +91,9 @@ export class ServicePanel {
     this._failures(answer.instances);
     if (answer.description) {
       this.described = answer.name;
-      const methods = answer.description.methods ?? [];
-      fill(this.methods, methods.length ? methods.map((each) => this._method(answer.name, each)) : h("p.nothing", null, "It exports no methods."));
+      const {methods, problem} = answer.description;
+      const notes = problem ? [h("p.note", null, problem)] : methods.length ? [] : [h("p.nothing", null, "It exports no methods.")];
+      fill(this.methods, [...notes, ...methods.map((each) => this._method(answer.name, each))]);
     }
   }
 
