@@ -12,6 +12,7 @@ from typing import Any
 from fireflyzmq.errors import Failure, MethodUnavailable
 from fireflyzmq.webgate import jsonrpc_messages as messages
 from fireflyzmq.webgate.calling import BATCH_CALLS, attempt, together
+from fireflyzmq.webgate.failures import headers_of
 from fireflyzmq.webgate.gateway import Exposed, Reply
 from fireflyzmq.webgate.json_values import dumps
 from fireflyzmq.webgate.jsonrpc_messages import Invalid, Request
@@ -32,37 +33,39 @@ class RpcGateway:
 
         The content type is not looked at: JSON is UTF-8 whatever it says.
         """
+        headers: dict[str, str] = {}
         try:
-            answer = await _respond(service, body, self.batch_calls)
+            answer, headers = await _respond(service, body, self.batch_calls)
         except BadRequest as problem:
             answer = messages.encode_problem(problem.code, problem.description)
         except Exception:
             logger.exception("the JSON-RPC gateway failed")
             answer = messages.encode_problem(INTERNAL_ERROR, "")
-        return Reply(answer, messages.CONTENT_TYPE, 200 if answer else 204)
+        return Reply(answer, messages.CONTENT_TYPE, 200 if answer else 204, headers)
 
 
-async def _respond(service: Exposed, body: bytes, batch_calls: int) -> bytes:
+async def _respond(service: Exposed, body: bytes, batch_calls: int) -> tuple[bytes, dict[str, str]]:
+    """The responses, and the headers of a single one."""
     requests, batch = messages.parse(body, batch_calls)
     if not batch:
         return await _answer(service, requests[0])
     responses = await together(_answer(service, request) for request in requests)
-    said = [response for response in responses if response]
-    return messages.encode_batch(said) if said else b""
+    said = [response for response, _ in responses if response]
+    return messages.encode_batch(said) if said else b"", {}
 
 
-async def _answer(service: Exposed, request: Request | Invalid) -> bytes:
-    """The response to one request; nothing for a notification."""
+async def _answer(service: Exposed, request: Request | Invalid) -> tuple[bytes, dict[str, str]]:
+    """The response to one request, nothing for a notification; and its headers."""
     if isinstance(request, Invalid):
-        return messages.encode_problem(INVALID_REQUEST, request.problem, request.id)
+        return messages.encode_problem(INVALID_REQUEST, request.problem, request.id), {}
     outcome = await attempt(_call(service, request), dumps)
     if request.notification:
         if isinstance(outcome, Failure):
             logger.info("a notification of %.200r failed: %.500r", request.method, outcome)
-        return b""
+        return b"", {}
     if isinstance(outcome, Failure):
-        return messages.encode_failure(outcome, request.id)
-    return messages.encode_result(outcome, request.id)
+        return messages.encode_failure(outcome, request.id), headers_of(outcome)
+    return messages.encode_result(outcome, request.id), {}
 
 
 async def _call(service: Exposed, request: Request) -> Any:

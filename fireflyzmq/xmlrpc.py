@@ -19,6 +19,7 @@ from typing import Any, Final
 from fireflyzmq.errors import Failure, InvalidArguments, MethodUnavailable
 from fireflyzmq.webgate import xmlrpc_messages as messages
 from fireflyzmq.webgate.calling import BATCH_CALLS, attempt, together
+from fireflyzmq.webgate.failures import headers_of
 from fireflyzmq.webgate.gateway import Exposed, Reply
 from fireflyzmq.webgate.rpc_errors import BadRequest, InternalError, failure_code
 from fireflyzmq.webgate.signatures import UNDEFINED, checked_signatures, signatures
@@ -36,27 +37,29 @@ class RpcGateway:
 
     async def respond(self, service: Exposed, body: bytes, content_type: str) -> Reply:
         """Answer one POST to a service's path, always with status 200."""
-        answer: Written | Fault
+        answer: Written | Failure
         try:
             method, args = messages.parse_call(body, content_type)
             answer = await _answer(service, method, args, self.batch_calls)
         except BadRequest as problem:
-            answer = Fault(problem.code, problem.description)
+            fault = Fault(problem.code, problem.description)
+            return Reply(messages.encode_response(fault), messages.CONTENT_TYPE)
         except Exception:
             logger.exception("the XML-RPC gateway failed")
-            answer = _fault(InternalError())
+            answer = InternalError()
+        if isinstance(answer, Failure):
+            return Reply(messages.encode_response(_fault(answer)), messages.CONTENT_TYPE, headers=headers_of(answer))
         return Reply(messages.encode_response(answer), messages.CONTENT_TYPE)
 
 
-async def _answer(service: Exposed, method: str, args: list[Any], batch_calls: int) -> Written | Fault:
+async def _answer(service: Exposed, method: str, args: list[Any], batch_calls: int) -> Written | Failure:
     if method == _MULTICALL:
         work = _multicall(service, args, batch_calls)
     elif method in _INTROSPECTION:
         work = _introspect(service, method, args)
     else:
         work = service.call(method, args, {})
-    answer = await attempt(work, messages.encode_value)
-    return _fault(answer) if isinstance(answer, Failure) else answer
+    return await attempt(work, messages.encode_value)
 
 
 async def _multicall(service: Exposed, args: list[Any], batch_calls: int) -> list[Any]:
@@ -66,16 +69,16 @@ async def _multicall(service: Exposed, args: list[Any], batch_calls: int) -> lis
     if len(args[0]) > batch_calls:
         raise InvalidArguments(f"{len(args[0])} calls are over the limit of {batch_calls}")
     answers = await together(_answer_one(service, call, batch_calls) for call in args[0])
-    return [messages.fault_struct(answer) if isinstance(answer, Fault) else [answer] for answer in answers]
+    return [messages.fault_struct(_fault(answer)) if isinstance(answer, Failure) else [answer] for answer in answers]
 
 
-async def _answer_one(service: Exposed, call: Any, batch_calls: int) -> Written | Fault:
+async def _answer_one(service: Exposed, call: Any, batch_calls: int) -> Written | Failure:
     """Answer a call of several."""
     method, args = (call.get("methodName"), call.get("params", [])) if isinstance(call, dict) else (None, None)
     if not isinstance(method, str) or not isinstance(args, list):
-        return _fault(InvalidArguments("a call is a struct of methodName, a string, and params, an array"))
+        return InvalidArguments("a call is a struct of methodName, a string, and params, an array")
     if method == _MULTICALL:
-        return _fault(InvalidArguments(f"{_MULTICALL} does not call itself"))
+        return InvalidArguments(f"{_MULTICALL} does not call itself")
     return await _answer(service, method, args, batch_calls)
 
 

@@ -7,13 +7,13 @@ import xmlrpc.client
 from typing import Any
 
 import pytest
-from exposing import Functions, ask
+from exposing import Broken, Functions, ask
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fireflyzmq import jsonrpc
 from fireflyzmq import xmlrpc as xmlrpc_gateway
-from fireflyzmq.errors import Failure
+from fireflyzmq.errors import ExchangeLost, Failure, Overloaded
 
 JSON, XML = jsonrpc.RpcGateway("web", batch_calls=5), xmlrpc_gateway.RpcGateway("web", batch_calls=5)
 
@@ -24,6 +24,24 @@ def fail(code: Any = 1, description: Any = "", details: Any = None) -> None:
 
 def service() -> Functions:
     return Functions(echo=lambda *values, **named: [values, named], fail=fail, get_data=lambda: {1: b"\x00"})
+
+
+@pytest.mark.parametrize(
+    ("failure", "headers"),
+    [
+        (Overloaded("later", {"retry_after": 2.5}), {"Retry-After": "3"}),
+        (Overloaded("later", {"retry_after": 0.01}), {"Retry-After": "1"}),
+        (Overloaded("later", {"retry_after": "nonsense"}), {"Retry-After": "1"}),
+        (ExchangeLost(), {"Retry-After": "1"}),
+        (Failure(7, "on purpose", {"retry_after": 5}), {}),
+    ],
+)
+def test_when_to_try_again_is_a_header_though_the_status_is_200(failure: Failure, headers: dict[str, str]) -> None:
+    call = b'{"jsonrpc":"2.0","method":"any","id":1}'
+    for gateway, body in ((JSON, call), (XML, xmlrpc.client.dumps((), "any").encode())):
+        reply = ask(gateway, Broken(failure), body)
+        assert (reply.status, reply.headers) == (200, headers)
+    assert ask(JSON, Broken(failure), b"[%b]" % call).headers == {}
 
 
 def check_response(response: Any) -> None:
