@@ -106,7 +106,7 @@ class Console:
                 raise web.HTTPNotFound(text="nothing is here\n")
             _allow(request.http, method, stream=name in _STREAMS)
             _check_origin(request.http)
-            user = await self.guard.user_of(request.http.headers.get("Authorization"))
+            user = await self.guard.user_of(request.http)
             if user is None:
                 return _json({"error": {"kind": "NotAuthorised", "description": "a token is needed"}}, 401)
             return await handler(dataclasses.replace(request, user=user or request.user))

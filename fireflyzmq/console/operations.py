@@ -47,7 +47,7 @@ class Guarded:
 
     async def respond(self, request: WebRequest) -> web.StreamResponse:
         """Answer a request; HTTPUnauthorized for one that may not come."""
-        user = await self._guard.user_of(request.http.headers.get("Authorization"))
+        user = await self._guard.user_of(request.http)
         if user is None:
             raise web.HTTPUnauthorized(text="not authorised\n")
         return await self._gateway.respond(dataclasses.replace(request, user=user or request.user))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import inspect
 import logging
 import math
 import ssl
@@ -26,13 +25,14 @@ from fireflyzmq.exchange import Belonging
 from fireflyzmq.netport.tcp import BACKLOG, bind
 from fireflyzmq.service import Service
 from fireflyzmq.tracing import TRACEPARENT, TRACESTATE
+from fireflyzmq.webgate.authenticator import Authenticator, Authorise
 from fireflyzmq.webgate.connections import HttpClients
 from fireflyzmq.webgate.context import WebRequest, parts_behind
 from fireflyzmq.webgate.counts import NOBODY, HttpCounts
-from fireflyzmq.webgate.credentials import Credentials, KnownCredentials, Users, credentials_of
+from fireflyzmq.webgate.credentials import Users, credentials_of
 from fireflyzmq.webgate.failures import headers_of, status_of
 from fireflyzmq.webgate.gateway import Gateway
-from fireflyzmq.webgate.limits import Rates, WebLimits
+from fireflyzmq.webgate.limits import Rates, WebLimits, network_of
 from fireflyzmq.webgate.selection import Exhibition, Selection
 from fireflyzmq.webgate.sites import Sites
 from fireflyzmq.webgate.streams import STREAMS, end_streams
@@ -40,17 +40,12 @@ from fireflyzmq.wire.addresses import bracketed, client_host, host_to_listen, ne
 
 logger = logging.getLogger(__name__)
 
-_CHECKS_AT_ONCE: Final = 2
-_MOST_WAITING: Final = 50
 _LINGER_SECONDS: Final = 10.0
 _CANCEL_SECONDS: Final = 0.5
 _FOR_EVER: Final = 1e8
 _LONGEST_LOGGED: Final = 200
 
 _POST: Final = "calls are POSTed to <this gateway's path>/<service>, with the call in the body\n"
-
-Authorise = Callable[[Credentials], "str | Awaitable[str | None] | None"]
-"""The user whom credentials belong to, None for nobody."""
 
 
 class Attached(Protocol):
@@ -93,11 +88,9 @@ class WebServer:
         self._loop = self.connection.loop
         self._host = host
         self._ssl = ssl
-        self._authorise = authorise
+        self._authenticator = None if authorise is None else Authenticator(authorise)
         self._sites = Sites(host, hosts, origins)
         self._rates = Rates(self.limits.requests_per_second)
-        self._known = KnownCredentials()
-        self._waiting = 0
         self._attached: dict[str, Attached] = {}
         self._public: set[str] = set()
         self._counts = HttpCounts()
@@ -106,7 +99,6 @@ class WebServer:
         self._ending: asyncio.Task[None] | None = None
         self._stopped: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._stopped.set_running_or_notify_cancel()  # who awaits it cannot cancel it
-        self._checking = asyncio.Semaphore(_CHECKS_AT_ONCE)
         application = web.Application(client_max_size=self.limits.body_bytes)
         application.router.add_route("*", "/{path:.*}", self._answer)
         application.on_response_prepare.append(self._add_headers)
@@ -165,7 +157,7 @@ class WebServer:
             logger.error("%r does not start", self, exc_info=starting.exception())
 
     async def _start(self) -> None:
-        if self._sites.any_host and self._authorise is None:
+        if self._sites.any_host and self._authenticator is None:
             logger.warning("%r serves any host without credentials: name its `hosts`, or web pages can use it", self)
         await self._runner.setup()
         self._clients.open(self._runner.server)
@@ -314,46 +306,16 @@ class WebServer:
 
     async def _user_of(self, http: web.Request) -> str:
         """The user of a request; HTTPUnauthorized when nobody may be told who it is."""
-        if self._authorise is None:
+        if self._authenticator is None:
             return ""
         credentials = credentials_of(http.headers.get("Authorization"))
-        user = await self._check(credentials) if credentials is not None else None
+        user = None
+        if credentials is not None:
+            user = await self._authenticator.user_of(credentials, network_of(http.remote or ""))
         if user is None:
             challenge = 'Basic realm="services", charset="UTF-8", Bearer'
             raise web.HTTPUnauthorized(text="not authorised\n", headers={"WWW-Authenticate": challenge})
         return user
-
-    async def _check(self, credentials: Credentials) -> str | None:
-        """The user whom credentials belong to. Those that were right a moment ago are not checked again."""
-        now = self._loop.time()
-        user = self._known.user_of(credentials, now)
-        if user is not None:
-            return user
-        assert self._authorise is not None
-        if isinstance(self._authorise, Users):
-            user = await self._check_slowly(self._authorise, credentials)
-        else:
-            outcome = self._authorise(credentials)
-            user = await outcome if inspect.isawaitable(outcome) else outcome
-        if user is not None:
-            self._known.add(credentials, user, now)
-        return user
-
-    async def _check_slowly(self, users: Users, credentials: Credentials) -> str | None:
-        """Check a password beside the loop; HTTPServiceUnavailable when too many wait, so that nobody waits for long.
-
-        Tokens are quick to check, and wait for nobody.
-        """
-        if credentials.scheme != "basic":
-            return users(credentials)
-        if self._waiting >= _MOST_WAITING:
-            raise web.HTTPServiceUnavailable(text="too many passwords wait\n", headers={"Retry-After": "1"})
-        self._waiting += 1
-        try:
-            async with self._checking:
-                return await self._loop.run_in_executor(None, users, credentials)
-        finally:
-            self._waiting -= 1
 
     def __repr__(self) -> str:
         return f"<HttpDaemon {bracketed(self._host)}:{self.port}>"

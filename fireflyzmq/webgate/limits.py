@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import ipaddress
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,7 +15,7 @@ class WebLimits:
     |---|---|
     | `connections` | a further one is closed |
     | `requests` at work at once | 503 with Retry-After |
-    | `requests_per_second` of one address, twice as many at once | 429 with Retry-After; 0: no limit |
+    | `requests_per_second` of one address (IPv6: one /64), twice as many at once | 429 with Retry-After; 0: none |
     | `body_bytes`, of the body | 413 |
     | `header_bytes`, of a header or the first line | 400 |
     | `body_seconds` for the body to come | 408 |
@@ -71,3 +72,16 @@ class Rates:
             if tokens + (now - since) * self._per_second < self._burst:
                 return
             del self._buckets[address]
+
+
+def network_of(address: str) -> str:
+    """Whose an address is: itself, or the network of 64 bits that IPv6 gives each customer (RFC 6177)."""
+    if ":" not in address:
+        return address
+    try:
+        parsed = ipaddress.IPv6Address(address)
+    except ValueError:
+        return address
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.IPv6Network((int(parsed) >> 64 << 64, 64)))

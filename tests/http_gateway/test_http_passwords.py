@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import aiohttp
+import pytest
+from aiohttp.web import HTTPServiceUnavailable, HTTPTooManyRequests
 
+from fireflyzmq import HttpDaemon
+from fireflyzmq.console import Console
+from fireflyzmq.webgate.authenticator import Turns
 from fireflyzmq.webgate.credentials import Credentials, KnownCredentials, Users, password_line
 from fireflyzmq.webgate.daemon import server_of
+from fireflyzmq.webgate.limits import network_of
 from tests.http_gateway.web import Web, on_web
+from tests.netport_sockets.site import until
 
 
 @on_web
@@ -29,9 +39,182 @@ async def test_a_right_password_does_not_wait_behind_all_wrong_ones(web: Web) ->
         await asyncio.sleep(0.1)
         assert await ask("right") == (200, None)
         answers = await asyncio.gather(*wrong)
-    assert {*answers} == {(401, None), (503, "1")}
+    assert {*answers} == {(401, None), (429, "1")}
     assert sum(status == 401 for status, _ in answers) < 120
-    assert server_of(daemon)._waiting == 0
+
+
+class SlowUsers(Users):
+    """Users whose passwords are checked when the test says so; "right" is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.checked: list[Credentials] = []
+        self.at_work = 0
+        self.most_at_work = 0
+        self._lock = threading.Lock()
+        self._allowed = threading.Semaphore(0)
+
+    def allow(self, count: int = 1) -> None:
+        """Let some checks end."""
+        self._allowed.release(count)
+
+    def __call__(self, credentials: Credentials) -> str | None:
+        with self._lock:
+            self.checked.append(credentials)
+            self.at_work += 1
+            self.most_at_work = max(self.most_at_work, self.at_work)
+        assert self._allowed.acquire(timeout=20)
+        with self._lock:
+            self.at_work -= 1
+        return credentials.login if credentials.secret == "right" else None
+
+
+def guarded(web: Web, users: Users, console: bool) -> tuple[HttpDaemon, str]:
+    """A gateway or a console for users, and a path that only they may ask for."""
+    if not console:
+        return web.gateway(authorise=users), "/services"
+    daemon = web.daemon()
+    daemon.attach("/", Console(users=users))
+    return daemon, "/api/state"
+
+
+@contextlib.asynccontextmanager
+async def client(daemon: HttpDaemon, path: str, address: str) -> AsyncIterator[Callable[[str], Awaitable[int]]]:
+    """Somebody at an address who asks for a path with a password, and gets a status."""
+    connector = aiohttp.TCPConnector(limit=0, local_addr=(address, 0))
+    async with aiohttp.ClientSession(connector=connector) as session:
+
+        async def ask(password: str) -> int:
+            headers = {"Authorization": aiohttp.encode_basic_auth("ada", password)}
+            async with session.get(f"http://127.0.0.1:{daemon.port()}{path}", headers=headers) as response:
+                assert (response.status in (429, 503)) == (response.headers.get("Retry-After") == "1")
+                return response.status
+
+        yield ask
+
+
+@pytest.mark.parametrize("console", [False, True])
+@on_web
+async def test_wrong_passwords_of_one_address_keep_no_other_waiting(web: Web, console: bool) -> None:
+    users = SlowUsers()
+    daemon, path = guarded(web, users, console)
+    async with client(daemon, path, "127.0.0.1") as guess, client(daemon, path, "127.0.0.2") as ask:
+        wrong = [asyncio.create_task(guess(f"wrong{number}")) for number in range(100)]
+        await until(lambda: sum(each.done() for each in wrong) == 100 - 2 - 32)
+        right = asyncio.create_task(ask("right"))
+        await asyncio.sleep(0.05)
+        while not right.done():
+            users.allow()
+            await asyncio.sleep(0.01)
+        assert await right == 200
+        assert len(users.checked) <= 6 and not all(each.done() for each in wrong)
+        count = len(users.checked)
+        assert await guess("right") == 200  # what is known waits for nobody, wherever it comes from
+        assert len(users.checked) == count
+        users.allow(100)
+        statuses = await asyncio.gather(*wrong)
+        assert (statuses.count(401), statuses.count(429)) == (34, 66)
+        assert users.most_at_work == 2
+
+
+@on_web
+async def test_clients_that_hang_up_have_no_more_checked_at_once(web: Web) -> None:
+    users = SlowUsers()
+    daemon, path = guarded(web, users, console=False)
+    async with client(daemon, path, "127.0.0.1") as guess, client(daemon, path, "127.0.0.2") as ask:
+        for number in range(3):
+            wrong = [asyncio.create_task(guess(f"wrong{number}{each}")) for each in range(10)]
+            await until(lambda: server_of(daemon)._counts.at_work >= 10 and users.at_work == 2)
+            for each in wrong:
+                each.cancel()
+            await until(lambda: server_of(daemon)._counts.at_work == 0)
+        assert len(users.checked) == 2
+        right = asyncio.create_task(ask("right"))
+        await until(lambda: server_of(daemon)._counts.at_work == 1)
+        users.allow(3)
+        assert await right == 200
+        assert (len(users.checked), users.most_at_work) == (3, 2)
+
+
+def run_turns(scenario: Callable[[Turns], Awaitable[None]]) -> None:
+    async def main() -> None:
+        turns = Turns(1, 3, 5)
+        await turns.take("first")
+        await asyncio.wait_for(scenario(turns), 10)
+        assert turns.waiting == 0
+
+    asyncio.run(main())
+
+
+async def queued(turns: Turns, *addresses: str) -> tuple[list[str], list[asyncio.Task[None]]]:
+    """Those who wait, and in which order they have had their turn."""
+    order: list[str] = []
+
+    async def wait(name: str) -> None:
+        await turns.take(name[0])
+        order.append(name)
+        await asyncio.sleep(0)
+        turns.give()
+
+    tasks = [asyncio.create_task(wait(name)) for name in addresses]
+    await asyncio.sleep(0)
+    return order, tasks
+
+
+def test_addresses_take_turns_and_each_keeps_its_order() -> None:
+    async def scenario(turns: Turns) -> None:
+        order, tasks = await queued(turns, "a1", "a2", "a3", "b1", "c1")
+        turns.give()
+        await asyncio.gather(*tasks)
+        assert order == ["a1", "b1", "c1", "a2", "a3"]
+
+    run_turns(scenario)
+
+
+def test_only_so_many_wait_of_one_address_and_in_all() -> None:
+    async def scenario(turns: Turns) -> None:
+        order, tasks = await queued(turns, "a1", "a2", "a3", "b1", "b2")
+        for address, refusal in (("a", HTTPTooManyRequests), ("c", HTTPServiceUnavailable)):
+            with pytest.raises(refusal) as refused:
+                await turns.take(address)
+            assert refused.value.headers["Retry-After"] == "1"
+        turns.give()
+        await asyncio.gather(*tasks)
+        assert len(order) == 5
+
+    run_turns(scenario)
+
+
+@pytest.mark.parametrize("just_had_it", [False, True])
+def test_who_goes_gives_the_turn_to_the_next(just_had_it: bool) -> None:
+    async def scenario(turns: Turns) -> None:
+        order, tasks = await queued(turns, "a1", "a2", "b1")
+        if just_had_it:
+            turns.give()
+        tasks[0].cancel()
+        await asyncio.wait([tasks[0]])
+        if not just_had_it:
+            turns.give()
+        await asyncio.gather(*tasks[1:])
+        assert order == ["b1", "a2"] if just_had_it else ["a2", "b1"]
+
+    run_turns(scenario)
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3::1", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:ffff::2", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("", ""),
+        ("no:address", "no:address"),
+    ],
+)
+def test_an_address_stands_for_whoever_has_it(address: str, network: str) -> None:
+    assert network_of(address) == network
 
 
 def test_credentials_are_known_for_a_minute() -> None:
