@@ -13,13 +13,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from types import FrameType
+from typing import Any
 
-from exchange.config import Limits, parse_size
+from exchange.config import Limits
 from exchange.operator import Operator
 from exchange.server import Server
 from fireflyzmq._version import VERSION
+from fireflyzmq.limits import SECONDS, add_limits, limits_of
 from fireflyzmq.logs import LOG_FORMATS, TEXT, log_to
 from fireflyzmq.wire.addresses import host_and_port
 
@@ -76,15 +77,15 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         help="run a console beside it, which shows in a browser what it does, in a process of its own (port 0 picks "
         "a free one; default: none)",
     )
-    _add_limits(parser)
+    add_limits(parser, Limits, _option_of)
     parser.add_argument("--version", action="version", version=f"fireflyzmq exchange {VERSION}")
     options = parser.parse_args(arguments)
-    try:
-        if options.http is not None:
+    if options.http is not None:
+        try:
             host_and_port(options.http)
-        options.limits = Limits(**{name: getattr(options, name) for name in _LIMITS})
-    except ValueError as error:
-        parser.error(str(error))
+        except ValueError as error:
+            parser.error(str(error))
+    options.limits = limits_of(parser, options, Limits)
     return options
 
 
@@ -96,23 +97,11 @@ def _microseconds(text: str) -> int:
     return value
 
 
-_LIMITS = {field.name: field for field in dataclasses.fields(Limits)}
-_UNITS: dict[str, Callable[[str], float]] = {"N": int, "BYTES": parse_size, "SECONDS": float}
-
-
-def _add_limits(parser: argparse.ArgumentParser) -> None:
-    """Make an option of each limit: `--max-peers` for `Limits.peers`."""
-    group = parser.add_argument_group("limits", "BYTES may have K, M or G behind them, powers of 1024.")
-    for name, field in _LIMITS.items():
-        unit = field.metadata["unit"]
-        group.add_argument(
-            f"--max-{name.replace('_', '-')}" if unit != "SECONDS" else f"--{name}-seconds",
-            dest=name,
-            type=_UNITS[unit],
-            default=field.default,
-            metavar=unit,
-            help=f"{field.metadata['help']} (default %(default)s)",
-        )
+def _option_of(field: dataclasses.Field[Any]) -> str:
+    """The option of a limit: `--max-peers` for `Limits.peers`."""
+    if field.metadata["unit"] == SECONDS:
+        return f"--{field.name}-seconds"
+    return f"--max-{field.name.replace('_', '-')}"
 
 
 class StopFlag:

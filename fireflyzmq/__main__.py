@@ -16,7 +16,9 @@ from collections.abc import Sequence
 
 from fireflyzmq._version import VERSION
 from fireflyzmq.extras import needed_for
+from fireflyzmq.limits import add_limits, limits_of
 from fireflyzmq.logs import LOG_FORMATS, TEXT, log_to
+from fireflyzmq.webgate.limits import WebLimits
 from fireflyzmq.wire.addresses import bracketed, host_and_port
 
 TOKEN_VARIABLE = "FIREFLYZMQ_CONSOLE_TOKEN"
@@ -30,12 +32,16 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     commands = parser.add_subparsers(dest="command", required=True)
     gateways = commands.add_parser("gateway", help="let programs that speak something else reach services")
     protocols = gateways.add_subparsers(dest="protocol", required=True)
-    _add_http(protocols.add_parser("http", help="XML-RPC at /xmlrpc, JSON-RPC at /jsonrpc, plain JSON at /"))
+    http = protocols.add_parser("http", help="XML-RPC at /xmlrpc, JSON-RPC at /jsonrpc, plain JSON at /")
+    _add_http(http)
     _add_console(commands.add_parser("console", help="show in a browser what an exchange is doing"))
     user = commands.add_parser("user", help="write a line for a file of users")
     user.add_argument("name", help="the user's name")
     user.add_argument("--token", action="store_true", help="make a token in the place of asking for a password")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.command == "gateway":
+        options.limits = limits_of(http, options, WebLimits)
+    return options
 
 
 def _add_http(parser: argparse.ArgumentParser) -> None:
@@ -57,6 +63,7 @@ def _add_http(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--origin", action="append", metavar="URL", help="a web site whose pages may use it; may repeat"
     )
+    add_limits(parser, WebLimits, lambda field: f"--{field.name.replace('_', '-')}")
 
 
 def _add_console(parser: argparse.ArgumentParser) -> None:
@@ -104,6 +111,7 @@ def serve_http(options: argparse.Namespace) -> None:
         authorise=None if options.users is None else netsvc.Users.from_file(options.users),
         hosts=options.host,
         origins=options.origin or (),
+        limits=options.limits,
     )
     daemon.attach("/xmlrpc", xmlrpc.RpcGateway(options.group))
     daemon.attach("/jsonrpc", jsonrpc.RpcGateway(options.group))

@@ -6,6 +6,9 @@ import collections
 import dataclasses
 import ipaddress
 
+from fireflyzmq.limits import BYTES, COUNT, RATE, SECONDS, check_limits, limit
+from fireflyzmq.wire.commands import MAX_TIMEOUT
+
 
 @dataclasses.dataclass(frozen=True)
 class WebLimits:
@@ -26,23 +29,25 @@ class WebLimits:
     Of IPv6 a network of 64 bits counts as one address.
     """
 
-    connections: int = 10_000
-    requests: int = 1_000
-    requests_per_second: float = 0.0
-    body_bytes: int = 1024 * 1024
-    header_bytes: int = 8190
-    body_seconds: float = 30.0
-    idle_seconds: float = 60.0
-    call_seconds: float = 30.0
-    most_call_seconds: float = 300.0
-    stream_bytes: int = 1024 * 1024
+    connections: int = limit(10_000, COUNT, "connections at once; a further one is closed")
+    requests: int = limit(1_000, COUNT, "requests at work at once, streams among them; a further one is 503")
+    requests_per_second: float = limit(
+        0.0, RATE, "requests of one address, twice as many at once; a further one is 429; 0: no limit"
+    )
+    body_bytes: int = limit(1024 * 1024, BYTES, "size of a request's body; a larger one is 413")
+    header_bytes: int = limit(8190, BYTES, "size of a header, and of a request's first line; a larger one is 400")
+    body_seconds: float = limit(30.0, SECONDS, "time for a body to come; a slower one is 408", MAX_TIMEOUT)
+    idle_seconds: float = limit(60.0, SECONDS, "time without a request until a connection is closed", MAX_TIMEOUT)
+    call_seconds: float = limit(30.0, SECONDS, "time of a call whose request does not say one", MAX_TIMEOUT)
+    most_call_seconds: float = limit(300.0, SECONDS, "time of a call, whatever its request says", MAX_TIMEOUT)
+    stream_bytes: int = limit(
+        1024 * 1024,
+        BYTES,
+        "reports that may wait for one client that reads slowly; older ones are dropped and counted",
+    )
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            least_wanted = value >= 0 if field.name == "requests_per_second" else value > 0
-            if isinstance(value, bool) or not least_wanted:
-                raise ValueError(f"{field.name} is more than 0, not {value!r}")
+        check_limits(self)
         if self.call_seconds > self.most_call_seconds:
             raise ValueError("call_seconds is at most most_call_seconds")
 

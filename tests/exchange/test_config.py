@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from exchange.__main__ import parse_arguments
-from exchange.config import Limits, parse_size
+from exchange.config import Limits
 from exchange.server import Server
+from fireflyzmq.limits import parse_size
 
 
 @pytest.mark.parametrize(

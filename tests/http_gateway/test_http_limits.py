@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
+import math
 import time
 from collections.abc import Callable
+from typing import Any
 
 import aiohttp
 import pytest
 
 from fireflyzmq import HttpDaemon, WebLimits
+from fireflyzmq.__main__ import parse_arguments
 from fireflyzmq.cores.service import core_of
 from fireflyzmq.webgate.daemon import server_of
 from tests.http_gateway.web import Raw, Web, complaints, on_web, request
@@ -210,11 +214,63 @@ async def test_a_client_that_reads_nothing_holds_up_nobody(web: Web) -> None:
         await until(lambda: connections(daemon) == 0)
 
 
-@pytest.mark.parametrize("name", ["connections", "requests", "body_bytes", "idle_seconds", "call_seconds"])
-def test_limits_that_make_no_sense_are_refused(name: str) -> None:
-    for value in (0, -1, True):
-        with pytest.raises(ValueError, match=name):
-            WebLimits(**{name: value})
+@pytest.mark.parametrize("field", dataclasses.fields(WebLimits), ids=lambda field: field.name)
+def test_limits_that_make_no_sense_are_refused(field: dataclasses.Field[Any]) -> None:
+    whole = field.metadata["unit"] in ("N", "BYTES")
+    for value in (-1, True, "5", None, math.nan, math.inf, *((1.5, 0) if whole else ()), 10**400):
+        with pytest.raises(ValueError, match=field.name):
+            WebLimits(**{field.name: value})
+
+
+def test_each_limit_is_an_option_of_the_gateway() -> None:
+    chosen: dict[str, Any] = {
+        "connections": 5,
+        "requests": 6,
+        "requests_per_second": 0.5,
+        "body_bytes": 2 << 20,
+        "header_bytes": 4096,
+        "body_seconds": 7.0,
+        "idle_seconds": 8.0,
+        "call_seconds": 9.0,
+        "most_call_seconds": 10.5,
+        "stream_bytes": 3 << 10,
+    }
+    assert set(chosen) == {field.name for field in dataclasses.fields(WebLimits)}
+    written = {**chosen, "body_bytes": "2M", "stream_bytes": "3k"}
+    options = [each for name, value in written.items() for each in (f"--{name.replace('_', '-')}", str(value))]
+    assert parse_arguments(["gateway", "http", *options]).limits == WebLimits(**chosen)
+    assert parse_arguments(["gateway", "http"]).limits == WebLimits()
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--requests", "0"], "more than 0"),
+        (["--requests", "many"], "--requests"),
+        (["--requests", "1.5"], "--requests"),
+        (["--requests-per-second", "-1"], "0 or more"),
+        (["--requests-per-second", "nan"], "0 or more"),
+        (["--idle-seconds", "inf"], "idle_seconds"),
+        (["--body-bytes", "1T"], "--body-bytes"),
+        (["--call-seconds", "500"], "at most most_call_seconds"),
+    ],
+)
+def test_an_option_that_makes_no_sense_ends_the_gateway_with_the_reason(
+    options: list[str], reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse_arguments(["gateway", "http", *options])
+    said = capsys.readouterr().err
+    assert (ended.value.code, reason in said, "usage: python -m fireflyzmq gateway http" in said) == (2, True, True)
+
+
+def test_the_help_says_what_each_limit_is_of(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse_arguments(["gateway", "http", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    for option in ("--body-bytes BYTES", "--idle-seconds SECONDS", "--requests N", "--requests-per-second PER_SECOND"):
+        assert option in said
+    assert "a larger one is 413 (default 1048576)" in said
 
 
 def test_a_call_may_not_take_longer_than_the_longest() -> None:
