@@ -86,6 +86,9 @@ def _add_listening(parser: argparse.ArgumentParser, listen: str) -> None:
     parser.add_argument("--certificate", metavar="FILE", help="a certificate chain (PEM): speak HTTPS")
     parser.add_argument("--key", metavar="FILE", help="its private key, when that is in a file of its own")
     parser.add_argument(
+        "--access-log", action="store_true", help="log a line for each request, when it has ended (level info)"
+    )
+    parser.add_argument(
         "--log-level", default="info", choices=("debug", "info", "warning", "error"), help="default %(default)s"
     )
     parser.add_argument(
@@ -112,6 +115,7 @@ def serve_http(options: argparse.Namespace) -> None:
         hosts=options.host,
         origins=options.origin or (),
         limits=options.limits,
+        accessLog=options.access_log,
     )
     daemon.attach("/xmlrpc", xmlrpc.RpcGateway(options.group))
     daemon.attach("/jsonrpc", jsonrpc.RpcGateway(options.group))
@@ -144,7 +148,7 @@ def serve_console(options: argparse.Namespace) -> None:
     dispatcher.monitor(signal.SIGINT)
     exchange = netsvc.Exchange()
     hosts = {host, f"[{host}]", "localhost", "127.0.0.1", "[::1]"} if local else None
-    daemon = netsvc.HttpDaemon(port, host, ssl=context, hosts=hosts)
+    daemon = netsvc.HttpDaemon(port, host, ssl=context, hosts=hosts, accessLog=options.access_log)
     console = Console(users=users, token=token)
     daemon.attach("/", console)
     attach_console_operations(daemon, console.guard)

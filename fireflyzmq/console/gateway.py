@@ -109,7 +109,7 @@ class Console:
             user = await self.guard.user_of(request.http)
             if user is None:
                 return _json({"error": {"kind": "NotAuthorised", "description": "a token is needed"}}, 401)
-            return await handler(dataclasses.replace(request, user=user or request.user))
+            return await handler(request.of_user(user or request.user))
         except Failure as failure:
             return _json({"error": told(failure)}, status_of(failure), headers_of(failure))
         except web.HTTPException as refusal:

@@ -50,4 +50,4 @@ class Guarded:
         user = await self._guard.user_of(request.http)
         if user is None:
             raise web.HTTPUnauthorized(text="not authorised\n")
-        return await self._gateway.respond(dataclasses.replace(request, user=user or request.user))
+        return await self._gateway.respond(request.of_user(user or request.user))

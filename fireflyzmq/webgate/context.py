@@ -14,6 +14,7 @@ import aiohttp
 from aiohttp import web
 
 from fireflyzmq.tracing import TRACEPARENT, TRACESTATE, child_of, new_traceparent, trace_of
+from fireflyzmq.webgate.access import note_access
 from fireflyzmq.webgate.calls import WebCall
 from fireflyzmq.wire.addresses import client_host
 
@@ -42,6 +43,11 @@ class WebRequest:
     def path(self) -> str:
         """What stands behind the gateway's own path, without slashes around it."""
         return "/".join(self.parts)
+
+    def of_user(self, user: str) -> WebRequest:
+        """The same request once its gateway has found out who it is."""
+        note_access(user=user)
+        return dataclasses.replace(self, user=user)
 
     def call_to(self, exhibition: Exhibition, name: str) -> WebCall:
         """A service of an exhibition, to be called for this request."""

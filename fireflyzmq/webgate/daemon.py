@@ -25,6 +25,8 @@ from fireflyzmq.exchange import Belonging
 from fireflyzmq.netport.tcp import BACKLOG, bind
 from fireflyzmq.service import Service
 from fireflyzmq.tracing import TRACEPARENT, TRACESTATE
+from fireflyzmq.webgate import access
+from fireflyzmq.webgate.access import AccessLog, begin_access, note_access
 from fireflyzmq.webgate.authenticator import Authenticator, Authorise
 from fireflyzmq.webgate.connections import HttpClients
 from fireflyzmq.webgate.context import WebRequest, parts_behind
@@ -75,9 +77,11 @@ class WebServer:
         hosts: Collection[str] | None,
         origins: Collection[str],
         limits: WebLimits,
+        access_log: bool,
         exchange: Belonging | None,
     ) -> None:
         self.limits = limits
+        self._access_log = access_log
         host = host_to_listen(host, port)
         self._socket = bind(host, port)
         self.port: int = self._socket.getsockname()[1]
@@ -100,14 +104,15 @@ class WebServer:
         self._stopped: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._stopped.set_running_or_notify_cancel()  # who awaits it cannot cancel it
         application = web.Application(client_max_size=self.limits.body_bytes)
-        application.router.add_route("*", "/{path:.*}", self._answer)
+        application.router.add_route("*", r"/{path:[\s\S]*}", self._answer)  # line feeds, too
         application.on_response_prepare.append(self._add_headers)
         application.on_shutdown.append(end_streams)
         application[STREAMS] = set()
         self._clients = HttpClients(self._loop, self.limits)
         self._runner = web.AppRunner(
             application,
-            access_log=None,
+            access_log=access.logger if access_log else None,
+            access_log_class=AccessLog,
             logger=_HttpLog(logger),
             auto_decompress=False,  # the limit on bodies is ours
             handler_cancellation=True,
@@ -231,6 +236,8 @@ class WebServer:
     async def _answer(self, http: web.Request) -> web.StreamResponse:
         """Answer a request; whatever becomes of it, it is answered."""
         self._clients.begin_request(http.protocol)
+        if self._access_log:
+            begin_access(http)
         self._counts.at_work += 1
         began = self._loop.time()
         response: web.StreamResponse | None = None
@@ -249,6 +256,7 @@ class WebServer:
 
     async def _add_headers(self, http: web.Request, response: web.StreamResponse) -> None:
         """A response is about to begin, a stream of reports too."""
+        note_access(status=response.status)
         response.headers.update(self._sites.headers(http.headers.get("Origin"), _is_preflight(http)))
         response.headers.setdefault("X-Content-Type-Options", "nosniff")
 
@@ -278,6 +286,7 @@ class WebServer:
         if not self._sites.admits(http.headers.get("Origin"), host):
             raise web.HTTPForbidden(text="pages of this web site may not use the services\n")
         user = "" if public else await self._user_of(http)
+        note_access(user=user)
         if attached is None:
             raise web.HTTPNotFound(text="nothing is here\n")
         parts = parts_behind(path, http.rel_url.raw_path)
@@ -329,8 +338,9 @@ class HttpDaemon:
     for: on a loopback address those of the loopback unless it says else, so that no web page can reach it by a name of
     its own (DNS rebinding). On other addresses any name will do unless it says: without `authorise` either, that is
     warned of. `origins` are the web sites whose pages may use it (CORS), none unless it says so: what
-    other pages ask is refused.
-    OSError when the port is taken; ValueError for what is no host or port. The host "::" takes IPv4 as well.
+    other pages ask is refused. With `accessLog` each request is logged when it has ended, to
+    `fireflyzmq.webgate.access`. OSError when the port is taken; ValueError for what is no host or port. The host "::"
+    takes IPv4 as well.
     """
 
     _fireflyzmq: WebServer = NotBegun("HttpDaemon")  # type: ignore[assignment]
@@ -345,12 +355,13 @@ class HttpDaemon:
         hosts: Collection[str] | None = None,
         origins: Collection[str] = (),
         limits: WebLimits | None = None,
+        accessLog: bool = False,
         exchange: Belonging | None = None,
     ) -> None:
         if authorise is not None:
             check_callback(authorise, "what authorises", ("credentials",))
         self.limits = WebLimits() if limits is None else limits
-        put_behind(self, WebServer(port, host, ssl, authorise, hosts, origins, self.limits, exchange))
+        put_behind(self, WebServer(port, host, ssl, authorise, hosts, origins, self.limits, accessLog, exchange))
 
     def port(self) -> int:
         """The port that it listens at."""

@@ -12,6 +12,7 @@ from aiohttp import WSCloseCode, web
 from fireflyzmq.errors import Failure
 from fireflyzmq.subjects import pattern_problem
 from fireflyzmq.webgate import json_values
+from fireflyzmq.webgate.access import note_access
 
 if TYPE_CHECKING:
     from fireflyzmq.reports import Report
@@ -139,6 +140,7 @@ async def _by_websocket(request: WebRequest, begin: Callable[[], _Stream]) -> we
         with contextlib.suppress(ConnectionError):
             while (content := await stream.next()) is not None:
                 await response.send_str(content.decode())
+                note_access(sent=len(content))
             await response.close(code=WSCloseCode.GOING_AWAY)
 
     sending = asyncio.ensure_future(send())

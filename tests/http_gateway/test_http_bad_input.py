@@ -146,6 +146,7 @@ async def test_plain_arguments_that_do_not_fit_are_told(web: Web, body: bytes, s
         ("GET", "/services/math/add/more", 404),
         ("POST", "/services/math/", 405),
         ("POST", "/services//math/add", 404),
+        ("POST", "/services/math%0a/add", 404),
         ("GET", "/services/math/add/", 405),
         ("GET", "/jsonrpc/math/", 405),
         ("POST", "/services/math/nothing", 404),
