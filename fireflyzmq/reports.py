@@ -71,17 +71,21 @@ class Report:
     """What a publisher said: `publisher` (its binding), `subject` and `content`.
 
     `lost` is how many reports this subscriber missed just before this one; None when that is not known, because the
-    connection was lost in between. `size` is how many bytes the content had on its way.
+    connection was lost in between. `size` is how many bytes the content had on its way. `sequence` is its number among
+    all reports of its publisher, from 1; 0 when it was sent to one service.
     """
 
-    __slots__ = ("content", "lost", "publisher", "size", "subject")
+    __slots__ = ("content", "lost", "publisher", "sequence", "size", "subject")
 
-    def __init__(self, publisher: Binding, subject: str, content: Any, lost: int | None = 0, size: int = 0) -> None:
+    def __init__(
+        self, publisher: Binding, subject: str, content: Any, lost: int | None = 0, size: int = 0, sequence: int = 0
+    ) -> None:
         self.publisher = publisher
         self.subject = subject
         self.content = content
         self.lost = lost
         self.size = size
+        self.sequence = sequence
 
     def __repr__(self) -> str:
         return f"<Report {self.subject} of {self.publisher!r}>"
@@ -422,14 +426,14 @@ class Reports:
             heard = subscription.heard.get(publisher.address)
             if subscription.open and (heard is None or heard[1] < sequence):
                 subscription.heard[publisher.address] = (NOBODY, 0), sequence
-                self._give(subscription, publisher, subject, packed, 0)
+                self._give(subscription, publisher, subject, packed, sequence)
 
     def waiting(self) -> bool:
         """Whether something was published that has not left, or not arrived here, yet."""
         return bool(self._looped or self._unsaid)
 
     def _give(
-        self, subscription: Subscription, publisher: Binding, subject: str, packed: bytes, lost: int | None
+        self, subscription: Subscription, publisher: Binding, subject: str, packed: bytes, sequence: int
     ) -> None:
         try:
             content = unpack(packed)
@@ -437,7 +441,7 @@ class Reports:
             logger.warning("a report of %r under %s does not decode: %s", publisher, subject, error)
             return
         self.delivered += 1
-        subscription.sink.take(Report(publisher, subject, content, lost, len(packed)))
+        subscription.sink.take(Report(publisher, subject, content, 0, len(packed), sequence))
 
     def receive_direct(self, service: LocalService, publisher: Binding, subject: str, content: Any) -> bool:
         """Give a report that was sent to one service to its subscriptions; False when none is for it."""
@@ -572,7 +576,7 @@ class Reports:
         for sequence, subject, size, content in zip(index[0], index[1], index[2], contents, strict=True):
             if sequence > last and content is not _UNREADABLE:
                 self.delivered += 1
-                take(Report(publisher, subject, content, missed, size))
+                take(Report(publisher, subject, content, missed, size, sequence))
                 missed = 0
                 if not subscription.open:
                     break

@@ -219,7 +219,7 @@ def _stream(service: str) -> dict[str, Any]:
         "operationId": f"{service} reports",
         "tags": [service],
         "summary": f"The reports of {service}, as server-sent events, or over a WebSocket",
-        "parameters": [pattern],
+        "parameters": [pattern, {"name": "Last-Event-ID", "in": "header", "schema": _TEXT}],
         "responses": {
             "200": {"description": "Reports as they come", "content": {"text/event-stream": {}}},
             **_failures(),

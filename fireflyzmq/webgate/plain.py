@@ -22,6 +22,7 @@ from fireflyzmq.errors import Failure, InvalidArguments, ResponseEncoding
 from fireflyzmq.service import Service
 from fireflyzmq.webgate import json_values
 from fireflyzmq.webgate.context import WebRequest
+from fireflyzmq.webgate.event_ids import is_event_id
 from fireflyzmq.webgate.failures import headers_of, status_of, told
 from fireflyzmq.webgate.openapi import document
 from fireflyzmq.webgate.selection import Exhibition, Selection
@@ -72,7 +73,6 @@ class _Resources:
 
     async def respond(self, request: WebRequest) -> web.StreamResponse:
         try:
-            await self.exhibition.settled()
             return await self._route(request)
         except Failure as failure:
             return _failed(failure)
@@ -94,6 +94,8 @@ class _Resources:
         if request.http.method not in allowed:
             text = _POST if method == "POST" else f"only {' and '.join(allowed)}\n"
             raise web.HTTPMethodNotAllowed(request.http.method, allowed, text=text)
+        if parts[0] != "reports":  # a stream waits for who is not there
+            await self.exhibition.settled()
         return await handler(request, *parts[1:])
 
     async def _list(self, request: WebRequest) -> web.StreamResponse:
@@ -126,7 +128,12 @@ class _Resources:
         return _json(document(self._title, base, [each for each in described if each is not None], self._reports))
 
     async def _stream(self, request: WebRequest, publisher: str) -> web.StreamResponse:
-        self._check(publisher)
+        """A stream goes on, and may begin again, while its publisher or the exchange is away: a browser that is
+        answered anything but 200 never comes again.
+        """
+        if not self.exhibition.has_shown(publisher) and not is_event_id(request.http.headers.get("Last-Event-ID")):
+            await self.exhibition.settled()
+            self._check(publisher)
         return await stream_reports(request, self.exhibition, publisher)
 
     def _check(self, name: str) -> None:

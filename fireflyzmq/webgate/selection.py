@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import dataclasses
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +23,9 @@ SERVICE_REGISTRY: Final = "registry"
 _KINDS: Final = {SERVICE_GROUP: BY_GROUP, SERVICE_NAME: BY_NAME, SERVICE_REGISTRY: BY_REGISTRY}
 _FIRST_ANSWER_SECONDS: Final = 2.0
 """How long a request waits for the exchange's first word on who is there."""
+
+_MOST_GONE: Final = 1000
+"""How many names are remembered, those that went last, whose services are all gone."""
 
 _FIRST_ATTEMPT: Final = "not connected yet"
 """A connection's reason until its first attempt has succeeded or failed."""
@@ -55,7 +59,10 @@ class Exhibition:
         self._connection = connection
         self._left_out = {"", EXCHANGE_NAME} if selection.type == SERVICE_REGISTRY else {""}
         kind, key = _KINDS[selection.type], selection.key if selection.type != SERVICE_REGISTRY else ""
+        self._own_name = selection.key if selection.type == SERVICE_NAME else None
         self._instances: dict[str, dict[str, Binding]] = {}
+        self._gone: collections.OrderedDict[str, None] = collections.OrderedDict()
+        self._awaited: dict[str, set[asyncio.Future[None]]] = {}
         self._target = connection.watch(kind, key)
         self._presence = connection.run_in_loop(connection.session.observe, kind, key, self._changed)
 
@@ -65,10 +72,16 @@ class Exhibition:
         if status:
             instances = self._instances.get(binding.name, {})
             instances.pop(binding.address, None)
-            if not instances:
-                self._instances.pop(binding.name, None)
+            if not instances and self._instances.pop(binding.name, None) is not None:
+                self._gone[binding.name] = None
+                if len(self._gone) > _MOST_GONE:
+                    self._gone.popitem(last=False)
         else:
             self._instances.setdefault(binding.name, {})[binding.address] = binding
+            self._gone.pop(binding.name, None)
+            for waiting in self._awaited.pop(binding.name, ()):
+                if not waiting.done():
+                    waiting.set_result(None)
 
     def names(self) -> list[str]:
         """The names of the services, sorted."""
@@ -77,6 +90,26 @@ class Exhibition:
     def instances(self, name: str) -> list[Binding]:
         """The instances of a name, [] when nobody of the selection has it."""
         return list(self._instances.get(name, {}).values())
+
+    def has_shown(self, name: str) -> bool:
+        """Whether a service of this name is there, or was there (what went last is remembered), or would be shown."""
+        return name in self._instances or name in self._gone or name == self._own_name
+
+    def when_shown(self, name: str) -> asyncio.Future[None]:
+        """Done when a service of this name is there; to be cancelled by whoever waits no longer."""
+        shown = self._connection.loop.create_future()
+        if name in self._instances:
+            shown.set_result(None)
+            return shown
+        self._awaited.setdefault(name, set()).add(shown)
+        shown.add_done_callback(lambda _: self._await_no_longer(name, shown))
+        return shown
+
+    def _await_no_longer(self, name: str, shown: asyncio.Future[None]) -> None:
+        waiting = self._awaited.get(name, set())
+        waiting.discard(shown)
+        if not waiting:
+            self._awaited.pop(name, None)
 
     async def settled(self) -> None:
         """Wait, a moment at most, until it is known who is there; ExchangeLost when the exchange does not say.

@@ -12,7 +12,7 @@ from typing import Final
 
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
 _METHODS: Final = "GET, HEAD, POST, OPTIONS"
-_HEADERS: Final = "Authorization, Content-Type, Prefer, traceparent, tracestate"
+_HEADERS: Final = "Authorization, Content-Type, Last-Event-ID, Prefer, traceparent, tracestate"
 _PREFLIGHT_SECONDS: Final = 600
 
 

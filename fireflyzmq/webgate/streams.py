@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -13,14 +14,21 @@ from fireflyzmq.errors import Failure
 from fireflyzmq.subjects import pattern_problem
 from fireflyzmq.webgate import json_values
 from fireflyzmq.webgate.access import note_access
+from fireflyzmq.webgate.event_ids import Heard
 
 if TYPE_CHECKING:
+    from fireflyzmq.events import ReportEvents
     from fireflyzmq.reports import Report
     from fireflyzmq.webgate.context import WebRequest
     from fireflyzmq.webgate.selection import Exhibition
 
 _BEAT_SECONDS: Final = 15.0
 """How often a client hears that the stream is still there, so that nothing between takes it for dead."""
+
+_BEAT: Final = b": still here\n\n"
+
+_RETRY_MILLISECONDS: Final = (1000, 3000)
+"""How long a browser that lost its stream is to wait before it asks again."""
 
 _END_SECONDS: Final = 1.0
 """How long a client has to read what has been sent to it when its stream ends."""
@@ -40,7 +48,8 @@ async def stream_reports(request: WebRequest, exhibition: Exhibition, publisher:
     """Send a publisher's reports that match `?pattern=` (all of them, otherwise) until the client goes.
 
     What comes faster than the client reads waits in the exchange, up to the limit; then the oldest are dropped, and
-    the next one says how many (`lost`). HTTPBadRequest for an illegal pattern.
+    the next one says how many (`lost`). A client that shows a `Last-Event-ID` goes on where it was.
+    HTTPBadRequest for an illegal pattern.
     """
     pattern = request.http.query.get("pattern", ">")
     problem = pattern_problem(pattern)
@@ -58,42 +67,76 @@ async def stream_reports(request: WebRequest, exhibition: Exhibition, publisher:
 
 
 class _Stream:
-    """A subscription for one client: the reports of those instances that are exposed when they come."""
+    """A subscription for one client: the reports of those instances that are exposed when they come.
+
+    For a name that has never been exposed it begins once that is: nobody else hears that somebody asks.
+    """
 
     def __init__(self, request: WebRequest, exhibition: Exhibition, publisher: str, pattern: str) -> None:
+        self._request = request
         self._exhibition = exhibition
-        self._http = request.http
+        self._publisher = publisher
+        self._pattern = pattern
+        self._heard = Heard(pattern, request.http.headers.get("Last-Event-ID"))
+        self._ended = False
+        self._shown: asyncio.Future[None] | None = None
         self._cut: asyncio.TimerHandle | None = None
         self._open = request.http.app[STREAMS]
-        self._events = request.caller.monitorReports(None, publisher, pattern, limit=request.limits.stream_bytes)
+        self._events = self._subscribe() if exhibition.has_shown(publisher) else None
         self._open.add(self)
+
+    def _subscribe(self) -> ReportEvents:
+        limit = self._request.limits.stream_bytes
+        return self._request.caller.monitorReports(None, self._publisher, self._pattern, limit=limit)
+
+    @property
+    def id(self) -> str:
+        """What the client has to show to go on behind the last report."""
+        return self._heard.id()
 
     async def next(self) -> bytes | None:
         """The next report as JSON; None when there will be no more."""
+        if self._events is None:
+            self._shown = self._exhibition.when_shown(self._publisher)
+            await asyncio.wait([self._shown])
+            if self._ended:
+                return None
+            self._events = self._subscribe()
         lost: int | None = 0
         with contextlib.suppress(StopAsyncIteration, Failure):
             while True:
                 report = await anext(self._events)
+                if self._heard.has(report):
+                    continue
                 lost = None if lost is None or report.lost is None else lost + report.lost
                 if report.publisher in self._exhibition.instances(report.publisher.name):
+                    lost = self._heard.missed(report, lost)
+                    self._heard.add(report)
                     return _content(report, lost)
         return None
 
+    def _be_told_no_more(self) -> None:
+        self._ended = True
+        if self._events is not None:
+            self._events.close()
+        if self._shown is not None:
+            self._shown.cancel()
+
     def end(self) -> None:
         """Be told no more; who writes to a client that does not read would not see that, so cut it off in a moment."""
-        self._events.close()
+        self._be_told_no_more()
         if self._cut is None:
             self._cut = asyncio.get_running_loop().call_later(_END_SECONDS, self._abort)
 
     def _abort(self) -> None:
-        transport = self._http.transport
+        transport = self._request.http.transport
         if transport is not None:
             transport.abort()
 
     def close(self) -> None:
         """Be told no more: the request has ended."""
         self._open.discard(self)
-        self._events.close()
+        self._be_told_no_more()
         if self._cut is not None:
             self._cut.cancel()
 
@@ -114,7 +157,9 @@ async def _by_events(request: WebRequest, begin: Callable[[], _Stream]) -> web.S
     await response.prepare(request.http)
     stream = begin()
     coming: asyncio.Task[bytes | None] | None = None
+    retry = random.randint(*_RETRY_MILLISECONDS)  # so that not all come again at once
     try:
+        await response.write(f": here\nretry: {retry}\nid: {stream.id}\n\n".encode())
         while True:
             if coming is None:
                 coming = asyncio.ensure_future(stream.next())
@@ -122,7 +167,8 @@ async def _by_events(request: WebRequest, begin: Callable[[], _Stream]) -> web.S
             content, coming = (coming.result(), None) if done else (b"", coming)
             if content is None:
                 break
-            await response.write(b"event: report\ndata: " + content + b"\n\n" if done else b": still here\n\n")
+            event = b"event: report\ndata: %b\nid: %b\n\n" % (content, stream.id.encode()) if done else _BEAT
+            await response.write(event)
     except ConnectionError:
         pass
     finally:

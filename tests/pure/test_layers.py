@@ -55,6 +55,7 @@ PURE = {
     "fireflyzmq.webgate.charsets",
     "fireflyzmq.webgate.counts",
     "fireflyzmq.webgate.descriptions",
+    "fireflyzmq.webgate.event_ids",
     "fireflyzmq.webgate.failures",
     "fireflyzmq.webgate.json_values",
     "fireflyzmq.webgate.jsonrpc_messages",
