@@ -9,6 +9,7 @@ import asyncio
 import contextvars
 import dataclasses
 import logging
+from time import perf_counter
 from typing import Any, Final
 
 from aiohttp import web
@@ -23,8 +24,8 @@ _LONGEST: Final = 500
 
 @dataclasses.dataclass(slots=True, eq=False)
 class Access:
-    """What is to be logged of a request: when it began (the loop's time), who was authenticated, the status that its
-    answer began with (None: it has not begun), and how many bytes a WebSocket has sent.
+    """What is to be logged of a request: when it began, who was authenticated, the status that its answer began with
+    (None: it has not begun), and how many bytes a WebSocket has sent. An event loop's time may be too coarse.
     """
 
     http: web.BaseRequest
@@ -39,7 +40,7 @@ class Access:
         if self.logged:
             return
         self.logged = True
-        seconds = asyncio.get_running_loop().time() - self.began
+        seconds = perf_counter() - self.began
         fields: dict[str, Any] = {
             "remote": self.http.remote or "",
             "user": escaped(self.user),
@@ -58,7 +59,7 @@ _current: contextvars.ContextVar[Access | None] = contextvars.ContextVar("access
 
 def begin_access(http: web.Request) -> None:
     """Log this task's request when the task ends: how it ended is known then, though its client has gone midway."""
-    access = Access(http, asyncio.get_running_loop().time())
+    access = Access(http, perf_counter())
     _current.set(access)
     task = asyncio.current_task()
     assert task is not None
@@ -80,8 +81,7 @@ class AccessLog(AbstractAccessLogger):
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
         """Log a request that has its response; `time` is how long it took (s)."""
         if _current.get() is None:
-            now = asyncio.get_running_loop().time()
-            Access(request, now - time, status=response.status).log()
+            Access(request, perf_counter() - time, status=response.status).log()
 
 
 def escaped(text: str) -> str:
