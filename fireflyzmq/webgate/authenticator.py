@@ -107,20 +107,22 @@ class Turns:
             raise
 
     def _leave(self, address: str, turn: asyncio.Future[None]) -> None:
-        queue = self._queues[address]
-        queue.remove(turn)
-        self.waiting -= 1
-        if not queue:
-            del self._queues[address]
+        queue = self._queues.get(address, collections.deque())
+        if turn in queue:
+            queue.remove(turn)
+            self.waiting -= 1
+            if not queue:
+                del self._queues[address]
 
     def give(self) -> None:
         """Give a turn back: to the next address, whose following one comes behind those of the others."""
-        if not self._queues:
-            self._free += 1
-            return
-        address, queue = self._queues.popitem(last=False)
-        turn = queue.popleft()
-        self.waiting -= 1
-        if queue:
-            self._queues[address] = queue
-        turn.set_result(None)
+        while self._queues:
+            address, queue = self._queues.popitem(last=False)
+            turn = queue.popleft()
+            self.waiting -= 1
+            if queue:
+                self._queues[address] = queue
+            if not turn.done():  # who waited for it has just gone
+                turn.set_result(None)
+                return
+        self._free += 1

@@ -185,18 +185,21 @@ def test_only_so_many_wait_of_one_address_and_in_all() -> None:
     run_turns(scenario)
 
 
-@pytest.mark.parametrize("just_had_it", [False, True])
-def test_who_goes_gives_the_turn_to_the_next(just_had_it: bool) -> None:
+@pytest.mark.parametrize("when", ["had it", "waits", "has not left yet"])
+def test_who_goes_gives_the_turn_to_the_next(when: str) -> None:
     async def scenario(turns: Turns) -> None:
         order, tasks = await queued(turns, "a1", "a2", "b1")
-        if just_had_it:
+        if when == "had it":
             turns.give()
         tasks[0].cancel()
+        if when == "has not left yet":
+            turns.give()
         await asyncio.wait([tasks[0]])
-        if not just_had_it:
+        if when == "waits":
             turns.give()
         await asyncio.gather(*tasks[1:])
-        assert order == ["b1", "a2"] if just_had_it else ["a2", "b1"]
+        assert order == (["a2", "b1"] if when == "waits" else ["b1", "a2"])
+        await turns.take("first")
 
     run_turns(scenario)
 
