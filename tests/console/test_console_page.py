@@ -456,6 +456,24 @@ def test_reports_that_were_lost_are_shown_though_nobody_knows_how_many(page: Any
     assert page.problems == []
 
 
+def test_a_stream_that_is_refused_for_a_moment_is_opened_again(page: Any, console: ConsoleProcess) -> None:
+    statuses = [429, 503]
+    body = f"event: report\ndata: {json.dumps({'publisher': 'a', 'subject': 's0', 'lost': 0, 'content': 0})}\n\n"
+
+    def answer(route: Any) -> None:
+        if statuses:
+            route.fulfill(status=statuses.pop(0), body="too many")
+        else:
+            route.fulfill(body=body, content_type="text/event-stream")
+
+    page.route("**/api/reports?*", answer)
+    page.goto(f"{console.url}#reports")
+    page.fill("#publisher", "a")
+    page.press("#publisher", "Enter")
+    page.wait_for_selector(".log li:has-text('s0')")
+    assert statuses == []
+
+
 def test_without_a_token_it_asks_for_one(page: Any, exchange: ExchangeProcess, start_market: StartMarket) -> None:
     start_market()
     with ConsoleProcess(exchange.address, "--token", "s3cret") as console:

@@ -98,8 +98,9 @@ export async function follow(path, query, heard, told, signal) {
       told("broken", null);
     } catch (problem) {
       if (signal.aborted) return;
-      told(problem instanceof Refusal && problem.status < 500 ? "refused" : "broken", problem);
-      if (problem instanceof Refusal && problem.status < 500) return;
+      const refused = problem instanceof Refusal && problem.status < 500 && problem.status !== 429; // that is for a moment
+      told(refused ? "refused" : "broken", problem);
+      if (refused) return;
     }
     await sleep(pause(attempt++), signal);
   }
