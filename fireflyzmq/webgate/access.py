@@ -26,28 +26,29 @@ _LONGEST: Final = 500
 class Access:
     """What is to be logged of a request: when it began, who was authenticated, the status that its answer began with
     (None: it has not begun), and how many bytes a WebSocket has sent. An event loop's time may be too coarse.
+
+    What a request has begun may keep its context for long, so this lets go of the request once that is logged.
     """
 
-    http: web.BaseRequest
+    http: web.BaseRequest | None
     began: float
     user: str = ""
     status: int | None = None
     sent: int = 0
-    logged: bool = False
 
     def log(self) -> None:
         """Log the request, once."""
-        if self.logged:
+        http, self.http = self.http, None
+        if http is None:
             return
-        self.logged = True
         seconds = perf_counter() - self.began
         fields: dict[str, Any] = {
-            "remote": self.http.remote or "",
+            "remote": http.remote or "",
             "user": escaped(self.user),
-            "method": escaped(self.http.method),
-            "path": escaped(self.http.rel_url.raw_path),
+            "method": escaped(http.method),
+            "path": escaped(http.rel_url.raw_path),
             "status": self.status,
-            "bytes": self.http.writer.output_size + self.sent,
+            "bytes": http.writer.output_size + self.sent,
             "seconds": round(seconds, 6),
         }
         shown = [fields[name] or "-" for name in ("remote", "user", "method", "path", "status")]

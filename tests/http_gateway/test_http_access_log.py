@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import json
 import logging
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from fireflyzmq import JsonFormatter
 from fireflyzmq.console import Console
+from fireflyzmq.webgate.access import Access
 from fireflyzmq.webgate.credentials import Credentials, Users, password_line
 from tests.http_gateway.web import Raw, Web, complaints, on_web, request
 from tests.netport_sockets.site import until
@@ -145,6 +147,21 @@ async def test_what_is_no_http_and_what_asks_for_nothing_are_lines(
         ("OPTIONS", 404),
         ("UNKNOWN", 400),
     ]
+
+
+@on_web
+async def test_what_a_request_has_begun_does_not_keep_it(web: Web, accesses: list[logging.LogRecord]) -> None:
+    contexts: list[contextvars.Context] = []
+
+    def keep(credentials: Credentials) -> str:
+        contexts.append(contextvars.copy_context())
+        return "ada"
+
+    daemon = web.gateway(accessLog=True, authorise=keep)
+    await web.get(daemon, "/services")
+    await until(lambda: len(accesses) == 1)
+    (kept,) = [value for value in contexts[0].values() if isinstance(value, Access)]
+    assert kept.http is None
 
 
 @on_web
