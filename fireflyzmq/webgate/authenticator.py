@@ -19,6 +19,7 @@ from fireflyzmq.webgate.credentials import Credentials, KnownCredentials, Users
 _CHECKS_AT_ONCE: Final = 2
 _MOST_WAITING_OF_ONE: Final = 32
 _MOST_WAITING: Final = 256
+_LATER: Final = {"Retry-After": "1"}
 
 Authorise = Callable[[Credentials], "str | Awaitable[str | None] | None"]
 """The user whom credentials belong to, None for nobody."""
@@ -75,7 +76,11 @@ class Authenticator:
 
 
 class Turns:
-    """So many turns at once. Who waits is of some address; addresses take turns, and each has its own in order."""
+    """So many turns at once. Who waits is of some address; addresses take turns.
+
+    Of one address who came last is the next, and when too many wait the first of them goes: a burst of guesses keeps
+    nobody waiting who comes after it, though from the same address. Without one there is hardly anybody to overtake.
+    """
 
     def __init__(self, at_once: int, most_of_one: int, most: int) -> None:
         self.waiting = 0
@@ -85,15 +90,19 @@ class Turns:
         self._queues: collections.OrderedDict[str, collections.deque[asyncio.Future[None]]] = collections.OrderedDict()
 
     async def take(self, address: str) -> None:
-        """Wait for a turn, which is to be given back. HTTPTooManyRequests, HTTPServiceUnavailable: too many wait."""
+        """Wait for a turn, which is to be given back.
+
+        HTTPTooManyRequests: too many of this address came meanwhile; HTTPServiceUnavailable: too many of all did.
+        """
         if self._free:
             self._free -= 1
             return
-        later = {"Retry-After": "1"}
         if len(self._queues.get(address, ())) >= self._most_of_one:
-            raise web.HTTPTooManyRequests(text="too many passwords of this address wait\n", headers=later)
-        if self.waiting >= self._most:
-            raise web.HTTPServiceUnavailable(text="too many passwords wait\n", headers=later)
+            text = "too many passwords of this address wait\n"
+            self._refuse_first(address, web.HTTPTooManyRequests(text=text, headers=_LATER))
+        elif self.waiting >= self._most:
+            longest = max(self._queues, key=lambda each: len(self._queues[each]))
+            self._refuse_first(longest, web.HTTPServiceUnavailable(text="too many passwords wait\n", headers=_LATER))
         turn = asyncio.get_running_loop().create_future()
         self._queues.setdefault(address, collections.deque()).append(turn)
         self.waiting += 1
@@ -102,9 +111,17 @@ class Turns:
         except asyncio.CancelledError:
             if turn.cancelled():
                 self._leave(address, turn)
-            else:  # it had come
+            elif turn.exception() is None:  # it had come
                 self.give()
             raise
+
+    def _refuse_first(self, address: str, refusal: web.HTTPException) -> None:
+        turn = self._queues[address].popleft()
+        self.waiting -= 1
+        if not self._queues[address]:
+            del self._queues[address]
+        if not turn.done():
+            turn.set_exception(refusal)
 
     def _leave(self, address: str, turn: asyncio.Future[None]) -> None:
         queue = self._queues.get(address, collections.deque())
@@ -118,7 +135,7 @@ class Turns:
         """Give a turn back: to the next address, whose following one comes behind those of the others."""
         while self._queues:
             address, queue = self._queues.popitem(last=False)
-            turn = queue.popleft()
+            turn = queue.pop()
             self.waiting -= 1
             if queue:
                 self._queues[address] = queue

@@ -161,26 +161,42 @@ async def queued(turns: Turns, *addresses: str) -> tuple[list[str], list[asyncio
     return order, tasks
 
 
-def test_addresses_take_turns_and_each_keeps_its_order() -> None:
+def test_addresses_take_turns_and_of_each_who_came_last_is_the_next() -> None:
     async def scenario(turns: Turns) -> None:
         order, tasks = await queued(turns, "a1", "a2", "a3", "b1", "c1")
         turns.give()
         await asyncio.gather(*tasks)
-        assert order == ["a1", "b1", "c1", "a2", "a3"]
+        assert order == ["a3", "b1", "c1", "a2", "a1"]
 
     run_turns(scenario)
 
 
 def test_only_so_many_wait_of_one_address_and_in_all() -> None:
     async def scenario(turns: Turns) -> None:
-        order, tasks = await queued(turns, "a1", "a2", "a3", "b1", "b2")
-        for address, refusal in (("a", HTTPTooManyRequests), ("c", HTTPServiceUnavailable)):
+        order, tasks = await queued(turns, "a1", "a2", "a3", "b1", "b2", "a4", "c1")
+        for task, refusal in ((tasks[0], HTTPTooManyRequests), (tasks[1], HTTPServiceUnavailable)):
             with pytest.raises(refusal) as refused:
-                await turns.take(address)
+                await task
             assert refused.value.headers["Retry-After"] == "1"
+        assert turns.waiting == 5
         turns.give()
-        await asyncio.gather(*tasks)
-        assert len(order) == 5
+        await asyncio.gather(*tasks[2:])
+        assert order == ["a4", "b2", "c1", "a3", "b1"]
+
+    run_turns(scenario)
+
+
+def test_who_goes_when_just_refused_gives_no_turn_that_was_none() -> None:
+    async def scenario(turns: Turns) -> None:
+        order, tasks = await queued(turns, "a1", "a2", "a3")
+        more = asyncio.create_task(turns.take("a"))
+        more.add_done_callback(lambda _: turns.give())
+        asyncio.get_running_loop().call_soon(tasks[0].cancel)
+        await asyncio.wait([tasks[0]])
+        assert order == [] and turns.waiting == 3
+        turns.give()
+        await asyncio.gather(more, *tasks[1:])
+        assert order == ["a3", "a2"]
 
     run_turns(scenario)
 
@@ -191,14 +207,14 @@ def test_who_goes_gives_the_turn_to_the_next(when: str) -> None:
         order, tasks = await queued(turns, "a1", "a2", "b1")
         if when == "had it":
             turns.give()
-        tasks[0].cancel()
+        tasks[1].cancel()
         if when == "has not left yet":
             turns.give()
-        await asyncio.wait([tasks[0]])
+        await asyncio.wait([tasks[1]])
         if when == "waits":
             turns.give()
-        await asyncio.gather(*tasks[1:])
-        assert order == (["a2", "b1"] if when == "waits" else ["b1", "a2"])
+        await asyncio.gather(tasks[0], tasks[2])
+        assert order == (["a1", "b1"] if when == "waits" else ["b1", "a1"])
         await turns.take("first")
 
     run_turns(scenario)
