@@ -69,13 +69,17 @@ class SlowUsers(Users):
         return credentials.login if credentials.secret == "right" else None
 
 
-def guarded(web: Web, users: Users, console: bool) -> tuple[HttpDaemon, str]:
-    """A gateway or a console for users, and a path that only they may ask for."""
+def guarded(web: Web, users: Users, console: bool) -> tuple[HttpDaemon, str, Turns]:
+    """A gateway or a console for users, a path that only they may ask for, and the turns in which they are checked."""
     if not console:
-        return web.gateway(authorise=users), "/services"
-    daemon = web.daemon()
-    daemon.attach("/", Console(users=users))
-    return daemon, "/api/state"
+        daemon = web.gateway(authorise=users)
+        authenticator = server_of(daemon)._authenticator
+    else:
+        daemon = web.daemon()
+        daemon.attach("/", shown := Console(users=users))
+        authenticator = shown.guard._authenticator
+    assert authenticator is not None
+    return daemon, "/api/state" if console else "/services", authenticator._turns
 
 
 @contextlib.asynccontextmanager
@@ -97,30 +101,34 @@ async def client(daemon: HttpDaemon, path: str, address: str) -> AsyncIterator[C
 @on_web
 async def test_wrong_passwords_of_one_address_keep_no_other_waiting(web: Web, console: bool) -> None:
     users = SlowUsers()
-    daemon, path = guarded(web, users, console)
+    daemon, path, turns = guarded(web, users, console)
     async with client(daemon, path, "127.0.0.1") as guess, client(daemon, path, "127.0.0.2") as ask:
         wrong = [asyncio.create_task(guess(f"wrong{number}")) for number in range(100)]
         await until(lambda: sum(each.done() for each in wrong) == 100 - 2 - 32)
         right = asyncio.create_task(ask("right"))
-        await asyncio.sleep(0.05)
+        await until(lambda: turns.waiting == 32 + 1)
+        for count in (3, 4):
+            users.allow()
+            await until(lambda count=count: len(users.checked) == count)
+        assert users.checked[3].secret == "right"
         while not right.done():
             users.allow()
-            await asyncio.sleep(0.01)
+            count = len(users.checked) + 1
+            await until(lambda count=count: right.done() or len(users.checked) == count)
         assert await right == 200
-        assert len(users.checked) <= 6 and not all(each.done() for each in wrong)
-        count = len(users.checked)
+        assert not all(each.done() for each in wrong)
         assert await guess("right") == 200  # what is known waits for nobody, wherever it comes from
-        assert len(users.checked) == count
         users.allow(100)
         statuses = await asyncio.gather(*wrong)
         assert (statuses.count(401), statuses.count(429)) == (34, 66)
         assert users.most_at_work == 2
+        assert [each.secret for each in users.checked].count("right") == 1
 
 
 @on_web
 async def test_clients_that_hang_up_have_no_more_checked_at_once(web: Web) -> None:
     users = SlowUsers()
-    daemon, path = guarded(web, users, console=False)
+    daemon, path, _ = guarded(web, users, console=False)
     async with client(daemon, path, "127.0.0.1") as guess, client(daemon, path, "127.0.0.2") as ask:
         for number in range(3):
             wrong = [asyncio.create_task(guess(f"wrong{number}{each}")) for each in range(10)]
