@@ -119,8 +119,8 @@ class LocalService:
     `refused_groups` are those it has to wait for. `named` says whether it has had its name since it last had to wait
     for it; `asked` are the groups, and "" for the name, that the exchange was asked for alone and has not said of.
     `limit` is how many requests it takes at once, `running` how many it has, `outliving` which of these are one-way
-    calls whose callers are gone, `pace` how long such requests take. Of requests that end at once those are timed whose
-    number in `served` has none of the bits of `untimed`.
+    calls whose callers are gone, `pace` how long such requests take. Of requests that end at once those are timed
+    whose number in `served` has none of the bits of `untimed`.
     """
 
     __slots__ = (

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from fireflyzmq.webgate.authenticator import Authenticator
 from fireflyzmq.webgate.credentials import Users, credentials_of
-from fireflyzmq.webgate.limits import network_of
+from fireflyzmq.wire.addresses import network_of
 
 TOKEN_USER: Final = "console"
 """The user in whose name those call who show the console's token."""

@@ -34,11 +34,11 @@ from fireflyzmq.webgate.counts import NOBODY, HttpCounts
 from fireflyzmq.webgate.credentials import Users, credentials_of
 from fireflyzmq.webgate.failures import headers_of, status_of
 from fireflyzmq.webgate.gateway import Gateway
-from fireflyzmq.webgate.limits import Rates, WebLimits, network_of
+from fireflyzmq.webgate.limits import Rates, WebLimits
 from fireflyzmq.webgate.selection import Exhibition, Selection
 from fireflyzmq.webgate.sites import Sites
 from fireflyzmq.webgate.streams import STREAMS, end_streams
-from fireflyzmq.wire.addresses import bracketed, client_host, host_to_listen, network_of
+from fireflyzmq.wire.addresses import bracketed, host_to_listen, network_of
 
 logger = logging.getLogger(__name__)
 
@@ -275,7 +275,7 @@ class WebServer:
         public = path in self._public
         if self._counts.at_work > self.limits.requests and not public:
             raise web.HTTPServiceUnavailable(text="too many requests are at work\n", headers={"Retry-After": "1"})
-        wait = self._rates.wait(network_of(client_host(http.remote or "")), self._loop.time())
+        wait = self._rates.wait(network_of(http.remote or ""), self._loop.time())
         if wait:
             raise web.HTTPTooManyRequests(text="too many requests\n", headers={"Retry-After": str(math.ceil(wait))})
         host = _host_of(http)

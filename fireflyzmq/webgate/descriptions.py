@@ -34,7 +34,9 @@ def parse_description(name: str, told: Any, with_roots: bool = False) -> dict[st
     described = {
         "name": name,
         "groups": sorted(map(text_told, named)),
-        "methods": [_method(each, budget) | ({"root": each.get("root")} if with_roots else {}) for each in offered.values()],
+        "methods": [
+            _method(each, budget) | ({"root": each.get("root")} if with_roots else {}) for each in offered.values()
+        ],
     }
     problem = _problem(told)
     return described if problem is None else {**described, "problem": problem}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import ipaddress
 
 from fireflyzmq.limits import BYTES, COUNT, RATE, SECONDS, check_limits, limit
 from fireflyzmq.wire.commands import MAX_TIMEOUT
@@ -77,16 +76,3 @@ class Rates:
             if tokens + (now - since) * self._per_second < self._burst:
                 return
             del self._buckets[address]
-
-
-def network_of(address: str) -> str:
-    """Whose an address is: itself, or the network of 64 bits that IPv6 gives each customer (RFC 6177)."""
-    if ":" not in address:
-        return address
-    try:
-        parsed = ipaddress.IPv6Address(address)
-    except ValueError:
-        return address
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return str(ipaddress.IPv6Network((int(parsed) >> 64 << 64, 64)))

@@ -69,13 +69,19 @@ def client_host(host: str) -> str:
 
 
 def network_of(host: str) -> str:
-    """What counts as one where clients are counted by their addresses: of IPv6 the network of 64 bits.
+    """What counts as one where clients are counted by their addresses: of IPv6 the network of 64 bits (RFC 6177).
 
     One customer of a provider has all of those addresses, or more.
     """
     if ":" not in host:
         return host
-    return str(ipaddress.IPv6Network((host.partition("%")[0], 64), strict=False))
+    try:
+        address = ipaddress.IPv6Address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.IPv6Network((int(address) >> 64 << 64, 64)))
 
 
 def host_of(address: str) -> tuple[str, str] | None:

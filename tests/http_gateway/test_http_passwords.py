@@ -16,7 +16,7 @@ from fireflyzmq.console import Console
 from fireflyzmq.webgate.authenticator import Turns
 from fireflyzmq.webgate.credentials import Credentials, KnownCredentials, Users, password_line
 from fireflyzmq.webgate.daemon import server_of
-from fireflyzmq.webgate.limits import network_of
+from fireflyzmq.wire.addresses import network_of
 from tests.http_gateway.web import Web, on_web
 from tests.netport_sockets.site import until
 
