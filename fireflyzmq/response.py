@@ -291,7 +291,8 @@ class ResponseId(Call, Unawaited, Generic[Result]):
         """The call's Failure, or None when it has a value; InvalidStateError while it has not ended."""
         if self.state == PENDING:
             raise asyncio.InvalidStateError("the call has not ended")
-        self._seen()
+        if self._unseen is not None:
+            self._seen()
         if self.state == FAILED:
             if self._cancelled_by_task:
                 raise self._make_cancelled_error()
