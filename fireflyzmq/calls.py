@@ -252,8 +252,7 @@ class Calls:
         if len(item) > self.message_limit or self.started - self.ended > self.pending_limit:
             self._fail_limit(call, len(item))
             return call
-        call.channel, call.item = channel, item
-        channel.calls[number] = call
+        call.channel, call.item, channel.calls[number] = channel, item, call
         self._channels.append(channel, item, number)
         return call
 
