@@ -226,13 +226,10 @@ class Calls:
             return call
         number = next(_numbers)
         call = self._make()  # as in `prepare`: one function less on the way of most calls
-        call.number = number
-        call.destination = destination
-        call.method = method
+        call.number, call.destination, call.method = number, destination, method
         deadline = now + destination.timeout
         if request is not None and request.deadline < deadline:
-            deadline = request.deadline
-            call.inherited = True
+            deadline, call.inherited = request.deadline, True
         call.deadline = deadline
         try:
             if kwargs:
