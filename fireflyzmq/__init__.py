@@ -12,7 +12,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from fireflyzmq import _version
-from fireflyzmq.extras import needed_for
 
 if TYPE_CHECKING:
     from fireflyzmq import jsonrpc as jsonrpc
@@ -208,6 +207,8 @@ if not TYPE_CHECKING:  # for which every misspelt name would be one
             return importlib.import_module(f"fireflyzmq.{name}")
         if module is None:
             raise AttributeError(f"module 'fireflyzmq' has no attribute {name!r}")
+        from fireflyzmq.extras import needed_for
+
         with needed_for(name):
             value = getattr(importlib.import_module(f"fireflyzmq.{module}"), name)
         globals()[name] = value

@@ -64,7 +64,7 @@ class RemoteCallable(Proxy):
         else:
             id = self._start(self._destination, self._name, args, kwargs)
         if id is not None and running_task(self._loop) is not None:
-            id.in_task = True
+            id._in_task = True
         return id
 
     def __getattr__(self, name: str) -> Self:

@@ -68,9 +68,9 @@ class ResponseId(Call, Unawaited, Generic[Result]):
     _monitors: tuple[Monitor, ...] = ()
     _events: tuple[threading.Event, ...] = ()
     _unseen: _Unseen | None = None
-    in_task = False
+    _in_task = False
     """Whether it was made where it could have been awaited."""
-    made_at: tuple[str, int] | None = None
+    _made_at: tuple[str, int] | None = None
     """The file and line where the call was made, which is known in loops that debug."""
 
     def __int__(self) -> int:
@@ -83,10 +83,10 @@ class ResponseId(Call, Unawaited, Generic[Result]):
         return hash(self.number)
 
     def __repr__(self) -> str:
-        return f"<ResponseId {self.number} {self.title} {('pending', 'answered', 'failed')[self.state]}>"
+        return f"<ResponseId {self.number} {self._title} {('pending', 'answered', 'failed')[self.state]}>"
 
     @property
-    def title(self) -> str:
+    def _title(self) -> str:
         """What was called, as texts say it."""
         return f"{self.destination.target.title}.{self.method}"
 
@@ -112,7 +112,7 @@ class ResponseId(Call, Unawaited, Generic[Result]):
                 event.set()
         elif not callbacks and not monitors:
             unasked = callbacks is None and not self.each and not self.destination.oneway
-            if self.state == FAILED or (unasked and self.in_task):
+            if self.state == FAILED or (unasked and self._in_task):
                 self._report_when_collected()
 
     def _call_back(self, callback: Callable[[Any], Any], context: contextvars.Context) -> None:
@@ -381,7 +381,7 @@ def made_by(id: ResponseId[Any]) -> None:
     while frame is not None and str(frame.f_globals.get("__name__")).startswith("fireflyzmq"):
         frame = frame.f_back
     if frame is not None:
-        id.made_at = frame.f_code.co_filename, frame.f_lineno
+        id._made_at = frame.f_code.co_filename, frame.f_lineno
 
 
 class _Unseen:
@@ -393,11 +393,11 @@ class _Unseen:
 
     def __init__(self, id: ResponseId[Any], failure: Failure | None, hook: Callable[[Failure], None]) -> None:
         self._armed = True
-        self._title = id.title
+        self._title = id._title
         self._failure = failure
         self._hook = hook
         self._connection = id.connection
-        self._made_at = id.made_at
+        self._made_at = id._made_at
 
     def disarm(self) -> None:
         self._armed = False

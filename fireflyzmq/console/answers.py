@@ -51,23 +51,20 @@ def text(value: Any, longest: int = _LONGEST_NAME) -> str:
     return value[:longest].encode("utf-8", "replace").decode("utf-8")
 
 
-def without_schemas(description: Any) -> Any:
+def without_schemas(description: dict[str, Any]) -> dict[str, Any]:
     """What a service says of itself without the schemas of arguments, which its page does not show."""
-    if not isinstance(description, dict) or not isinstance(description.get("methods"), list):
-        return description
     return {**description, "methods": [_without_schemas(each) for each in description["methods"]]}
 
 
-def _without_schemas(method: Any) -> Any:
-    if not isinstance(method, dict):
-        return method
-    kept = {key: value for key, value in method.items() if key != "definitions"}
-    if isinstance(method.get("parameters"), list):
-        kept["parameters"] = [
-            {key: value for key, value in each.items() if key != "schema"} if isinstance(each, dict) else each
-            for each in method["parameters"]
-        ]
+def _without_schemas(method: dict[str, Any]) -> dict[str, Any]:
+    kept = _without(method, "definitions")
+    if kept["parameters"] is not None:
+        kept["parameters"] = [_without(each, "schema") for each in kept["parameters"]]
     return kept
+
+
+def _without(fields: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if key != name}
 
 
 def counts(value: Any) -> dict[str, int]:

@@ -197,7 +197,8 @@ class Console:
         answer: dict[str, Any] = {"name": name, "count": len(entries), "instances": instances}
         answer["summary"] = summary(sample for sample in map(self._sampler.samples.get, addresses) if sample)
         if request.http.query.get("describe", "1") != "0":
-            answer["description"] = parse_description(name, await self._description(addresses), with_roots=True)
+            described = parse_description(name, await self._description(addresses), with_roots=True)
+            answer["description"] = without_schemas(described)
         return _json(answer)
 
     async def _instance(self, entry: dict[str, Any]) -> dict[str, Any]:
@@ -221,7 +222,7 @@ class Console:
         refusal: Failure = ServiceUnavailable("nobody answers")
         for address in addresses[:3]:
             try:
-                return without_schemas(await self._ask(address, "system.describe"))
+                return await self._ask(address, "system.describe")
             except MethodUnavailable:  # it is none of Python's
                 return UNDESCRIBED
             except Failure as failure:

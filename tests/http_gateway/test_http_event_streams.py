@@ -83,6 +83,7 @@ async def test_who_comes_again_gets_what_came_meanwhile_and_is_kept(web: Web) ->
     async with source.open():
         assert 1000 <= source.retry <= 3000
         assert [await source.next() for _ in range(3)] == [(0, 0), (1, 0), (2, 0)]
+        await until(lambda: news.listeners == 1)
     await gone(news)
     news.publishReport("gold.1", "kept", lifeTime=-1)
     news.publishReport("silver", "not kept")

@@ -175,7 +175,7 @@ IDS = {
         "parent",
         "patience",
     ),
-    **no(INSIDE, "refusal", "state", "tried", "value", "wait_until"),
+    **no(INSIDE, "refusal", "span", "state", "tried", "value", "wait_until"),
     **rows(RAISES, exception=lambda w: w.id.exception(), result=lambda w: w.id.result()),
     **rows(
         WORKS,
@@ -279,8 +279,8 @@ async def awaited(id: Any) -> Any:
 
 
 def public(kind: type) -> set[str]:
-    """The names that a class offers, beyond those of `object`, `int` and (for kinds of services) `Service`."""
-    names = {name for name in dir(kind) if not name.startswith("_")} - set(dir(int))
+    """The names that a class offers, beyond (for kinds of services) those of `Service`."""
+    names = {name for name in dir(kind) if not name.startswith("_")}
     return (
         names - set(dir(netsvc.Service)) if issubclass(kind, netsvc.Service) and kind is not netsvc.Service else names
     )
