@@ -233,24 +233,24 @@ class Connection:
             except BaseException as error:
                 outcome.set_exception(error)
 
-        if not self.call_from_anywhere(run):
-            raise RuntimeError(self._gone())
-        self._await_loop(outcome)
+        try:
+            if not self.call_from_anywhere(run):
+                raise RuntimeError(self._gone())
+            self._await_loop(outcome)
+        except BaseException:  # what is not waited for any more, for whatever reason, does not run
+            outcome.cancel()
+            raise
         return outcome.result()
 
     def _await_loop(self, outcome: Future[Any]) -> None:
-        """Wait until the loop has come to it. What is not waited for any more, for whatever reason, does not run."""
+        """Wait until the loop has come to it."""
         patience = time.monotonic() + LOOP_SECONDS
-        try:
-            while not done_within(outcome, LOOK_SECONDS):
-                if self.ended:
-                    raise RuntimeError(self._gone())
-                if time.monotonic() > patience:
-                    what = "has been at it" if outcome.running() else "was busy, or did not run,"
-                    raise TimeoutError(f"the event loop {what} for {LOOP_SECONDS:g} s")
-        except BaseException:
-            outcome.cancel()
-            raise
+        while not done_within(outcome, LOOK_SECONDS):
+            if self.ended:
+                raise RuntimeError(self._gone())
+            if time.monotonic() > patience:
+                what = "has been at it" if outcome.running() else "was busy, or did not run,"
+                raise TimeoutError(f"the event loop {what} for {LOOP_SECONDS:g} s")
 
     def _gone(self) -> str:
         if self.forked:
