@@ -5,6 +5,7 @@ Pure. It needs msgspec (the extra `validate`), and knows nothing of calls.
 
 from __future__ import annotations
 
+import abc
 import collections.abc
 import dataclasses
 import datetime
@@ -71,9 +72,9 @@ class Part(type):
         """Whatever was made of a value is one."""
         return True
 
+    @abc.abstractmethod
     def made_of(cls, value: Any) -> Any:
         """What a value becomes; ValueError when it does not fit."""
-        raise NotImplementedError
 
 
 class Choice(Part):

@@ -6,8 +6,6 @@ import asyncio
 import resource
 import time
 
-import pytest
-
 import fireflyzmq as netsvc
 from fireflyzmq.testing import ExchangeProcess, PythonProcess
 from tests.netport_sockets.programs import CROWD, NETPORT
@@ -21,8 +19,6 @@ def crowd_size() -> int:
     """As many as this machine lets two processes have."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = CLIENTS if hard == resource.RLIM_INFINITY else min(CLIENTS, hard - SPARE_DESCRIPTORS)
-    if most < 1000:
-        pytest.skip(f"a process may have {hard} files open here")
     if most < CLIENTS:
         print(f"only {most} clients, as a process may have {hard} files open here")
     return most
