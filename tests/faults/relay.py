@@ -22,14 +22,13 @@ class Relay:
         host, _, port = target.removeprefix("tcp://").rpartition(":")
         self._target = (host, int(port))
         self._rate = rate
-        self._frozen = False
+        self._flows = threading.Event()
+        self._flows.set()
         self._stopping = False
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._listener.setblocking(False)
-        self._wake_reader, self._wake_writer = socket.socketpair()
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listener, selectors.EVENT_READ)
-        self._selector.register(self._wake_reader, selectors.EVENT_READ)
         self._others: dict[socket.socket, socket.socket] = {}
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -42,12 +41,11 @@ class Relay:
 
     def freeze(self) -> None:
         """Forward nothing from now on."""
-        self._frozen = True
+        self._flows.clear()
 
     def thaw(self) -> None:
         """Forward again."""
-        self._frozen = False
-        self._wake_writer.send(b".")
+        self._flows.set()
 
     def cut(self) -> None:
         """Close all connections; new ones are taken."""
@@ -60,13 +58,10 @@ class Relay:
             for key, _ in self._selector.select(0.05):
                 if key.fileobj is self._listener:
                     self._accept()
-                elif key.fileobj is self._wake_reader:
-                    self._wake_reader.recv(100)
-                elif not self._frozen:
+                elif self._flows.is_set():
                     with self._lock:
                         self._forward(key.fileobj)  # type: ignore[arg-type]
-            while self._frozen and not self._stopping:
-                time.sleep(0.01)
+            self._flows.wait()
 
     def _accept(self) -> None:
         incoming, _ = self._listener.accept()
@@ -114,8 +109,8 @@ class Relay:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stopping = True
+        self._flows.set()
         self._thread.join(10)
         self.cut()
         self._selector.close()
-        for each in (self._listener, self._wake_reader, self._wake_writer):
-            each.close()
+        self._listener.close()
