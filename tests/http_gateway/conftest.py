@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.netport_sockets.conftest import certificate, client_context, new_loop, server_context
+from tests.netport_sockets.conftest import authority, certificate, client_context, new_loop, server_context
 
-__all__ = ["certificate", "client_context", "new_loop", "server_context"]
+__all__ = ["authority", "certificate", "client_context", "new_loop", "server_context"]

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import pathlib
-import shutil
 import ssl
-import subprocess
 from collections.abc import Callable
 
 import pytest
+import trustme
 import uvloop
 
 from fireflyzmq.netport import port
@@ -29,18 +27,19 @@ def nothing_handled(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[pathlib.Path, pathlib.Path]:
+def authority() -> trustme.CA:
+    """Who signs the tests' certificates."""
+    return trustme.CA(key_type=trustme.KeyType.ECDSA)
+
+
+@pytest.fixture(scope="session")
+def certificate(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> tuple[pathlib.Path, pathlib.Path]:
     """A certificate for localhost and its key."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        assert not os.environ.get("CI"), "there is no openssl; CI is set, so that tests of TLS must run"
-        pytest.skip("there is no openssl to make a certificate with")
     folder = tmp_path_factory.mktemp("certificate")
     certificate, key = folder / "certificate.pem", folder / "key.pem"
-    kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
-    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
-    files = ["-keyout", str(key), "-out", str(certificate)]
-    subprocess.run([openssl, "req", "-x509", *kind, *names, *files], check=True, capture_output=True)
+    issued = authority.issue_cert("localhost", "127.0.0.1", key_type=trustme.KeyType.ECDSA)
+    issued.cert_chain_pems[0].write_to_path(certificate)
+    issued.private_key_pem.write_to_path(key)
     return certificate, key
 
 
@@ -53,6 +52,8 @@ def server_context(certificate: tuple[pathlib.Path, pathlib.Path]) -> ssl.SSLCon
 
 
 @pytest.fixture
-def client_context(certificate: tuple[pathlib.Path, pathlib.Path]) -> ssl.SSLContext:
+def client_context(authority: trustme.CA) -> ssl.SSLContext:
     """What a client takes that trusts that netport."""
-    return ssl.create_default_context(cafile=str(certificate[0]))
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    return context
