@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from looking import MARKET, ConsoleProcess, StartMarket, Web
+from playwright.sync_api import sync_playwright
 
 from fireflyzmq.testing import ExchangeProcess, PythonProcess
-
-CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+from tests.machine import chromium
 
 
 @pytest.fixture
@@ -49,23 +47,10 @@ def start_market(exchange: ExchangeProcess) -> Iterator[StartMarket]:
         yield start
 
 
-def missing(reason: str) -> None:
-    """There is no browser: left out, but for where it has to be."""
-    if os.environ.get("CI"):
-        pytest.fail(f"{reason}; CI is set, so that browser tests must run")
-    pytest.skip(f"browser tests: {reason}")
-
-
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """Debian's chromium, driven by Playwright, whose event loop runs in this thread for as long: no other may."""
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        missing("playwright is not installed")
-    path = next(filter(None, map(shutil.which, CHROMIUMS)), None)
-    if path is None:
-        missing("no chromium found (Debian: apt-get install chromium)")
+    path = chromium()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser

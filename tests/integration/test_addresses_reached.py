@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import re
 import socket
@@ -21,16 +20,7 @@ import pytest
 import fireflyzmq as netsvc
 from fireflyzmq import resolving
 from fireflyzmq.testing import ExchangeProcess, PythonProcess
-
-
-def has_ipv6() -> bool:
-    with contextlib.suppress(OSError), socket.socket(socket.AF_INET6) as probe:
-        probe.bind(("::1", 0))
-        return True
-    return False
-
-
-ipv6 = pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+from tests.machine import has_ipv6, ipv6
 
 Answer = Callable[[str], list[str]]
 
@@ -168,7 +158,7 @@ def test_a_daemon_at_a_loopback_address_in_brackets_is_asked_for_by_names_of_the
         assert not daemon._fireflyzmq._sites.any_host
         await daemon.stop()
 
-    if has_ipv6():
+    if has_ipv6:
         asyncio.run(main())
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 import ssl
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 
 from fireflyzmq import NetLimits, ServiceUnavailable
 from fireflyzmq.netport.session import core_of as session_core
+from tests.machine import ipv6
 from tests.netport_sockets.player import frame
 from tests.netport_sockets.site import Site, at_site, until
 
@@ -115,13 +115,9 @@ async def test_a_drain_ends_connections_of_tls(
     await draining
 
 
+@ipv6
 @at_site
 async def test_clients_come_over_ipv6(site: Site, new_loop: Loops) -> None:
-    try:
-        with socket.create_server(("::1", 0), family=socket.AF_INET6):
-            pass
-    except OSError:
-        pytest.skip("this machine has no ::1")
     net = site.netport(host="::1")
     net.exportCommand(lambda session, body: session.address, 1)
     player = await site.player(net, host="::1")
