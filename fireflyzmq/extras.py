@@ -1,4 +1,4 @@
-"""Extras: what a package that is missing has to do with the library's optional dependencies."""
+"""Extras: what a package that is missing has to do with the library's optional dependencies. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Final
 
-_BRINGS: Final = {"aiohttp": "http", "prometheus_client": "metrics"}
+_BRINGS: Final = {"aiohttp": "http", "prometheus_client": "metrics", "msgspec": "validate"}
 """The extra that brings a package, by the name that is imported."""
 
 

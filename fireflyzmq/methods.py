@@ -9,6 +9,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from fireflyzmq.extras import needed_for
 from fireflyzmq.statistics import Pace
 from fireflyzmq.wire.commands import MAX_ARGUMENTS
 from fireflyzmq.wire.names import check_name, method_problem
@@ -76,11 +77,8 @@ class Method:
 
     def _checked_arguments(self) -> Arguments:
         """What checks the arguments; TypeError when it cannot, ImportError without the library that does it."""
-        try:
+        with needed_for("the check of arguments"):
             from fireflyzmq.arguments import Arguments
-        except ImportError as error:
-            problem = "msgspec, which checks arguments, is not installed: pip install fireflyzmq[validate]"
-            raise ImportError(problem) from error
         if self.signature is None:
             raise TypeError(f"{self.name!r} has no signature that its arguments could be checked against")
         return Arguments(self.function, self.signature)

@@ -488,4 +488,4 @@ except ImportError as error:
     print(error)
 """
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert "pip install fireflyzmq[validate]" in found.stdout
+    assert "pip install 'fireflyzmq[validate]'" in found.stdout

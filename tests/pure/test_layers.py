@@ -32,6 +32,7 @@ PURE = {
     "fireflyzmq.salvage",
     "fireflyzmq.claims",
     "fireflyzmq.gather",
+    "fireflyzmq.extras",
     "fireflyzmq.limits",
     "fireflyzmq.logs",
     "fireflyzmq.presence",
