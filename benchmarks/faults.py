@@ -16,7 +16,7 @@ from typing import Final
 
 import fireflyzmq as netsvc
 from benchmarks.plan import Plan
-from fireflyzmq.client import Peer
+from fireflyzmq.api.client import Peer
 from fireflyzmq.testing import ExchangeProcess, PythonProcess
 
 NESTED_TIMEOUT: Final = 1
@@ -95,7 +95,7 @@ CROWD = """
 import sys, time, zmq
 from fireflyzmq.wire.frames import encode_control
 from fireflyzmq.wire.commands import HELLO, WELCOME
-from fireflyzmq.dealer import Dealer
+from fireflyzmq.runtime.dealer import Dealer
 dealers = []
 for _ in range(int(sys.argv[2])):
     dealer = Dealer(sys.argv[1])

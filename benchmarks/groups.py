@@ -12,7 +12,7 @@ import fireflyzmq as netsvc
 from benchmarks.child import START_SECONDS
 from benchmarks.plan import MEMBER_PROCESSES, Plan
 from benchmarks.systems import ready, start_exchange
-from fireflyzmq.dispatcher import new_event_loop
+from fireflyzmq.runtime.dispatcher import new_event_loop
 
 
 def measure_groups(plan: Plan) -> dict[str, dict[str, Any]]:

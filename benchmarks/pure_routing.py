@@ -10,8 +10,8 @@ import msgpack
 
 from benchmarks.plan import Plan
 from benchmarks.timing import per_second
-from exchange.flow import Send
-from exchange.routing import RoutingCore
+from exchange.core.flow import Send
+from exchange.core.routing import RoutingCore
 from fireflyzmq.wire.commands import (
     BY_NAME,
     CREDIT,

@@ -9,9 +9,9 @@ from typing import Any
 
 from benchmarks.plan import IN_FLIGHT, Plan
 from benchmarks.timing import per_second
-from exchange.routing import RoutingCore
-from fireflyzmq.calls import VALUE, Destination
-from fireflyzmq.session import Session
+from exchange.core.routing import RoutingCore
+from fireflyzmq.peer.calls import VALUE, Destination
+from fireflyzmq.peer.session import Session
 from fireflyzmq.wire.commands import BY_NAME
 
 Frames = tuple[bytes, ...]

@@ -98,7 +98,7 @@ def show(title: str, way: list[Step]) -> None:
     files = {file for file, _ in way}
     print(f"{title}: {len(way)} functions in {len(files)} files")
     for number, (file, function) in enumerate(way, 1):
-        print(f"  {number:2} {file:28} {function}")
+        print(f"  {number:2} {file:33} {function}")
 
 
 if __name__ == "__main__":

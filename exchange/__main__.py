@@ -16,13 +16,14 @@ import time
 from types import FrameType
 from typing import Any
 
-from exchange.config import Limits
-from exchange.operator import Operator
-from exchange.server import Server
 from fireflyzmq._version import VERSION
-from fireflyzmq.limits import SECONDS, add_limits, limits_of
-from fireflyzmq.logs import LOG_FORMATS, TEXT, log_to
+from fireflyzmq.conventions.limits import SECONDS, add_limits, limits_of
+from fireflyzmq.telemetry.logs import LOG_FORMATS, TEXT, log_to
 from fireflyzmq.wire.addresses import host_and_port
+
+from .core.limits import Limits
+from .operator import Operator
+from .server import Server
 
 logger = logging.getLogger("exchange")
 

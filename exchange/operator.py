@@ -9,9 +9,9 @@ from typing import Any
 
 from fireflyzmq._version import VERSION
 from fireflyzmq.errors import Failure, ServiceUnavailable
-from fireflyzmq.methods import Method
-from fireflyzmq.request import Request
-from fireflyzmq.session import Session
+from fireflyzmq.peer.methods import Method
+from fireflyzmq.peer.request import Request
+from fireflyzmq.peer.session import Session
 from fireflyzmq.wire.binding import Binding
 from fireflyzmq.wire.commands import BY_GROUP, BY_NAME
 from fireflyzmq.wire.names import EXCHANGE_NAME

@@ -22,9 +22,9 @@ from fireflyzmq.wire.addresses import address_to_listen
 from fireflyzmq.wire.commands import HEARTBEATS_MISSED
 from fireflyzmq.wire.frames import describe
 
-from .config import Limits
-from .flow import Key, LocalKey, Send
-from .routing import RoutingCore
+from .core.flow import Key, LocalKey, Send
+from .core.limits import Limits
+from .core.routing import RoutingCore
 
 logger = logging.getLogger(__name__)
 

@@ -16,10 +16,13 @@ from fireflyzmq import _version
 if TYPE_CHECKING:
     from fireflyzmq import jsonrpc as jsonrpc
     from fireflyzmq import xmlrpc as xmlrpc
-    from fireflyzmq.client import Client, connect
-    from fireflyzmq.cores.reporting import PublisherNotice
-    from fireflyzmq.dispatcher import SHUTDOWN_ARRIVED, SHUTDOWN_PENDING, Dispatcher
-    from fireflyzmq.endpoint import Endpoint, GroupEndpoint, OnewayEndpoint
+    from fireflyzmq.api.client import Client, connect
+    from fireflyzmq.api.cores.reporting import PublisherNotice
+    from fireflyzmq.api.endpoint import Endpoint, GroupEndpoint, OnewayEndpoint
+    from fireflyzmq.api.exchange import EXCHANGE_CLIENT, EXCHANGE_SERVER, Exchange
+    from fireflyzmq.api.nodes import Child, Root, remoteserviceHandle, rootserviceHandle
+    from fireflyzmq.api.reporting import SUBSCRIPTION_REQUESTED, SUBSCRIPTION_WITHDRAWN, SubscriptionNotice
+    from fireflyzmq.api.service import SERVICE_HIDDEN, SERVICE_VISIBLE, Service, detached, serviceEndPoint
     from fireflyzmq.errors import (
         ApplicationFailure,
         ExchangeLost,
@@ -39,38 +42,35 @@ if TYPE_CHECKING:
         ServiceUnavailable,
         ServiceWithdrawn,
     )
-    from fireflyzmq.exchange import EXCHANGE_CLIENT, EXCHANGE_SERVER, Exchange
-    from fireflyzmq.logs import JsonFormatter, logJson
-    from fireflyzmq.metrics import MetricsCollector
-    from fireflyzmq.netport.firefly import FireflyCodec
-    from fireflyzmq.netport.limits import NetLimits
-    from fireflyzmq.netport.lines import LineCodec
-    from fireflyzmq.netport.port import NetPort, netserviceHandle
-    from fireflyzmq.netport.remote import Sessions
-    from fireflyzmq.netport.rpc import MessagePackCodec
-    from fireflyzmq.netport.shown import Session
-    from fireflyzmq.nodes import Child, Root, remoteserviceHandle, rootserviceHandle
-    from fireflyzmq.presence import SERVICE_AVAILABLE, SERVICE_WITHDRAWN, Status
-    from fireflyzmq.reports import Report
-    from fireflyzmq.response import GroupResponseId, ResponseId
-    from fireflyzmq.service import SERVICE_HIDDEN, SERVICE_VISIBLE, Service, detached, serviceEndPoint
-    from fireflyzmq.vocabulary.reporting import SUBSCRIPTION_REQUESTED, SUBSCRIPTION_WITHDRAWN, SubscriptionNotice
-    from fireflyzmq.webgate.credentials import Credentials, Users
-    from fireflyzmq.webgate.daemon import HttpDaemon
-    from fireflyzmq.webgate.limits import WebLimits
-    from fireflyzmq.webgate.operations import HealthGateway, MetricsGateway, serveMetrics
-    from fireflyzmq.webgate.plain import PlainGateway
-    from fireflyzmq.webgate.selection import SERVICE_GROUP, SERVICE_NAME, SERVICE_REGISTRY, Selection
+    from fireflyzmq.gateways.netport.codecs.firefly import FireflyCodec
+    from fireflyzmq.gateways.netport.codecs.lines import LineCodec
+    from fireflyzmq.gateways.netport.codecs.messagepack import MessagePackCodec
+    from fireflyzmq.gateways.netport.limits import NetLimits
+    from fireflyzmq.gateways.netport.port import NetPort, netserviceHandle
+    from fireflyzmq.gateways.netport.remote import Sessions
+    from fireflyzmq.gateways.netport.shown import Session
+    from fireflyzmq.gateways.web.operations import HealthGateway, MetricsGateway, serveMetrics
+    from fireflyzmq.gateways.web.plain import PlainGateway
+    from fireflyzmq.gateways.web.server.credentials import Credentials, Users
+    from fireflyzmq.gateways.web.server.daemon import HttpDaemon
+    from fireflyzmq.gateways.web.server.limits import WebLimits
+    from fireflyzmq.gateways.web.services.selection import SERVICE_GROUP, SERVICE_NAME, SERVICE_REGISTRY, Selection
+    from fireflyzmq.peer.presence import SERVICE_AVAILABLE, SERVICE_WITHDRAWN, Status
+    from fireflyzmq.peer.reports import Report
+    from fireflyzmq.runtime.dispatcher import SHUTDOWN_ARRIVED, SHUTDOWN_PENDING, Dispatcher
+    from fireflyzmq.runtime.response import GroupResponseId, ResponseId
+    from fireflyzmq.telemetry.collector import MetricsCollector
+    from fireflyzmq.telemetry.logs import JsonFormatter, logJson
     from fireflyzmq.wire.binding import Binding
     from fireflyzmq.wire.codec import Opaque, decoder, encoder
 
 __version__ = _version.VERSION
 
 _HOMES = {
-    "client": ("Client", "connect"),
-    "cores.reporting": ("PublisherNotice",),
-    "dispatcher": ("SHUTDOWN_ARRIVED", "SHUTDOWN_PENDING", "Dispatcher"),
-    "endpoint": ("Endpoint", "GroupEndpoint", "OnewayEndpoint"),
+    "api.client": ("Client", "connect"),
+    "api.cores.reporting": ("PublisherNotice",),
+    "runtime.dispatcher": ("SHUTDOWN_ARRIVED", "SHUTDOWN_PENDING", "Dispatcher"),
+    "api.endpoint": ("Endpoint", "GroupEndpoint", "OnewayEndpoint"),
     "errors": (
         "ApplicationFailure",
         "ExchangeLost",
@@ -90,28 +90,28 @@ _HOMES = {
         "ServiceUnavailable",
         "ServiceWithdrawn",
     ),
-    "exchange": ("EXCHANGE_CLIENT", "EXCHANGE_SERVER", "Exchange"),
-    "logs": ("JsonFormatter", "logJson"),
-    "metrics": ("MetricsCollector",),
-    "netport.firefly": ("FireflyCodec",),
-    "netport.limits": ("NetLimits",),
-    "netport.lines": ("LineCodec",),
-    "netport.port": ("NetPort", "netserviceHandle"),
-    "netport.remote": ("Sessions",),
-    "netport.rpc": ("MessagePackCodec",),
-    "netport.shown": ("Session",),
-    "nodes": ("Child", "Root", "remoteserviceHandle", "rootserviceHandle"),
-    "presence": ("SERVICE_AVAILABLE", "SERVICE_WITHDRAWN", "Status"),
-    "reports": ("Report",),
-    "response": ("GroupResponseId", "ResponseId"),
-    "service": ("SERVICE_HIDDEN", "SERVICE_VISIBLE", "Service", "detached", "serviceEndPoint"),
-    "vocabulary.reporting": ("SUBSCRIPTION_REQUESTED", "SUBSCRIPTION_WITHDRAWN", "SubscriptionNotice"),
-    "webgate.credentials": ("Credentials", "Users"),
-    "webgate.daemon": ("HttpDaemon",),
-    "webgate.limits": ("WebLimits",),
-    "webgate.operations": ("HealthGateway", "MetricsGateway", "serveMetrics"),
-    "webgate.plain": ("PlainGateway",),
-    "webgate.selection": ("SERVICE_GROUP", "SERVICE_NAME", "SERVICE_REGISTRY", "Selection"),
+    "api.exchange": ("EXCHANGE_CLIENT", "EXCHANGE_SERVER", "Exchange"),
+    "telemetry.logs": ("JsonFormatter", "logJson"),
+    "telemetry.collector": ("MetricsCollector",),
+    "gateways.netport.codecs.firefly": ("FireflyCodec",),
+    "gateways.netport.limits": ("NetLimits",),
+    "gateways.netport.codecs.lines": ("LineCodec",),
+    "gateways.netport.port": ("NetPort", "netserviceHandle"),
+    "gateways.netport.remote": ("Sessions",),
+    "gateways.netport.codecs.messagepack": ("MessagePackCodec",),
+    "gateways.netport.shown": ("Session",),
+    "api.nodes": ("Child", "Root", "remoteserviceHandle", "rootserviceHandle"),
+    "peer.presence": ("SERVICE_AVAILABLE", "SERVICE_WITHDRAWN", "Status"),
+    "peer.reports": ("Report",),
+    "runtime.response": ("GroupResponseId", "ResponseId"),
+    "api.service": ("SERVICE_HIDDEN", "SERVICE_VISIBLE", "Service", "detached", "serviceEndPoint"),
+    "api.reporting": ("SUBSCRIPTION_REQUESTED", "SUBSCRIPTION_WITHDRAWN", "SubscriptionNotice"),
+    "gateways.web.server.credentials": ("Credentials", "Users"),
+    "gateways.web.server.daemon": ("HttpDaemon",),
+    "gateways.web.server.limits": ("WebLimits",),
+    "gateways.web.operations": ("HealthGateway", "MetricsGateway", "serveMetrics"),
+    "gateways.web.plain": ("PlainGateway",),
+    "gateways.web.services.selection": ("SERVICE_GROUP", "SERVICE_NAME", "SERVICE_REGISTRY", "Selection"),
     "wire.binding": ("Binding",),
     "wire.codec": ("Opaque", "decoder", "encoder"),
 }
@@ -207,7 +207,7 @@ if not TYPE_CHECKING:  # for which every misspelt name would be one
             return importlib.import_module(f"fireflyzmq.{name}")
         if module is None:
             raise AttributeError(f"module 'fireflyzmq' has no attribute {name!r}")
-        from fireflyzmq.extras import needed_for
+        from fireflyzmq.conventions.extras import needed_for
 
         with needed_for(name):
             value = getattr(importlib.import_module(f"fireflyzmq.{module}"), name)

@@ -15,10 +15,10 @@ import threading
 from collections.abc import Sequence
 
 from fireflyzmq._version import VERSION
-from fireflyzmq.extras import needed_for
-from fireflyzmq.limits import add_limits, limits_of
-from fireflyzmq.logs import LOG_FORMATS, TEXT, log_to
-from fireflyzmq.webgate.limits import WebLimits
+from fireflyzmq.conventions.extras import needed_for
+from fireflyzmq.conventions.limits import add_limits, limits_of
+from fireflyzmq.gateways.web.server.limits import WebLimits
+from fireflyzmq.telemetry.logs import LOG_FORMATS, TEXT, log_to
 from fireflyzmq.wire.addresses import bracketed, host_and_port
 
 TOKEN_VARIABLE = "FIREFLYZMQ_CONSOLE_TOKEN"
@@ -100,7 +100,7 @@ def serve_http(options: argparse.Namespace) -> None:
     """Run an HTTP gateway until a signal comes. OSError or ValueError for options that cannot be."""
     import fireflyzmq as netsvc
     from fireflyzmq import jsonrpc, xmlrpc
-    from fireflyzmq.webgate.operations import attach_operations
+    from fireflyzmq.gateways.web.operations import attach_operations
 
     host, port = host_and_port(options.listen)
     context = _ssl_context(options)
@@ -133,8 +133,8 @@ def serve_http(options: argparse.Namespace) -> None:
 def serve_console(options: argparse.Namespace) -> None:
     """Run a console until a signal comes. OSError or ValueError for options that cannot be."""
     import fireflyzmq as netsvc
-    from fireflyzmq.console import Console
-    from fireflyzmq.console.operations import attach_console_operations
+    from fireflyzmq.gateways.console import Console
+    from fireflyzmq.gateways.console.operations import attach_console_operations
 
     host, port = host_and_port(options.listen)
     local = _is_loopback(host)
@@ -192,7 +192,7 @@ def _end_with_input() -> None:
 
 def write_user(options: argparse.Namespace) -> None:
     """Print a line for a file of users, and a new token to standard error."""
-    from fireflyzmq.webgate.credentials import password_line, token_line
+    from fireflyzmq.gateways.web.server.credentials import password_line, token_line
 
     if options.token:
         token, line = token_line(options.name)

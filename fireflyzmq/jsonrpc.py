@@ -1,7 +1,7 @@
 """JSON-RPC 2.0: the gateway for programs that call services by it, with batches, notifications and named parameters.
 
-A path names a service; its methods are called by their names. `webgate/jsonrpc_messages.py` has the codes of errors,
-`webgate/json_values.py` what becomes of values that JSON lacks.
+A path names a service; its methods are called by their names. In `translation`, beside the web gateway, are the codes
+of errors (`jsonrpc_messages`) and what becomes of values that JSON lacks (`json_values`).
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import logging
 from typing import Any
 
 from fireflyzmq.errors import Failure, MethodUnavailable
-from fireflyzmq.webgate import jsonrpc_messages as messages
-from fireflyzmq.webgate.calling import BATCH_CALLS, attempt, together
-from fireflyzmq.webgate.failures import headers_of
-from fireflyzmq.webgate.gateway import Exposed, Reply
-from fireflyzmq.webgate.json_values import dumps
-from fireflyzmq.webgate.jsonrpc_messages import Invalid, Request
-from fireflyzmq.webgate.rpc_errors import INTERNAL_ERROR, INVALID_REQUEST, BadRequest
+from fireflyzmq.gateways.web.services.gateway import Exposed, Reply
+from fireflyzmq.gateways.web.translation import jsonrpc_messages as messages
+from fireflyzmq.gateways.web.translation.calling import BATCH_CALLS, attempt, together
+from fireflyzmq.gateways.web.translation.failures import headers_of
+from fireflyzmq.gateways.web.translation.json_values import dumps
+from fireflyzmq.gateways.web.translation.jsonrpc_messages import Invalid, Request
+from fireflyzmq.gateways.web.translation.rpc_errors import INTERNAL_ERROR, INVALID_REQUEST, BadRequest
 
 logger = logging.getLogger(__name__)
 

@@ -17,13 +17,13 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from fireflyzmq.errors import Failure, InvalidArguments, MethodUnavailable
-from fireflyzmq.webgate import xmlrpc_messages as messages
-from fireflyzmq.webgate.calling import BATCH_CALLS, attempt, together
-from fireflyzmq.webgate.failures import headers_of
-from fireflyzmq.webgate.gateway import Exposed, Reply
-from fireflyzmq.webgate.rpc_errors import BadRequest, InternalError, failure_code
-from fireflyzmq.webgate.signatures import UNDEFINED, checked_signatures, signatures
-from fireflyzmq.webgate.xmlrpc_messages import Fault, Written
+from fireflyzmq.gateways.web.services.gateway import Exposed, Reply
+from fireflyzmq.gateways.web.translation import xmlrpc_messages as messages
+from fireflyzmq.gateways.web.translation.calling import BATCH_CALLS, attempt, together
+from fireflyzmq.gateways.web.translation.failures import headers_of
+from fireflyzmq.gateways.web.translation.rpc_errors import BadRequest, InternalError, failure_code
+from fireflyzmq.gateways.web.translation.signatures import UNDEFINED, checked_signatures, signatures
+from fireflyzmq.gateways.web.translation.xmlrpc_messages import Fault, Written
 
 logger = logging.getLogger(__name__)
 

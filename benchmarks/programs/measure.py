@@ -15,7 +15,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from fireflyzmq.dispatcher import new_event_loop
+from fireflyzmq.runtime.dispatcher import new_event_loop
 
 Call = Callable[[], Awaitable[Any]]
 Batch = Callable[[int], Awaitable[Any]]

@@ -14,9 +14,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import Any, TypeVar
 
-from fireflyzmq.connection import Connection, connections_of
-from fireflyzmq.embedded import EmbeddedExchange
-from fireflyzmq.exchange import EXCHANGE_CLIENT, Exchange
+from fireflyzmq.api.exchange import EXCHANGE_CLIENT, Exchange
+from fireflyzmq.runtime.connection import Connection, connections_of
+from fireflyzmq.runtime.embedded import EmbeddedExchange
 
 Result = TypeVar("Result")
 

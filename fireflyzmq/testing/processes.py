@@ -15,7 +15,7 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 
-from fireflyzmq.exchange import ADDRESS_VARIABLE
+from fireflyzmq.api.exchange import ADDRESS_VARIABLE
 
 START_SECONDS = 20.0
 """How long a process may take to print what is waited for."""

@@ -10,11 +10,11 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator
 
-from .exchanges import OverSockets
-from .programs import ProgramUnderTest
-from .script import SCRIPTS, Player, script_of
-from .transcript import TRANSCRIPTS, play
-from .vectors import VECTORS
+from tests.conformance.exchanges import OverSockets
+from tests.conformance.programs import ProgramUnderTest
+from tests.conformance.script import SCRIPTS, Player, script_of
+from tests.conformance.transcript import TRANSCRIPTS, play
+from tests.conformance.vectors import VECTORS
 
 ROLES = ("caller", "service", "publisher", "subscriber")
 

@@ -11,13 +11,12 @@ from typing import Any
 
 import zmq
 
-from exchange.config import Limits
-from exchange.routing import RoutingCore
+from exchange.core.limits import Limits
+from exchange.core.routing import RoutingCore
 from fireflyzmq.wire.commands import BY_ADDRESS, CREDIT, GOODBYE, MAX_MESSAGE, REFUSED, STATE, WATCH, WELCOME
 from fireflyzmq.wire.frames import encode_control, parse_control
-
-from .messages import Frames
-from .transcript import CLOCK
+from tests.conformance.messages import Frames
+from tests.conformance.transcript import CLOCK
 
 IDENTITY = b"fire"
 """What the peer ids of transcripts begin with, until the exchange is restarted."""

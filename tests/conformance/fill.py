@@ -9,9 +9,8 @@ import json
 import pathlib
 from typing import Any
 
+from tests.conformance.messages import NUMBERS, Open, message_of, write_frames
 from tests.wire import notation
-
-from .messages import NUMBERS, Open, message_of, write_frames
 
 _EXAMPLES: dict[str, Any] = {"text": "an example", "bytes": b"", "integer": 1, "number": 1.0, "map": {}}
 

@@ -9,14 +9,13 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from fireflyzmq.calls import VALUE, Call, Destination
-from fireflyzmq.reports import Report
+from fireflyzmq.peer.calls import VALUE, Call, Destination
+from fireflyzmq.peer.reports import Report
 from fireflyzmq.wire.commands import BY_NAME, DROP_OLDEST, SUBSCRIPTION_QUEUE
-from tests.pure.world import Later, RecordedCall, World, WorldService
+from tests.conformance.messages import Frames
+from tests.conformance.transcript import CLOCK
+from tests.peer.world import Later, RecordedCall, World, WorldService
 from tests.wire import notation
-
-from .messages import Frames
-from .transcript import CLOCK
 
 Outcome = dict[str, Any]
 

@@ -13,17 +13,16 @@ import sys
 import tracemalloc
 from collections.abc import Callable, Iterator
 
-from exchange.config import Limits
-from exchange.routing import RoutingCore
+from exchange.core.limits import Limits
+from exchange.core.routing import RoutingCore
 from fireflyzmq.wire.commands import HELLO, INTRODUCED, WINDOW
 from fireflyzmq.wire.frames import encode_control
+from tests.conformance.library import LibraryInMemory
+from tests.conformance.messages import Frames
+from tests.conformance.script import CALLER, SCRIPTS, Player
+from tests.conformance.transcript import TRANSCRIPTS, frames_of
+from tests.conformance.vectors import VECTORS
 from tests.wire import notation
-
-from .library import LibraryInMemory
-from .messages import Frames
-from .script import CALLER, SCRIPTS, Player
-from .transcript import TRANSCRIPTS, frames_of
-from .vectors import VECTORS
 
 ROUND = 4000
 """Mutants of one round."""

@@ -13,9 +13,8 @@ from typing import Any
 import zmq
 
 from fireflyzmq.wire.commands import HEARTBEAT_SECONDS, HEARTBEATS_MISSED
+from tests.conformance.messages import Frames
 from tests.wire import notation
-
-from .messages import Frames
 
 PATIENCE_MS = 10_000
 QUIET_MS = 150

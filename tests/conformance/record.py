@@ -13,12 +13,11 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any
 
+from tests.conformance.exchanges import InMemory
+from tests.conformance.fill import written
+from tests.conformance.messages import Frames, Message, fits, message_of, read_frames
+from tests.conformance.transcript import frames_of
 from tests.wire import notation
-
-from .exchanges import InMemory
-from .fill import written
-from .messages import Frames, Message, fits, message_of, read_frames
-from .transcript import frames_of
 
 PATH = pathlib.Path(__file__).with_name("transcripts.json")
 _TEXTS_FOR_PEOPLE = {"REFUSED": 1, "REJECTED": 2, "ENDED": 1, "GOODBYE": 0}

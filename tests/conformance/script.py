@@ -13,10 +13,9 @@ from typing import Any, Protocol
 from fireflyzmq.wire import codec, commands
 from fireflyzmq.wire.binding import address_of
 from fireflyzmq.wire.frames import encode_control, join_items
+from tests.conformance.messages import Frames, Message, expected, fits, learn, message_of, read_frames, write_frames
+from tests.conformance.transcript import CLOCK
 from tests.wire import notation
-
-from .messages import Frames, Message, expected, fits, learn, message_of, read_frames, write_frames
-from .transcript import CLOCK
 
 SCRIPTS: dict[str, Any] = notation.load(pathlib.Path(__file__).with_name("scripts.json"))
 PEER_ID = b"fire\0\0\0\1"

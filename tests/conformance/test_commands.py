@@ -7,8 +7,7 @@ import sys
 import pytest
 
 from fireflyzmq.testing import ExchangeProcess
-
-from .__main__ import main
+from tests.conformance.__main__ import main
 
 PROGRAM = [sys.executable, "-m", "tests.conformance.program"]
 

@@ -11,14 +11,13 @@ import pytest
 from fireflyzmq.testing import ExchangeProcess
 from fireflyzmq.wire.commands import COMMAND_NAMES
 from fireflyzmq.wire.frames import HEAD_SIZE, encode_control
+from tests.conformance.exchanges import InMemory, OverSockets
+from tests.conformance.fill import filled, written
+from tests.conformance.messages import NUMBERS, Frames, fits, is_open, message_of, read_frames, write_frames
+from tests.conformance.record import Recorder
+from tests.conformance.transcript import TRANSCRIPTS, ExchangeUnderTest, frames_of, play
+from tests.conformance.vectors import VECTORS, every
 from tests.wire import notation
-
-from .exchanges import InMemory, OverSockets
-from .fill import filled, written
-from .messages import NUMBERS, Frames, fits, is_open, message_of, read_frames, write_frames
-from .record import Recorder
-from .transcript import TRANSCRIPTS, ExchangeUnderTest, frames_of, play
-from .vectors import VECTORS, every
 
 Start = Callable[[dict[str, Any]], ExchangeUnderTest]
 

@@ -9,11 +9,10 @@ import pytest
 
 from fireflyzmq.wire.commands import CREDIT
 from fireflyzmq.wire.frames import encode_control
-
-from .library import LibraryInMemory
-from .programs import ProgramUnderTest
-from .script import SCRIPTS, Player, Said, script_of
-from .vectors import every
+from tests.conformance.library import LibraryInMemory
+from tests.conformance.programs import ProgramUnderTest
+from tests.conformance.script import SCRIPTS, Player, Said, script_of
+from tests.conformance.vectors import every
 
 BY_NAME = {script["name"]: script for script in SCRIPTS["scripts"]}
 

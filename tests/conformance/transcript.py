@@ -9,9 +9,8 @@ from __future__ import annotations
 import pathlib
 from typing import Any, Protocol
 
+from tests.conformance.messages import Frames, fits, is_open, message_of, read_frames
 from tests.wire import notation
-
-from .messages import Frames, fits, is_open, message_of, read_frames
 
 TRANSCRIPTS: dict[str, Any] = notation.load(pathlib.Path(__file__).with_name("transcripts.json"))
 CLOCK = 1000.0

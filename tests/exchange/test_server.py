@@ -12,13 +12,13 @@ from collections.abc import Iterator
 
 import pytest
 import zmq
-from hand import HELLO_1, readable, secret
 
 from exchange.__main__ import serve
 from exchange.operator import Operator
 from exchange.server import Server
 from fireflyzmq.wire.commands import BY_NAME, GOODBYE, HELLO, REGISTER
 from fireflyzmq.wire.frames import encode_control
+from tests.exchange.core.hand import HELLO_1, readable, secret
 
 PATIENCE = 10.0
 """Seconds after which a test gives up on an answer."""

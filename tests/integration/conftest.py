@@ -7,9 +7,9 @@ import socket
 from collections.abc import Iterator
 
 import pytest
-from starting import PROGRAMS, Start
 
 from fireflyzmq.testing import ExchangeProcess, PythonProcess
+from tests.integration.starting import PROGRAMS, Start
 
 
 @pytest.fixture

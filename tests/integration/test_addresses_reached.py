@@ -18,7 +18,7 @@ import aiohttp
 import pytest
 
 import fireflyzmq as netsvc
-from fireflyzmq import resolving
+from fireflyzmq.runtime import resolving
 from fireflyzmq.testing import ExchangeProcess, PythonProcess
 from tests.machine import has_ipv6, ipv6
 
@@ -132,7 +132,7 @@ def test_at_all_addresses_of_ipv6_those_of_ipv4_are_reached_as_well() -> None:
 
 
 def clients_by_address(net: netsvc.NetPort) -> set[str]:
-    from fireflyzmq.netport.core import clients_of
+    from fireflyzmq.gateways.netport.core import clients_of
 
     return set(clients_of(net)._addresses)
 

@@ -11,7 +11,7 @@ import pytest
 import zmq
 
 import fireflyzmq as netsvc
-from fireflyzmq.cores.service import core_of
+from fireflyzmq.api.cores.service import core_of
 from fireflyzmq.testing import ExchangeProcess
 
 

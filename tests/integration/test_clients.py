@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 import uvloop
-from starting import PROGRAMS, Start
 
 import fireflyzmq
 from fireflyzmq import Client, ExchangeLost, MethodUnavailable, RequestTimeout, ServiceUnavailable, connect
 from fireflyzmq.testing import ExchangeProcess, PythonProcess
+from tests.integration.starting import PROGRAMS, Start
 
 
 def test_a_client_calls_and_gets_results_and_failures(exchange: ExchangeProcess, start_worker: Start) -> None:

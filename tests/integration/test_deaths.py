@@ -7,10 +7,10 @@ import time
 from typing import Any
 
 import pytest
-from starting import PROGRAMS, Start
 
 from fireflyzmq import Client, ExchangeLost, ServiceUnavailable, ServiceWithdrawn, connect
 from fireflyzmq.testing import ExchangeProcess, PythonProcess
+from tests.integration.starting import PROGRAMS, Start
 
 
 async def running(peer: Any, calls: int) -> None:

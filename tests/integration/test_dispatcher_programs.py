@@ -7,10 +7,10 @@ import signal
 from typing import Any
 
 import pytest
-from starting import PROGRAMS, Start
 
 from fireflyzmq import Client, ServiceWithdrawn, connect
 from fireflyzmq.testing import ExchangeProcess, PythonProcess
+from tests.integration.starting import PROGRAMS, Start
 
 SECONDS = 20.0
 

@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 
 import fireflyzmq as netsvc
-from fireflyzmq.client import Peer, exchange_of
-from fireflyzmq.events import PresenceEvents, ReportEvents
-from fireflyzmq.response import GroupResponseId, ResponseId
+from fireflyzmq.api.client import Peer, exchange_of
+from fireflyzmq.runtime.events import PresenceEvents, ReportEvents
+from fireflyzmq.runtime.response import GroupResponseId, ResponseId
 
 PATIENCE = 5.0
 

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 import zmq
-from starting import Start
 
 import fireflyzmq as netsvc
 from fireflyzmq import ServiceWithdrawn, connect
-from fireflyzmq.client import exchange_of
+from fireflyzmq.api.client import exchange_of
 from fireflyzmq.testing import ExchangeProcess, PythonProcess
 from fireflyzmq.wire.commands import HELLO, JOIN, REGISTER
 from fireflyzmq.wire.frames import encode_control
+from tests.integration.starting import Start
 
 PATIENCE = 20.0
 

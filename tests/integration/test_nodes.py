@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 
 import pytest
-from starting import PROGRAMS, Start
 
 from fireflyzmq import Client, MethodUnavailable, NotAuthorised
 from fireflyzmq.testing import ExchangeProcess, PythonProcess
+from tests.integration.starting import PROGRAMS, Start
 
 PATIENCE = 20.0
 

@@ -8,11 +8,11 @@ import threading
 from typing import Any
 
 import pytest
-from starting import Start
 
 import fireflyzmq as netsvc
 from fireflyzmq import Client, connect
 from fireflyzmq.testing import ExchangeProcess
+from tests.integration.starting import Start
 
 PATIENCE = 20.0
 

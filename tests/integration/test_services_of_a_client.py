@@ -10,7 +10,7 @@ import pytest
 
 import fireflyzmq as netsvc
 from fireflyzmq import Client, RequestEncoding, Service
-from fireflyzmq.cores.service import core_of
+from fireflyzmq.api.cores.service import core_of
 from fireflyzmq.testing import ExchangeProcess
 
 

@@ -9,10 +9,10 @@ import time
 from typing import Any
 
 import pytest
-from starting import Start
 
 from fireflyzmq import connect
 from fireflyzmq.testing import ExchangeProcess
+from tests.integration.starting import Start
 
 CALLERS = 64
 CALLS = 20

@@ -17,7 +17,7 @@ import uvloop
 
 import fireflyzmq as netsvc
 from fireflyzmq import Client, Service, connect
-from fireflyzmq.client import exchange_of
+from fireflyzmq.api.client import exchange_of
 from fireflyzmq.testing import ExchangeProcess
 
 DESCRIPTORS = pathlib.Path("/proc/self/fd") if pathlib.Path("/proc/self/fd").exists() else pathlib.Path("/dev/fd")
@@ -143,7 +143,7 @@ def test_clients_and_their_services_that_are_closed_leave_nothing(exchange: Exch
 
 
 def test_what_comes_and_goes_in_one_loop_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fireflyzmq.session.IDLE_WATCH", 0.01)
+    monkeypatch.setattr("fireflyzmq.peer.session.IDLE_WATCH", 0.01)
 
     async def main() -> dict[str, int]:
         netsvc.Exchange()  # the default one, which those below are not

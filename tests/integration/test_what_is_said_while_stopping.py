@@ -6,7 +6,8 @@ import signal
 import socket
 
 import pytest
-from starting import Start
+
+from tests.integration.starting import Start
 
 SECONDS = 20.0
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fireflyzmq.netport.rpc import MessagePackCodec
+from fireflyzmq.gateways.netport.codecs.messagepack import MessagePackCodec
 from fireflyzmq.wire import codec
 from fireflyzmq.wire.bounds import check_claims, check_keys, map_of, set_of
 from fireflyzmq.wire.codec import DecodingError, decode, encode

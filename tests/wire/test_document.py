@@ -10,10 +10,10 @@ import pytest
 
 import fireflyzmq as netsvc
 from fireflyzmq.errors import KINDS
-from fireflyzmq.parts import MAX_PARTS, UNFINISHED
 from fireflyzmq.testing import ExchangeProcess
 from fireflyzmq.wire import codec, commands
 from fireflyzmq.wire.frames import FIELDS
+from fireflyzmq.wire.parts import MAX_PARTS, UNFINISHED
 from tests.conformance.record import shown
 from tests.conformance.transcript import TRANSCRIPTS
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fireflyzmq.salvage import Broken, salvage
+from fireflyzmq.peer.salvage import Broken, salvage
 from fireflyzmq.wire.commands import FAILURE, REQUEST, RESPONSE
 from fireflyzmq.wire.frames import ProtocolError, cut_body, item_slices, join_items, kind_and_number, part_body
 from fireflyzmq.wire.skipping import end_of

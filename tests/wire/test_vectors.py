@@ -10,14 +10,12 @@ import pathlib
 from typing import Any
 
 import msgpack
-import notation
 import pytest
-from notation import octets, same
 
-from exchange.directory import Entry
-from exchange.flow import Peer
+from exchange.core.directory import Entry
+from exchange.core.flow import Peer
+from fireflyzmq.datastructures.patterns import Patterns, matches, pattern_problem, subject_problem
 from fireflyzmq.errors import KINDS
-from fireflyzmq.subjects import Patterns, matches, pattern_problem, subject_problem
 from fireflyzmq.wire import codec, commands
 from fireflyzmq.wire.binding import address_of
 from fireflyzmq.wire.frames import (
@@ -35,6 +33,8 @@ from fireflyzmq.wire.frames import (
     returned_head,
 )
 from fireflyzmq.wire.names import method_problem, name_problem
+from tests.wire import notation
+from tests.wire.notation import octets, same
 
 VECTORS: dict[str, Any] = notation.load(pathlib.Path(__file__).with_name("vectors.json"))
 

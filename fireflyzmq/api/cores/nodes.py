@@ -1,0 +1,160 @@
+"""RootCore and ChildCore: what a root and a child are, behind their public objects.
+
+A root's children are the members, with the role "child", of the group that carries the root's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, cast
+
+from fireflyzmq.api.cores.service import Part, ServiceCore
+from fireflyzmq.api.endpoint import Endpoint, endpoint_for
+from fireflyzmq.peer.calls import Destination
+from fireflyzmq.peer.gather import GroupDestination
+from fireflyzmq.peer.presence import Status
+from fireflyzmq.runtime.timers import InOrder
+from fireflyzmq.wire.binding import Binding
+from fireflyzmq.wire.commands import BY_MEMBER, BY_NAME
+from fireflyzmq.wire.names import check_name
+
+if TYPE_CHECKING:
+    from fireflyzmq.api.nodes import Child, Root
+
+CHILD = "child"
+"""The role of a root's children in its group."""
+
+DROPPED = "dropped"
+
+
+class RootCore(Part):
+    """A root: its children, and the hooks that hear of them."""
+
+    title = "Root"
+
+    def __init__(self, core: ServiceCore, forget: Callable[[RootCore], None]) -> None:
+        self.core = core
+        self._forget = forget
+        connection = core.connection
+        self._hooks = InOrder(connection.loop)
+        self._children = connection.watch(BY_MEMBER, f"{core.name} {CHILD}")
+        self._presence = connection.run_in_loop(
+            connection.session.observe, self._children.kind, self._children.key, self._tell
+        )
+
+    def _tell(self, binding: Binding, group: str | None, status: Status) -> None:
+        self.core.connection.later(self._call_hook, binding, status)
+
+    def _call_hook(self, binding: Binding, status: Status) -> None:
+        shown = cast("Root", self.core.shown)
+
+        def hook() -> Any:
+            if self.core.local.closed:
+                return None
+            if status:
+                return shown.doChildLostConnect(binding.name, status.reason)
+            return shown.doChildConnect(binding.name, binding)
+
+        what = f"the hook for child {binding.name!r} of {self.core.title}"
+        self.core.keep_hook(self._hooks.run(binding.name, binding.address, hook, what))
+
+    def children(self) -> list[Binding]:
+        """The children that are there."""
+        return [instance.binding for instance in self._children.ready]
+
+    def child(
+        self, name: str | Binding, timeout: float, wait: float, balance: str, key: str | None, oneway: bool
+    ) -> Endpoint:
+        """A proxy for the child of a name or of a binding."""
+        core = self.core
+        if isinstance(name, Binding):
+            return core.endpoint(name, timeout, wait, balance, key, oneway)
+        check_name(name, "child's name")
+        target = core.connection.watch(BY_MEMBER, f"{self._children.key} {name}")
+        return endpoint_for(core.connection, Destination(core.local, target, timeout, wait, balance, key, oneway))
+
+    def everybody(self, oneway: bool) -> Endpoint:
+        """A proxy for all children at once."""
+        return endpoint_for(self.core.connection, GroupDestination(self.core.local, self._children, oneway=oneway))
+
+    def drop(self, child: str | Binding) -> int:
+        """Put out the children of a name, or of a binding; returns how many were told to go."""
+        core = self.core
+        dropped = [each for each in self.children() if each == child or each.name == child]
+        for binding in dropped:
+            core.connection.run_in_loop(core.connection.session.expel, core.local, binding, DROPPED)
+        return len(dropped)
+
+    def ended(self) -> None:
+        """The service is closed."""
+        self._forget(self)
+        self.core.connection.session.cease(self._presence)
+
+    def abandoned(self) -> None:
+        """The loop has ended: another one may have that name."""
+        self._forget(self)
+
+
+class ChildCore(Part):
+    """A child: the roots whose child it is, or wants to be."""
+
+    title = "Child"
+
+    def __init__(
+        self, core: ServiceCore, roots: Iterable[str], instances: bool, forget: Callable[[ChildCore], None]
+    ) -> None:
+        self.core = core
+        self.roots: dict[str, None] = dict.fromkeys(roots)
+        self._instances = instances
+        self._forget = forget
+        self._hooks = InOrder(core.connection.loop)
+
+    def awaited_groups(self) -> Iterable[str]:
+        """A child is ready when it has its places."""
+        return self.roots
+
+    def join(self, root: str) -> None:
+        """Become a root's child."""
+        self.roots[root] = None
+        self.core.join(root, CHILD, sole=not self._instances)
+
+    def leave(self, root: str) -> None:
+        """Be a root's child no more; ValueError when it is none."""
+        self.check(root)
+        del self.roots[root]
+        self.core.leave(root)
+        self.core.settle_ready()
+
+    def check(self, root: str) -> None:
+        """ValueError for one whose child this is not."""
+        if root not in self.roots:
+            raise ValueError(f"{self.core.name!r} is no child of {root!r}")
+
+    def left(self, group: str, reason: str) -> None:
+        """The service was put out of a group."""
+        self.roots.pop(group, None)
+        self.core.settle_ready()
+        shown = cast("Child", self.core.shown)
+        what = f"droppedByRoot of {self.core.title}"
+        self.core.keep_hook(self._hooks.run(group, None, lambda: shown.droppedByRoot(group, reason), what))
+
+    def root(
+        self, root: str | None, timeout: float, wait: float, balance: str, key: str | None, oneway: bool
+    ) -> Endpoint:
+        """A proxy for a root, by default the only one; ValueError when there are several and none is named."""
+        core = self.core
+        if root is None:
+            if len(self.roots) != 1:
+                raise ValueError(f"this child has {len(self.roots)} roots: say which, root=...")
+            root = next(iter(self.roots))
+        self.check(root)
+        target = core.connection.watch(BY_NAME, root)
+        return endpoint_for(core.connection, Destination(core.local, target, timeout, wait, balance, key, oneway))
+
+    def ended(self) -> None:
+        """The service is closed."""
+        self._forget(self)
+
+    def abandoned(self) -> None:
+        """The loop has ended: another one may have that name."""
+        self._forget(self)

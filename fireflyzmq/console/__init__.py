@@ -1,5 +1,0 @@
-"""The console: a page that shows what an exchange is doing. `HttpDaemon.attach("/", Console())` puts it on the web."""
-
-from fireflyzmq.console.gateway import Console
-
-__all__ = ["Console"]

@@ -1,0 +1,242 @@
+"""NetPortCore: what a netport is, behind its public object.
+
+It composes the parts: listeners open sessions in `Clients`; what they send goes through a `CommandTable` to handlers
+in this process or forwarding rules; and other services reach the sessions through what is exported here.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import functools
+import ssl
+from collections.abc import Awaitable, Callable, Collection
+from typing import TYPE_CHECKING, Any, Final
+
+from fireflyzmq.api.cores.service import Part, ServiceCore, core_of
+from fireflyzmq.api.endpoint import Endpoint
+from fireflyzmq.conventions.extras import needed_for
+from fireflyzmq.gateways.netport.clients import Clients
+from fireflyzmq.gateways.netport.codecs.codec import Codec, Command
+from fireflyzmq.gateways.netport.commands import checked, command_from
+from fireflyzmq.gateways.netport.exports import Exports
+from fireflyzmq.gateways.netport.forwarding import Forward, ToAttached, ToService
+from fireflyzmq.gateways.netport.handlers import Handler
+from fireflyzmq.gateways.netport.hooks import Hooks
+from fireflyzmq.gateways.netport.limits import NetLimits
+from fireflyzmq.gateways.netport.listeners.tcp import Listener, TcpListener, bind
+from fireflyzmq.peer.calls import FAILED, Destination
+from fireflyzmq.peer.mirror import Target
+from fireflyzmq.runtime.timers import run_logged
+from fireflyzmq.wire.names import check_name
+
+if TYPE_CHECKING:
+    from fireflyzmq.api.service import Service
+
+_MOST_UNDISPLACED: Final = 10_000
+"""Users who have come while the other netports could not be told."""
+
+_GOODBYE_SECONDS: Final = 5.0
+"""How long a netport that stops waits for its connections to be closed."""
+
+
+class NetPortCore(Part):
+    """The listeners of a netport, its clients, and what serves their commands."""
+
+    title = "NetPort"
+
+    def __init__(
+        self,
+        core: ServiceCore,
+        codec: Codec,
+        limits: NetLimits,
+        group: str,
+        ordered: bool,
+        one_per_user: bool,
+        forget: Callable[[NetPortCore], None],
+    ) -> None:
+        self.core = core
+        self.clients = clients = Clients(core.name, core.connection, codec, limits, ordered, one_per_user)
+        self._hooks = hooks = Hooks(core, clients)
+        clients.opened = hooks.opened
+        clients.closed = hooks.closed
+        clients.attach = hooks.attachments.attach
+        clients.displaced = self._displaced
+        clients.start_call = core.connection.session.calls.start
+        self._group = group
+        self._forget = forget
+        self._handlers: list[Handler] = []
+        self._listeners: list[Listener] = []
+        self._goodbye: bytes | None = None
+        self._netports: Endpoint | None = None
+        self._undisplaced: dict[str, tuple[float, str]] = {}
+
+    # The ports.
+
+    def listen(
+        self,
+        host: str,
+        port: int,
+        context: ssl.SSLContext | None,
+        websocket: int | None,
+        path: str,
+        origins: Collection[str] | None,
+    ) -> tuple[int, int | None]:
+        """Bind the ports, that of TCP and perhaps that of WebSocket, and return them. OSError when one is taken."""
+        tcp = TcpListener(self.clients, bind(host, port), context)
+        self._listeners.append(tcp)
+        if websocket is None:
+            return tcp.port, None
+        with needed_for("a netport's WebSocket"):
+            from fireflyzmq.gateways.netport.listeners.websocket import WebSocketListener
+
+        listener = WebSocketListener(self.clients, bind(host, websocket), context, path, origins)
+        self._listeners.append(listener)
+        return tcp.port, listener.port
+
+    def open(self, goodbye: tuple[Command, Any] | None) -> None:
+        """Join the group, and offer services what they may do with the sessions."""
+        self._goodbye = self.clients.encode(*goodbye) if goodbye is not None else None
+        self.core.join(self._group)
+        if self.clients.one_per_user:  # known before a connection is lost, they are waited for when it is back
+            self._netports = self.core.group_endpoint(self._group, oneway=True)
+        Exports(self.core, self.clients, self._hooks.watchers).offer()
+
+    def start(self) -> None:
+        """Let clients in as soon as the loop runs."""
+        self.core.connection.call_from_anywhere(self._start)
+
+    def _start(self) -> None:
+        for listener in self._listeners:
+            if not self.clients.stopping:
+                run_logged(listener.start, f"a listener of {self.core.title}", self.core.connection.loop)
+
+    # What serves the clients' commands.
+
+    def export(
+        self, function: Callable[..., Any], command: Command | None, threads: int, limit: int, decoded: bool | None
+    ) -> None:
+        """Let a function serve a command."""
+        self.core.check_open()
+        number = command_from(getattr(function, "__name__", "")) if command is None else checked(command)
+        values = self.clients.codec.decoded if decoded is None else decoded
+        handler = Handler(function, self.clients, self.core.connection, threads, limit, values)
+        self._handlers.append(handler)
+        self.clients.commands.add(number, handler)
+
+    def forward(
+        self,
+        commands: Command | range | None,
+        service: object,
+        method: str | None,
+        group: str | None,
+        attached: str | None,
+        options: tuple[float, float, str, bool],
+        sticky: bool,
+        decoded: bool | None,
+    ) -> None:
+        """Let a service serve commands; `options` are timeout, wait, balance and oneway."""
+        self.core.check_open()
+        if sum(given is not None for given in (service, group, attached)) != 1:
+            raise ValueError("give one of a service, group= and attached=")
+        if method is None and isinstance(commands, str):
+            method = commands
+        several = commands is None or isinstance(commands, range)
+        values = self.clients.codec.decoded if decoded is None else decoded
+        make = functools.partial(self._destination, options)
+        shape = self.clients, method, several, values
+        rule: Forward
+        if attached is not None:
+            check_name(attached, "key")
+            self._endpoint(self.core.binding, None, options)  # tells of what makes no sense now
+            rule = ToAttached(*shape, attached, self.core.connection.watch, make)
+        else:
+            rule = ToService(*shape, self._endpoint(service, group, options), make, sticky)
+        self.core.connection.run_in_loop(self.clients.commands.add, commands, rule)
+
+    def _endpoint(self, service: object, group: str | None, options: tuple[float, float, str, bool]) -> Endpoint:
+        timeout, wait, balance, oneway = options
+        if group is not None:
+            return self.core.group_endpoint(group, timeout, wait, balance, None, oneway)
+        return self.core.endpoint(service, timeout, wait, balance, None, oneway)
+
+    def _destination(self, options: tuple[float, float, str, bool], target: Target, key: str | None) -> Destination:
+        timeout, wait, balance, oneway = options
+        return Destination(self.core.local, target, timeout, wait, balance, key, oneway)
+
+    # The sessions.
+
+    def push(
+        self, command: Command, body: Any, sessions: Any, user: str | None, channel: str | None, everyone: bool
+    ) -> int:
+        """Send a frame that nobody asked for; returns to how many sessions."""
+        return self.core.connection.run_in_loop(self.clients.push, command, body, sessions, user, channel, everyone)
+
+    def statistics(self) -> dict[str, Any]:
+        """What the netport has done, and how many of what it has."""
+        return self.core.connection.run_in_loop(self.clients.statistics)
+
+    def _displaced(self, user: str, bound_at: float, id: str) -> None:
+        """A user has come here: the netports of the group close that user's earlier sessions.
+
+        While there is no exchange they cannot be told: then they are when there is one.
+        """
+        netports = self._netports
+        assert netports is not None  # as a user has one session
+        call = self.clients.start_call(netports._destination, "displace", (user, bound_at, id), {})
+        call.ignore()
+        if call.state == FAILED and len(self._undisplaced) < _MOST_UNDISPLACED:
+            self._undisplaced[user] = bound_at, id
+            listeners = netports._target.listeners
+            if self._displace_again not in listeners:
+                listeners.append(self._displace_again)
+
+    def _displace_again(self, netports: Target) -> None:
+        """The netports of the group have changed: tell them who has come while they could not be told."""
+        if netports.known:
+            netports.listeners.remove(self._displace_again)
+            users, self._undisplaced = self._undisplaced, {}
+            for user, (bound_at, id) in users.items():
+                if id in self.clients.by_id:
+                    self._displaced(user, bound_at, id)
+
+    # The end.
+
+    def drain(self) -> Awaitable[None]:
+        """Let nobody in any more, finish what is at work, say goodbye to the clients."""
+        return self.core.connection.loop.create_task(self._drain(), context=contextvars.Context())
+
+    async def _drain(self) -> None:
+        clients = self.clients
+        for listener in self._listeners:
+            listener.stop()
+        clients.stop()
+        await clients.all_done()
+        if self._goodbye is not None:
+            clients.push_frame(self._goodbye, list(clients.by_id.values()))
+        clients.close()
+        await clients.all_gone(_GOODBYE_SECONDS)
+        await self.core.hooks_ended()
+
+    def ended(self) -> None:
+        """The service is closed."""
+        self._forget(self)
+        self.clients.close()
+        self._hooks.watchers.close()
+        self._undisplaced.clear()
+        for handler in self._handlers:
+            handler.close()
+        for listener in self._listeners:
+            listener.stop()
+            if not self.core.connection.loop.is_closed():
+                run_logged(listener.close, f"a listener of {self.core.title}", self.core.connection.loop)
+
+    def abandoned(self) -> None:
+        """The loop has ended: free the ports, and the name."""
+        self._forget(self)
+        for listener in self._listeners:
+            listener.abandon()
+
+
+def clients_of(service: Service) -> Clients:
+    """The clients of a netport, as the library's own modules and tests see them."""
+    return core_of(service).part(NetPortCore).clients

@@ -1,0 +1,334 @@
+"""What is over a limit is refused at once and says why: requests of a service or a method, calls, arguments, sizes."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from fireflyzmq import Exchange, Failure, Overloaded, Service
+from fireflyzmq.api.cores.service import core_of
+from fireflyzmq.peer.statistics import Pace
+from fireflyzmq.testing import Network
+
+
+def outcomes(network: Network, ids: list[object]) -> list[object]:
+    async def gather() -> list[object]:
+        return await asyncio.gather(*ids, return_exceptions=True)  # type: ignore[call-overload, no-any-return]
+
+    return network.run(gather())
+
+
+@pytest.mark.parametrize("where", ["service", "method", "threads"])
+def test_requests_over_the_limit_are_overloaded(where: str) -> None:
+    with Network() as network:
+        service = Service("narrow", exchange=network.exchange(), limit=3 if where == "service" else 100)
+        entered: list[int] = []
+        release = network.make(asyncio.Event)
+
+        async def work(number: int) -> int:
+            entered.append(number)
+            await release.wait()
+            return number
+
+        def work_in_thread(number: int) -> int:
+            entered.append(number)
+            asyncio.run_coroutine_threadsafe(release.wait(), network.loop).result(30)
+            return number
+
+        if where == "threads":
+            service.exportMethod(work_in_thread, "work", threads=1, limit=3)
+        else:
+            service.exportMethod(work, limit=3 if where == "method" else None)
+        service.exportMethod(lambda: "free", "other")
+        caller = Service(exchange=network.exchange())
+        endpoint = caller.serviceEndPoint("narrow", wait=1)
+        assert network.run(endpoint.other()) == "free"
+        before = network.now
+        ids = [endpoint.work(number) for number in range(5)]
+        for id in ids[3:]:
+            with pytest.raises(Overloaded) as caught:
+                network.run(id)
+            assert 0 < caught.value.retry_after <= 5
+        assert network.now - before < 0.01
+        if where == "method":
+            assert network.run(endpoint.other()) == "free"
+        release.set()
+        assert outcomes(network, list(ids[:3])) == [0, 1, 2]
+        assert sorted(entered) == [0, 1, 2]
+        assert network.run(endpoint.work(7)) == 7
+
+
+def test_what_one_instance_refuses_goes_to_another() -> None:
+    with Network() as network:
+        release = network.make(asyncio.Event)
+
+        async def work() -> str:
+            await release.wait()
+            return "done"
+
+        services = [Service("narrow", exchange=network.exchange(), limit=2) for _ in range(3)]
+        for service in services:
+            service.exportMethod(work)
+        endpoint = Service(exchange=network.exchange()).serviceEndPoint("narrow", wait=1, balance="random")
+        ids = [endpoint.work() for _ in range(6)]
+        network.settle()
+        assert [core_of(service).local.running for service in services] == [2, 2, 2]
+        with pytest.raises(Overloaded):
+            network.run(endpoint.work())
+        release.set()
+        assert outcomes(network, list(ids)) == ["done"] * 6
+
+
+def test_the_hint_follows_how_long_requests_take() -> None:
+    with Network() as network:
+        service = Service("slow", exchange=network.exchange(), limit=1)
+
+        @service.exportMethod
+        async def work() -> None:
+            await asyncio.sleep(2)
+
+        endpoint = Service(exchange=network.exchange()).serviceEndPoint("slow", wait=1)
+        for _ in range(40):
+            network.run(endpoint.work())
+        id = endpoint.work()
+        with pytest.raises(Overloaded) as caught:
+            network.run(endpoint.work())
+        assert 1 < caught.value.retry_after <= 2
+        network.run(id)
+
+
+def refusal(network: Network, id: object) -> Failure:
+    with pytest.raises(Failure) as caught:
+        network.run(id)  # type: ignore[arg-type]
+    return caught.value
+
+
+def hint(network: Network, id: object) -> float:
+    """The seconds after which a refused call is said to make sense."""
+    failure = refusal(network, id)
+    assert isinstance(failure, Overloaded)
+    return failure.retry_after
+
+
+def test_who_waits_as_long_as_the_hint_says_is_served() -> None:
+    """From the second request on: the first one that ends says how long one takes."""
+    with Network() as network:
+        service = Service("slow", exchange=network.exchange())
+
+        async def work() -> None:
+            await asyncio.sleep(0.6)
+
+        service.exportMethod(lambda: None, "quick")
+        service.exportMethod(work, limit=1)
+        endpoint = Service(exchange=network.exchange()).serviceEndPoint("slow", wait=1)
+        network.run(endpoint.work())
+        for _ in range(5):
+            id = endpoint.work()
+            network.settle()
+            for waited in (0.0, 0.2, 0.2):
+                network.advance(waited)
+                network.run(endpoint.quick())
+            told = hint(network, endpoint.work())
+            assert told == pytest.approx(0.2, abs=0.05)
+            network.advance(told + 0.01)
+            network.run(id)
+            network.run(endpoint.work())
+
+
+def test_each_method_has_a_hint_of_its_own() -> None:
+    with Network() as network:
+        service = Service("mixed", exchange=network.exchange(), limit=3)
+
+        async def slow() -> None:
+            await asyncio.sleep(4)
+
+        async def brief() -> None:
+            await asyncio.sleep(0.05)
+
+        service.exportMethod(slow, limit=1)
+        service.exportMethod(brief, limit=1)
+        endpoint = Service(exchange=network.exchange()).serviceEndPoint("mixed", wait=1)
+        network.run(endpoint.slow())
+        for _ in range(20):
+            network.run(endpoint.brief())
+        ids = [endpoint.slow(), endpoint.brief()]
+        assert hint(network, endpoint.slow()) == 4.0
+        assert hint(network, endpoint.brief()) == 0.05
+        outcomes(network, ids)
+
+
+def test_the_hint_is_round_and_bounded() -> None:
+    with Network() as network:
+        service = Service("slow", exchange=network.exchange())
+        pauses = [0.0, 1234.567, 0.123456]
+
+        async def work(seconds: float) -> None:
+            await asyncio.sleep(seconds)
+
+        endpoint = Service(exchange=network.exchange()).serviceEndPoint("slow", wait=1, timeout=10_000)
+        for seconds, told in zip(pauses, (0.01, 60.0, 0.12), strict=True):
+            service.exportMethod(work, limit=1)
+            network.settle()
+            network.run(endpoint.work(seconds))
+            id = endpoint.work(seconds)
+            assert hint(network, endpoint.work(seconds)) == told
+            network.run(id)
+
+
+def test_what_takes_longer_than_usual_is_thought_to_take_some_time_yet() -> None:
+    pace = Pace()
+    assert pace.left(0.0) == 0.1
+    pace.begin(10.0)
+    assert pace.left(10.0) == pytest.approx(0.1)
+    assert pace.left(14.0) == pytest.approx(1.0)
+    pace.end(10.0, 16.0)
+    assert pace.left(16.0) == pytest.approx(6.0)
+    for began in (20.0, 22.0):
+        pace.begin(began)
+    assert pace.left(22.0) == pytest.approx(5.0)
+    pace.drop(20.0)
+    assert pace.left(22.0) == pytest.approx(6.0)
+    pace.end(22.0, 22.0)
+    assert pace.left(30.0) == pytest.approx(3.0)
+
+
+@pytest.mark.parametrize(
+    ("limit", "text"),
+    [
+        ("method", "the method 'work' of the service 'narrow' has as many requests as its limit allows"),
+        ("service", "the service 'narrow' has as many requests as its limit allows, and does not take 'work'"),
+    ],
+)
+def test_a_refusal_says_whose_limit_it_was(limit: str, text: str) -> None:
+    with Network() as network:
+        release = network.make(asyncio.Event)
+
+        async def work() -> None:
+            await release.wait()
+
+        service = Service("narrow", exchange=network.exchange(), limit=1 if limit == "service" else 10)
+        service.exportMethod(work, limit=1 if limit == "method" else None)
+        service.joinGroup("workers")
+        caller = Service(exchange=network.exchange())
+        endpoint = caller.serviceEndPoint("narrow", wait=1)
+        id = endpoint.work()
+        by_address = caller.serviceEndPoint(service.serviceBinding())
+        for other in (by_address, caller.groupEndPoint("workers", wait=1, balance="random")):
+            assert refusal(network, other.work()).description == text
+        failure = refusal(network, endpoint.work())
+        assert failure.description == text
+        assert str(failure) == f"narrow.work: {text} ({{'retry_after': 0.1}}) [Overloaded 61]"
+        release.set()
+        network.run(id)
+
+
+@pytest.mark.parametrize("limit", [0, -1])
+def test_a_limit_is_at_least_one(limit: int) -> None:
+    with Network() as network:
+        exchange = network.exchange()
+        with pytest.raises(ValueError, match="limit"):
+            Service("x", exchange=exchange, limit=limit)
+        with pytest.raises(ValueError, match="limit"):
+            Service("y", exchange=exchange).exportMethod(len, "size", limit=limit)
+
+
+def test_an_overloaded_failure_without_a_hint_has_a_default() -> None:
+    failure: Failure = Overloaded("full")
+    assert isinstance(failure, Overloaded) and failure.retry_after > 0
+
+
+def test_a_peer_has_no_more_calls_in_flight_than_the_exchange_allows() -> None:
+    with Network(limits={"calls_per_peer": 3}) as network:
+        release = network.make(asyncio.Event)
+        service = Service("math", exchange=network.exchange())
+        service.exportMethod(release.wait, "work")
+        endpoint = Service(exchange=network.exchange()).serviceEndPoint("math", wait=1)
+        other = Service(exchange=network.exchange()).serviceEndPoint("math", wait=1)
+        ids = [endpoint.work() for _ in range(3)]
+        network.settle()
+        assert refusal(network, endpoint.work()).kind == "Overloaded"
+        one_more = other.work()
+        release.set()
+        assert outcomes(network, [*ids, one_more]) == [True] * 4
+        assert network.run(endpoint.work()) is True
+
+
+def test_calls_that_never_left_count_only_while_they_wait() -> None:
+    with Network(limits={"calls_per_peer": 2}) as network:
+        endpoint = Service(exchange=network.exchange()).serviceEndPoint("nobody", wait=5)
+        for _ in range(3):
+            assert refusal(network, endpoint.work()).kind == "ServiceUnavailable"
+            assert refusal(network, endpoint.work(object())).kind == "RequestEncoding"
+        ids = [endpoint.work(number) for number in range(3)]
+        assert refusal(network, ids[2]).kind == "Overloaded"
+        for id in ids[:2]:
+            assert refusal(network, id).kind == "ServiceUnavailable"
+
+
+def test_a_message_over_the_exchanges_limit_is_refused_by_its_sender() -> None:
+    with Network(limits={"message": 10_000}) as network:
+        service = Service("math", exchange=network.exchange())
+        service.exportMethod(len, "size")
+        service.exportMethod(bytes, "zeros")
+        endpoint = Service(exchange=network.exchange()).serviceEndPoint("math", wait=1)
+        assert network.run(endpoint.size(bytes(9_000))) == 9_000
+        assert refusal(network, endpoint.size(bytes(10_000))).kind == "MessageTooLarge"
+        assert refusal(network, endpoint.zeros(10_000)).kind == "MessageTooLarge"
+
+
+def test_a_call_has_at_most_a_thousand_arguments() -> None:
+    with Network() as network:
+        service = Service("math", exchange=network.exchange())
+
+        @service.exportMethod
+        def count(*args: int, **more: int) -> int:
+            return len(args) + len(more)
+
+        endpoint = Service(exchange=network.exchange()).serviceEndPoint("math", wait=1)
+        more = {f"key{number}": number for number in range(500)}
+        assert network.run(endpoint.count(*range(1000))) == 1000
+        assert network.run(endpoint.count(*range(500), **more)) == 1000
+        for id in (endpoint.count(*range(1001)), endpoint.count(*range(501), **more)):
+            failure = refusal(network, id)
+            assert failure.kind == "InvalidArguments" and "1000" in failure.description
+
+
+def test_a_name_over_the_exchanges_limit_is_refused() -> None:
+    with Network(limits={"name": 5}) as network:
+        short, long = (Service(name, exchange=network.exchange()) for name in ("short", "longer"))
+        network.run(short.ready())
+        assert "longer than 5 bytes" in refusal(network, long.ready()).description
+
+
+def test_one_service_too_many_is_refused() -> None:
+    with Network(limits={"services_per_peer": 2}) as network:
+        exchange = network.exchange()
+        services = [Service(name, exchange=exchange) for name in ("one", "two", "three")]
+        for service in services[:2]:
+            network.run(service.ready())
+        assert "2 services already" in refusal(network, services[2].ready()).description
+
+
+def test_requests_begin_when_less_waits_for_the_exchange() -> None:
+    with Network() as network:
+        service = Service("math", exchange=network.exchange())
+        ran = []
+        service.exportMethod(lambda size: ran.append(size) or bytes(size), "zeros")
+        endpoint = Service(exchange=network.exchange()).serviceEndPoint("math", wait=1)
+        assert network.run(endpoint.zeros(1)) == bytes(1)
+        outgoing = core_of(service).connection.session.outgoing
+        outgoing.credit, outgoing.limit = 0, 100_000
+        ids = [endpoint.zeros(90_000) for _ in range(3)]
+        network.settle()
+        late = endpoint.zeros(2)
+        network.settle()
+        assert 2 not in ran and outgoing.queued < 300_000
+        outgoing.grant(4 << 20)
+        core_of(service).connection.session.channels.wake()  # as a message with credit does
+        assert [len(network.run(id)) for id in (*ids, late)] == [90_000, 90_000, 90_000, 2]
+
+
+def test_only_an_exchange_has_limits() -> None:
+    with Network() as network, pytest.raises(ValueError, match="EXCHANGE_SERVER"):
+        network.make(Exchange, limits={"peers": 1})

@@ -1,0 +1,137 @@
+"""Site: an exchange and a netport in one loop, services that reach them over a socket of ZeroMQ's, and players."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import inspect
+import ssl
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from fireflyzmq import EXCHANGE_SERVER, Exchange, NetPort, Service
+from fireflyzmq.api.client import Peer
+from tests.gateways.netport.sockets.player import Player
+
+TEST_SECONDS = 40.0
+
+
+class Noted(NetPort):
+    """A netport that notes who comes and who goes."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self.came: list[Any] = []
+        self.gone: list[tuple[str, str]] = []
+        super().__init__(*args, **options)
+
+    def doConnectionMade(self, session: Any) -> None:
+        self.came.append(session)
+
+    def doConnectionLost(self, session: Any, reason: str) -> None:
+        self.gone.append((session.id, reason))
+
+
+class Site:
+    """Everything that it makes is closed at its end."""
+
+    def __init__(self) -> None:
+        self._closing: list[Callable[[], object]] = []
+        self._players: list[Player] = []
+        self.exchange = Exchange(EXCHANGE_SERVER)
+        self._closing.append(self.exchange.close)
+        self.address = self.exchange.listen(0)
+
+    def netport(self, name: str = "net", **options: Any) -> Noted:
+        """A netport that notes who comes and who goes, beside the exchange."""
+        return self.netport_of(Noted, name, **options)
+
+    def netport_of(self, kind: Callable[..., Any], name: str = "net", **options: Any) -> Any:
+        """A netport of another class."""
+        netport = kind(name, exchange=self.exchange, **options)
+        self._closing.append(netport.close)
+        return netport
+
+    async def peer(self) -> Peer:
+        """A connection of its own to the exchange."""
+        peer = Peer(self.address)
+        self._closing.append(peer.close)
+        await peer.connected(5)
+        return peer
+
+    async def service(self, name: str = "game", group: str | None = None, **methods: Callable[..., Any]) -> Service:
+        """A service with a connection of its own, registered, with methods by their names."""
+        return await self.service_of(Service, name, group, **methods)
+
+    async def service_of(
+        self, kind: type[Service], name: str = "game", group: str | None = None, **methods: Callable[..., Any]
+    ) -> Any:
+        """A service of another class."""
+        service = kind(name, exchange=await self.peer())
+        for method, function in methods.items():
+            service.exportMethod(function, method)
+        if group is not None:
+            service.joinGroup(group)
+        await service.ready()
+        return service
+
+    async def player(self, netport: NetPort, context: ssl.SSLContext | None = None, **options: Any) -> Player:
+        """A client that is connected."""
+        player = await Player.connect(netport.port, context=context, **options)
+        self._players.append(player)
+        return player
+
+    async def close(self) -> None:
+        """Close all, the players first."""
+        for player in self._players:
+            player.writer.transport.abort()
+        for close in reversed(self._closing):
+            close()
+        for player in self._players:
+            with contextlib.suppress(OSError):
+                await player.writer.wait_closed()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        if others:  # those that go on for longer than they should are cancelled with the loop
+            await asyncio.wait(others, timeout=2)
+
+
+AsyncTest = Callable[..., Awaitable[None]]
+
+
+def at_site(test: AsyncTest) -> Callable[..., None]:
+    """Run a test in a loop of its own with a site of its own, its first argument.
+
+    A test that has the argument `new_loop` runs in the loop that this makes.
+    """
+    signature = inspect.signature(test)
+
+    @functools.wraps(test)
+    def run(**fixtures: Any) -> None:
+        async def main() -> None:
+            site = Site()
+            try:
+                await asyncio.wait_for(test(site, **fixtures), TEST_SECONDS)
+            finally:
+                await site.close()
+
+        with asyncio.Runner(loop_factory=fixtures.get("new_loop")) as runner:
+            runner.run(main())
+
+    run.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=list(signature.parameters.values())[1:]
+    )
+    return run
+
+
+async def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
+    """Wait until a condition holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"it did not come true: {inspect.getsource(condition).strip()}"
+        await asyncio.sleep(0.002)
+
+
+async def let_pass(player: Player, command: int, body: bytes = b"") -> None:
+    """Wait until the netport has worked off what was sent before: what it answers to one more frame is the next."""
+    assert await player.ask(command, body) == body

@@ -1,0 +1,256 @@
+"""Attachments: sessions whose frames go to the one service that they were attached to, until it goes."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from fireflyzmq import Service
+from tests.gateways.netport.sockets.player import frame
+from tests.gateways.netport.sockets.site import Site, at_site, until
+
+
+class Node(Service):
+    """A game node, which takes sessions over."""
+
+    def __init__(self, name: str, **options: Any) -> None:
+        super().__init__(name, **options)
+        self.exportMethod(self.play)
+        self.exportMethod(self.hang)
+
+    def play(self, session: str, body: bytes) -> str:
+        return f"{self.serviceName()}: {body.decode()}"
+
+    async def hang(self, session: str, body: bytes) -> None:
+        await asyncio.Event().wait()
+
+    async def take(self, session: str, **binding: Any) -> Any:
+        return await self.serviceEndPoint("net").attach(session, "game", **binding)
+
+
+async def three_nodes(site: Site) -> list[Any]:
+    return [await site.service_of(Node, f"node{number}") for number in range(3)]
+
+
+@at_site
+async def test_frames_go_to_the_service_that_took_the_session(site: Site) -> None:
+    first, second, _ = await three_nodes(site)
+    net = site.netport()
+    net.forward(1, attached="game", method="play")
+    player, other = await site.player(net), await site.player(net)
+    told = await player.ask_in_vain(1, b"too early")
+    assert (told["kind"], told["description"]) == ("ServiceUnavailable", "this session has no 'game' yet")
+    await until(lambda: len(net.came) == 2)
+    mine, others = net.came
+    assert await first.take(mine.id) is True
+    assert await second.take(others.id) is True
+    assert await player.ask(1, b"a") == b"node0: a"
+    assert await other.ask(1, b"a") == b"node1: a"
+    assert await second.take(mine.id) is True
+    assert await player.ask(1, b"b") == b"node1: b"
+    assert await first.take(mine.id, binding=first.serviceBinding()) is True
+    assert await player.ask(1, b"c") == b"node0: c"
+    assert await first.take("net/1") is False
+
+
+@at_site
+async def test_a_session_has_an_attachment_for_each_key(site: Site) -> None:
+    first, second, _ = await three_nodes(site)
+    net = site.netport()
+    net.forward(1, attached="game", method="play")
+    net.forward(2, attached="chat", method="play")
+    player = await site.player(net)
+    await until(lambda: net.came)
+    net.came[0].attach("game", first.serviceBinding())
+    net.came[0].attach("chat", second.serviceBinding())
+    assert await player.ask(1, b"a") == b"node0: a"
+    assert await player.ask(2, b"a") == b"node1: a"
+    [described] = await second.serviceEndPoint("net").sessions()
+    assert described["attached"] == {"game": first.serviceBinding(), "chat": second.serviceBinding()}
+
+
+@pytest.mark.parametrize("how", ["a def", "an async def"])
+@at_site
+async def test_the_sessions_of_a_service_that_goes_go_where_the_hook_says(site: Site, how: str) -> None:
+    first, second, third = await three_nodes(site)
+    net = site.netport()
+    net.forward(1, attached="game", method="play")
+    net.forward(2, attached="game", method="hang")
+    lost: list[Any] = []
+    found = asyncio.Event()
+
+    def choose(session: Any, key: str, binding: Any, reason: str) -> Any:
+        lost.append((session, key, binding, reason))
+        return second.serviceBinding()
+
+    async def choose_later(session: Any, key: str, binding: Any, reason: str) -> Any:
+        lost.append((session, key, binding, reason))
+        await found.wait()
+        return second.serviceBinding()
+
+    net.doAttachedLost = choose if how == "a def" else choose_later
+    player, other = await site.player(net), await site.player(net)
+    await until(lambda: len(net.came) == 2)
+    mine, others = net.came
+    mine.attach("game", first.serviceBinding())
+    others.attach("game", third.serviceBinding())
+    assert await player.ask(1, b"a") == b"node0: a"
+    assert await other.ask(1, b"a") == b"node2: a"
+    player.send(2, b"in flight")
+    await until(lambda: net.stats()["requests"] == 1)
+    first.close()
+    assert (await player.told(2))["kind"] == "ServiceWithdrawn"
+    await until(lambda: lost)
+    player.write(frame(1, b"b") + frame(1, b"c"))
+    if how == "an async def":
+        await until(lambda: net.stats()["requests"] == 2)
+        assert await other.ask(1, b"meanwhile") == b"node2: meanwhile"
+        found.set()
+    assert [await player.receive(), await player.receive()] == [(1, b"node1: b"), (1, b"node1: c")]
+    assert await player.ask(1, b"d") == b"node1: d"
+    assert lost == [(mine, "game", first.serviceBinding(), "goodbye")]
+
+
+@pytest.mark.parametrize("how", ["a def", "an async def", "one that raises", "one that gives what is none"])
+@at_site
+async def test_without_another_service_the_frames_fail_until_the_session_is_attached_again(
+    site: Site, how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second, _ = await three_nodes(site)
+    net = site.netport()
+    net.forward(1, attached="game", method="play")
+    decided = asyncio.Event()
+    asked = asyncio.Event()
+
+    def nothing(session: Any, key: str, binding: Any, reason: str) -> Any:
+        asked.set()
+        return "node1" if how == "one that gives what is none" else None
+
+    async def nothing_later(session: Any, key: str, binding: Any, reason: str) -> Any:
+        asked.set()
+        await decided.wait()
+        if how == "one that raises":
+            raise LookupError("no node is left")
+
+    later = how in ("an async def", "one that raises")
+    net.doAttachedLost = nothing_later if later else nothing
+    player = await site.player(net)
+    await until(lambda: net.came)
+    net.came[0].attach("game", first.serviceBinding())
+    assert await player.ask(1, b"a") == b"node0: a"
+    first.close()
+    await asked.wait()
+    player.write(frame(1, b"b"))
+    if later:
+        await until(lambda: net.stats()["requests"] == 1)
+        decided.set()
+    assert (await player.told(1))["kind"] == "ServiceUnavailable"
+    assert (await player.ask_in_vain(1, b"c"))["kind"] == "ServiceUnavailable"
+    assert await second.take(net.came[0].id) is True
+    assert await player.ask(1, b"d") == b"node1: d"
+    assert ("no node is left" in caplog.text) is (how == "one that raises")
+    assert ("not another binding" in caplog.text) is (how == "one that gives what is none")
+
+
+@at_site
+async def test_frames_that_wait_go_where_the_session_is_attached_meanwhile(site: Site) -> None:
+    first, second, third = await three_nodes(site)
+    net = site.netport()
+    net.forward(1, attached="game", method="play")
+    asked, late = asyncio.Event(), asyncio.Event()
+
+    async def choose(session: Any, key: str, binding: Any, reason: str) -> Any:
+        asked.set()
+        await late.wait()
+        return third.serviceBinding()
+
+    net.doAttachedLost = choose
+    player = await site.player(net)
+    await until(lambda: net.came)
+    net.came[0].attach("game", first.serviceBinding())
+    assert await player.ask(1, b"a") == b"node0: a"
+    first.close()
+    await asked.wait()
+    player.send(1, b"b")
+    await until(lambda: net.stats()["requests"] == 1)
+    await second.take(net.came[0].id)
+    assert await player.receive() == (1, b"node1: b")
+    late.set()
+    assert await player.ask(1, b"c") == b"node1: c", "who has taken the session keeps it"
+
+
+@at_site
+async def test_a_session_may_end_while_another_service_is_sought_for_it(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second, _ = await three_nodes(site)
+    net = site.netport()
+    net.forward(1, attached="game", method="play")
+    asked, found = asyncio.Event(), asyncio.Event()
+
+    async def choose(session: Any, key: str, binding: Any, reason: str) -> Any:
+        asked.set()
+        await found.wait()
+        return second.serviceBinding()
+
+    net.doAttachedLost = choose
+    player = await site.player(net)
+    await until(lambda: net.came)
+    net.came[0].attach("game", first.serviceBinding())
+    assert await player.ask(1, b"a") == b"node0: a"
+    first.close()
+    await asked.wait()
+    player.send(1, b"b")
+    await until(lambda: net.stats()["requests"] == 1)
+    draining = asyncio.ensure_future(net.drain())
+    player.reset()
+    await until(lambda: net.gone)
+    assert net.gone == [(net.came[0].id, "lost")]
+    await asyncio.wait_for(draining, 5)
+    found.set()
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+@at_site
+async def test_a_service_that_is_attached_is_told_of_its_sessions_end(site: Site) -> None:
+    first, second, third = await three_nodes(site)
+    net = site.netport()
+    for node in (first, second, third):
+        node.heard = []
+        node.monitorReports(lambda report, node=node: node.heard.append(report.content), "net", "session.closed")
+    player = await site.player(net)
+    await until(lambda: net.came)
+    session = net.came[0]
+    session.bind("bob")
+    session.attach("game", first.serviceBinding())
+    session.attach("game", second.serviceBinding())
+    assert await third.serviceEndPoint("net").watch(session.id) is True
+    player.reset()
+    told = {"session": session.id, "user": "bob", "reason": "lost"}
+    await until(lambda: second.heard and third.heard)
+    assert (first.heard, second.heard, third.heard) == ([], [told], [told])
+
+
+@at_site
+async def test_a_service_that_is_not_there_is_lost_at_once(site: Site) -> None:
+    first, second, _ = await three_nodes(site)
+    binding = first.serviceBinding()
+    first.close()
+    await until(lambda: not second.serviceEndPoint(binding))
+    net = site.netport()
+    net.forward(1, attached="game", method="play")
+    lost = []
+
+    def choose(session: Any, key: str, binding: Any, reason: str) -> Any:
+        lost.append(reason)
+        return second.serviceBinding()
+
+    net.doAttachedLost = choose
+    player = await site.player(net)
+    await until(lambda: net.came)
+    net.came[0].attach("game", binding)
+    await until(lambda: lost)
+    assert lost == ["absent"]
+    assert await player.ask(1, b"a") == b"node1: a"

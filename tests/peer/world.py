@@ -1,0 +1,726 @@
+"""A world in memory: sessions and a routing core, joined by links that tests deliver message by message.
+
+Time is a number that tests move. Nothing happens by itself: a message arrives when a test delivers it, a method that
+answers later does so when a test says so. Each side has a clock of its own, which is ahead of the world's by so much.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+from exchange.core.flow import Peer, Send
+from exchange.core.limits import Limits
+from exchange.core.routing import RoutingCore
+from fireflyzmq.datastructures.deadlines import TICK
+from fireflyzmq.datastructures.patterns import matches
+from fireflyzmq.errors import Failure
+from fireflyzmq.peer.calls import PENDING, VALUE, Call, Destination
+from fireflyzmq.peer.methods import Method
+from fireflyzmq.peer.mirror import Target
+from fireflyzmq.peer.presence import Presence, Status
+from fireflyzmq.peer.reports import Report, Subscription
+from fireflyzmq.peer.request import Request
+from fireflyzmq.peer.serving import LocalService
+from fireflyzmq.peer.session import CONNECTED, Session
+from fireflyzmq.wire.binding import Binding
+from fireflyzmq.wire.codec import new_pack, unpack
+from fireflyzmq.wire.commands import (
+    BY_ADDRESS,
+    BY_NAME,
+    CREDIT,
+    DROP_OLDEST,
+    ENVELOPE,
+    ENVELOPE_COST,
+    LATEST,
+    PUBLISH,
+    REFUSED,
+    REPORTS,
+    RETURNED,
+    SUBSCRIPTION_QUEUE,
+)
+from fireflyzmq.wire.frames import envelope_head, parse_control
+
+Message = list[bytes] | None
+"""The frames of a message, or None: the connection is lost."""
+
+# What tests look at inside of a session: where it is kept is said here alone.
+
+
+def credit_of(session: Session) -> int:
+    """What a session may still send, in bytes; below 0 by less than one envelope."""
+    return session.outgoing.credit
+
+
+def used_of(session: Session) -> int:
+    """What a session has worked off, or dropped, and not yet granted the exchange anew."""
+    return session.channels._used
+
+
+def queued_of(session: Session) -> int:
+    """What a session says that it keeps for lack of credit, in bytes."""
+    return session.outgoing.queued
+
+
+def kept_answers_of(session: Session) -> int:
+    """What a session keeps of answers that may have to be sent again, in bytes."""
+    return session.channels.answers.size
+
+
+def waiting_costs(session: Session) -> list[int]:
+    """What each message costs that a session keeps for lack of credit."""
+    lanes = (*session.outgoing._blocked, *session.outgoing._paused)
+    return [waiting.cost for lane in lanes for waiting in lane.waiting]
+
+
+def kept_of(service: WorldService) -> dict[str, int]:
+    """The subjects of the reports that a service keeps, and what these are numbered with in their contents.
+
+    But for those whose life is over: they may be there a little longer, and nobody gets them.
+    """
+    outbox = service.peer.session.reports._outboxes.get(service.local)
+    kept = outbox.kept.values() if outbox is not None else ()
+    now = service.peer.session._clock()
+    return {each.subject: unpack(each.packed)[1] for each in kept if each.until is None or each.until > now}
+
+
+class Account(NamedTuple):
+    """Where the bytes of one direction's window are at a moment, each in exactly one place."""
+
+    window: int
+    credit: int
+    """What the sender may still send."""
+    under_way: int
+    """In envelopes and reports that have not arrived."""
+    used: int
+    """In envelopes and reports that have arrived, and are not granted anew."""
+    granted: int
+    """In grants that have not arrived."""
+
+    @property
+    def missing(self) -> int:
+        """The bytes that nobody has: more than 0 when some leaked, less when some were given twice."""
+        return self.window - self.credit - self.under_way - self.used - self.granted
+
+
+def cost_of(messages: Iterable[Message]) -> int:
+    """What the envelopes and reports among messages cost, those that come back included."""
+    return sum(sum(map(len, frames[1:])) + ENVELOPE_COST for frames in messages if frames and frames[0][:1] in _COSTLY)
+
+
+def grants_in(messages: Iterable[Message]) -> int:
+    """The credit that messages grant."""
+    return sum(parse_control(frames[0])[0] for frames in messages if frames and frames[0][:1] == _CREDIT)
+
+
+_COSTLY = tuple(bytes((command,)) for command in (ENVELOPE, RETURNED, PUBLISH, REPORTS))
+_CREDIT = bytes((CREDIT,))
+_REFUSED = bytes((REFUSED,))
+
+
+class RecordedCall(Call):
+    """A call that counts its outcomes."""
+
+    outcomes = 0
+    token = ""
+
+    def finished(self, *how: Any, **more: Any) -> None:
+        self.outcomes += 1
+
+    @property
+    def ended(self) -> bool:
+        return self.state != PENDING
+
+    @property
+    def failure(self) -> str:
+        """The kind of failure with which the call ended, "" when it has a value or has not ended."""
+        return self.value.kind if self.ended and self.state != VALUE else ""
+
+
+class Later:
+    """What a method returns that answers later."""
+
+    def __init__(self, token: str) -> None:
+        self.token = token
+
+
+class Task:
+    """What a service is doing for a request that is answered later."""
+
+    def __init__(self, peer: WorldPeer, request: Request, token: str) -> None:
+        self.peer = peer
+        self.request = request
+        self.token = token
+        self.cancelled = False
+
+    def finish(self, error: Exception | None = None) -> None:
+        """End: with the request's own token, or with an error."""
+        if self in self.peer.tasks:
+            self.peer.tasks.remove(self)
+        self.peer.session.serving.finish(self.request, None if error else self.token, error)
+        self.peer.run_turns()
+
+
+KEPT = "kept."
+"""How the subjects begin whose reports may be kept; others are not."""
+
+
+class Published:
+    """What a report of these tests says: whose it is, and how many its publisher had published with it."""
+
+    def __init__(self, report: Report) -> None:
+        self.publisher, self.number, padding = report.content
+        self.subject = report.subject
+        self.lost = report.lost
+        self.padding = len(padding)
+
+
+class Reader:
+    """A subscription and what has come of it. It complains of what must not come."""
+
+    def __init__(self, service: WorldService, kind: int, key: str, pattern: str, policy: str, limit: int) -> None:
+        self.service = service
+        self.kind = kind
+        self.key = key
+        self.pattern = pattern
+        self.got: list[Published] = []
+        self.last: dict[str, int] = {}
+        self.failure: Failure | None = None
+        self.ends = 0
+        self.counts = kind == BY_ADDRESS and pattern == ">" and policy != LATEST
+        self.gapless = False
+        self.subscription: Subscription = service.peer.session.reports.subscribe(
+            service.local, kind, key, pattern, policy, limit, self
+        )
+
+    @property
+    def open(self) -> bool:
+        return self.subscription.open
+
+    def take(self, report: Report) -> None:
+        said = Published(report)
+        last = self.last.get(said.publisher)
+        self.got.append(said)
+        self.last[said.publisher] = said.number
+        known_by = {BY_NAME: report.publisher.name, BY_ADDRESS: report.publisher.address}
+        self._hold(self.open and not self.ends, "it has ended", said)
+        self._hold(said.publisher == report.publisher.address and known_by[self.kind] == self.key, "whose", said)
+        self._hold(matches(self.pattern, said.subject), "under which subject", said)
+        self._hold(last is None or last < said.number, f"not behind {last}", said)
+        kept = said.subject.startswith(KEPT)
+        if self.counts and self.gapless and last is not None and said.lost is not None and not kept:
+            missed = said.number - last - 1
+            self._hold(missed == said.lost, f"{missed} missed", said)
+        self.gapless = not kept  # what is kept may have been published long before
+
+    def _hold(self, right: bool, what: str, said: Published) -> None:
+        if not right:
+            problem = f"{what}: {said.subject} {said.number} of {said.publisher}, lost {said.lost}"
+            self.service.peer.world.complaints.append(problem)
+
+    def ended(self, failure: Failure | None) -> None:
+        self.ends += 1
+        self.failure = failure
+
+    def close(self) -> None:
+        self.service.peer.session.reports.unsubscribe(self.subscription)
+        self.service.peer.run_turns()
+
+
+class Observer:
+    """A subscription to presence, and what it has been told. It complains of what is told twice, or out of order."""
+
+    def __init__(self, peer: WorldPeer, kind: int, key: str) -> None:
+        self.peer = peer
+        self.there: dict[str, Binding] = {}
+        self.groups: dict[str, set[str]] = {}
+        self.told = 0
+        self.presence: Presence = peer.session.observe(kind, key, self.tell)
+
+    def tell(self, binding: Binding, group: str | None, status: Status) -> None:
+        address = binding.address
+        self.told += 1
+        groups = self.groups.setdefault(address, set())
+        if not self.presence_is_open:
+            self._complain("told after the end", binding, group, status)
+        elif group is not None:
+            if (address not in self.there) or (group in groups) is not bool(status):
+                self._complain("a group", binding, group, status)
+            (groups.discard if status else groups.add)(group)
+        elif status:
+            right = self.told == 1 if status.reason == "absent" else address in self.there and not groups
+            if not right:
+                self._complain("gone", binding, group, status)
+            self.there.pop(address, None)
+        else:
+            if address in self.there or groups:
+                self._complain("come", binding, group, status)
+            self.there[address] = binding
+
+    @property
+    def presence_is_open(self) -> bool:
+        presence: Presence | None = getattr(self, "presence", None)
+        return presence is None or presence.open
+
+    def _complain(self, what: str, binding: Binding, group: str | None, status: Status) -> None:
+        self.peer.world.complaints.append(f"{what}: {binding!r} {group} {status!r} as number {self.told}")
+
+    def cease(self) -> None:
+        self.peer.session.cease(self.presence)
+
+
+class WorldService:
+    """A service whose methods record which calls they ran for; it owns its local service."""
+
+    def __init__(
+        self, peer: WorldPeer, name: str, unique: bool = False, visible: bool = True, notices: bool = False
+    ) -> None:
+        self.peer = peer
+        self.name = name
+        self.notices = notices
+        self.told: list[tuple[str, str, bool]] = []
+        self.published = 0
+        self.lives: dict[str, float] = {}
+        self.registrations = 0
+        self.problems: list[str] = []
+        self.memberships: list[tuple[str, str | None]] = []
+        self.stray_reports: list[tuple[Binding, str, Any]] = []
+        self.local: LocalService = peer.session.add_service(name, self, unique, visible)
+        for method in (self.echo, self.later, self.fail, self.leave, self.leave_later, self.interrupt):
+            self.local.methods.export(method)
+
+    @property
+    def address(self) -> str:
+        return self.local.binding.address
+
+    def publish(self, subject: str, padding: int = 0, life: float = 0) -> None:
+        """Publish a report, which leaves when the turn ends."""
+        content = (self.address, self.published + 1, bytes(padding))
+        self.peer.session.reports.publish(self.local, subject, content, life)
+        self.published += 1
+        self.lives[subject] = life
+
+    def expire_reports(self, pattern: str, age: float) -> None:
+        kept = kept_of(self)
+        self.peer.session.reports.expire_kept(self.local, pattern, age)
+        self.lives.update(dict.fromkeys(kept.keys() - kept_of(self).keys(), 0))
+        self.peer.run_turns()
+
+    def subscribe(
+        self,
+        kind: int,
+        key: str,
+        pattern: str = ">",
+        policy: str = DROP_OLDEST,
+        limit: int = SUBSCRIPTION_QUEUE,
+    ) -> Reader:
+        reader = Reader(self, kind, key, pattern, policy, limit)
+        self.peer.readers.append(reader)
+        self.peer.run_turns()
+        return reader
+
+    def forge(self, target: WorldService, body: bytes) -> None:
+        """Send another service a body that no session wrote."""
+        assert self.peer.link is not None
+        head = envelope_head(target.peer.session.peer_id, target.local.number, self.local.number)
+        self.peer.link.to_exchange.append([head, body])
+
+    def close(self) -> None:
+        """Close the service, wherever its code is just now."""
+        self.peer.services.remove(self)
+        self.peer.closed.append(self)
+        self.peer.session.close_service(self.local)
+
+    # Methods.
+
+    def echo(self, token: str, padding: bytes = b"") -> str:
+        self._began(token)
+        return token
+
+    def later(self, token: str, padding: bytes = b"") -> Later:
+        self._began(token)
+        return Later(token)
+
+    def fail(self, token: str, padding: bytes = b"") -> None:
+        self._began(token)
+        raise Failure(7, token)
+
+    def interrupt(self, token: str, padding: bytes = b"") -> None:
+        """What ends a program, unless somebody keeps it from that."""
+        self._began(token)
+        raise KeyboardInterrupt(token)
+
+    def leave(self, token: str, padding: bytes = b"") -> str:
+        """Close the service that is serving this; a peer's nameless caller stays."""
+        self._began(token)
+        if self is not self.peer.caller:
+            self.peer.world.left.add(token)
+            self.close()
+        return token
+
+    def leave_later(self, token: str, padding: bytes = b"") -> Later:
+        """As `leave`, with work that is not done then."""
+        return Later(self.leave(token))
+
+    def _began(self, token: str) -> None:
+        self.peer.world.runs[token] += 1
+        if self.local.closed:
+            self.peer.world.ran_closed.append(token)
+
+    # What a session asks of a service's owner.
+
+    def registered(self) -> None:
+        self.registrations += 1
+
+    def registration_failed(self, code: str, problem: str, group: str) -> None:
+        self.problems.append(code)
+
+    def unexpected_failure(self, failure: Failure) -> None:
+        raise AssertionError(f"nobody asked for {failure}")
+
+    def stray_method(self, name: str) -> Callable[..., Any] | None:
+        return None
+
+    def middleware(self) -> None:
+        return None
+
+    def joined(self, group: str, role: str) -> None:
+        self.memberships.append((group, role))
+
+    def left(self, group: str, reason: str) -> None:
+        self.memberships.append((group, None))
+
+    def wants_notices(self) -> bool:
+        return self.notices
+
+    def subscribed(self, subscriber: Binding, pattern: str, subscribed: bool) -> None:
+        self.told.append((subscriber.address, pattern, subscribed))
+
+    def stray_report(self, publisher: Binding, subject: str, content: Any) -> None:
+        self.stray_reports.append((publisher, subject, content))
+
+    def closed(self) -> None:
+        pass
+
+    # What only a connection asks, and there is none here.
+
+    abandoned = begin_to_stop = at_work = rest = None
+
+
+class Link:
+    """A connection: what is under way in both directions, each in order."""
+
+    def __init__(self, key: bytes, peer: WorldPeer) -> None:
+        self.key = key
+        self.peer = peer
+        self.to_exchange: deque[Message] = deque()
+        self.to_peer: deque[Message] = deque()
+
+
+class WorldPeer:
+    """A session with its link, its clock, its services and the tasks of its methods. It is its session's runner."""
+
+    def __init__(self, world: World, ahead: float) -> None:
+        self.world = world
+        self.ahead = ahead
+        self.link: Link | None = None
+        self.tasks: list[Task] = []
+        self.changes: list[tuple[str, str]] = []
+        self._turn_due = False
+        self.session = Session(
+            send=self._send,
+            wake=self._wake,
+            clock=lambda: world.now + ahead,
+            runner=self,
+            make_call=RecordedCall,
+            changed=lambda state, reason: self.changes.append((state, reason)),
+            process="world",
+        )
+        self.session.attach()
+        self.services: list[WorldService] = []
+        self.closed: list[WorldService] = []
+        self.readers: list[Reader] = []
+        self.observers: list[Observer] = []
+        self.caller = self.add_service("")
+
+    def _send(self, frames: tuple[bytes, ...]) -> None:
+        assert self.link is not None, "a session sends nothing without a connection"
+        self.link.to_exchange.append(list(frames))
+
+    def _wake(self) -> None:
+        self._turn_due = True
+
+    def run_turns(self) -> None:
+        """End the turn of the loop, and those that this makes necessary."""
+        for _ in range(1000):
+            if not self._turn_due:
+                return
+            with self.world.survive():
+                self._turn_due = self.session.turn()
+        raise AssertionError("the turns of the loop never end")
+
+    @property
+    def at_exchange(self) -> Peer:
+        """What the exchange knows of this peer."""
+        assert self.link is not None
+        return self.world.core.peers[self.link.key]
+
+    @property
+    def welcome(self) -> bool:
+        """Whether both sides agree that this peer is connected."""
+        known = self.link is not None and self.link.key in self.world.core.peers
+        return known and self.session.state == CONNECTED
+
+    def accounts(self) -> tuple[Account, Account]:
+        """The credit of a peer that is welcome: towards the exchange, and towards the peer."""
+        link, core, there = self.link, self.world.core, self.at_exchange
+        assert link is not None
+        queued = [list(frames) for frames, cost, _ in there.queue if cost == 0]
+        window = core.limits.window
+        granted = grants_in(link.to_peer) + grants_in(queued)
+        outward = Account(
+            window, credit_of(self.session), cost_of(link.to_exchange), window - there.allowance, granted
+        )
+        inward = Account(
+            there.window, there.credit, cost_of(link.to_peer), used_of(self.session), grants_in(link.to_exchange)
+        )
+        return outward, inward
+
+    def observe(self, kind: int, key: str) -> Observer:
+        observer = Observer(self, kind, key)
+        self.observers.append(observer)
+        self.run_turns()
+        return observer
+
+    def add_service(
+        self, name: str, unique: bool = False, visible: bool = True, notices: bool = False
+    ) -> WorldService:
+        service = WorldService(self, name, unique, visible, notices)
+        self.services.append(service)
+        self.run_turns()
+        return service
+
+    def watch(self, key: str, kind: int = BY_NAME) -> Target:
+        """A target that is held as an endpoint holds it."""
+        target = self.session.watch(kind, key)
+        target.holders.add(self.caller)
+        return target
+
+    def call(self, whom: str, method: str = "echo", kind: int = BY_NAME, **options: Any) -> RecordedCall:
+        """Start a call with a token of its own as its argument, and end the turn; options are those of `start`."""
+        call = self.start(whom, method, kind, **options)
+        self.run_turns()
+        return call
+
+    def start(
+        self,
+        whom: str,
+        method: str = "echo",
+        kind: int = BY_NAME,
+        caller: WorldService | None = None,
+        padding: int = 0,
+        timeout: float = 30.0,
+        **options: Any,
+    ) -> RecordedCall:
+        """Start a call; its request leaves when the turn ends."""
+        destination = Destination((caller or self.caller).local, self.watch(whom, kind), timeout=timeout, **options)
+        token = f"call {next(self.world.tokens)}"
+        return self._note(self.session.calls.start(destination, method, (token, bytes(padding)), {}), token)
+
+    def prepare(self, whom: str, caller: WorldService) -> RecordedCall:
+        """Make a call as another thread makes it, to be launched in the loop later."""
+        token = f"call {next(self.world.tokens)}"
+        destination = Destination(caller.local, self.watch(whom))
+        return self._note(self.session.calls.prepare(destination, "echo", (token,), {}, new_pack()), token)
+
+    def launch(self, call: RecordedCall) -> None:
+        self.session.calls.launch(call)
+        self.run_turns()
+
+    def _note(self, call: Call, token: str) -> RecordedCall:
+        assert isinstance(call, RecordedCall)
+        call.token = token
+        self.world.calls.append((self, call))
+        return call
+
+    def cancel_call(self, call: RecordedCall) -> None:
+        self.session.calls.cancel(call)
+        self.run_turns()
+
+    def next_deadlines(self) -> list[float]:
+        """When the session has something to do next, by its own clock: one time or none."""
+        due = self.session.next_deadline()
+        return [] if due is None else [due]
+
+    # What the serving half asks of its runner.
+
+    def is_awaitable(self, value: object) -> bool:
+        return isinstance(value, Later)
+
+    def start_task(self, request: Request, awaitable: Any) -> Task:
+        task = Task(self, request, awaitable.token)
+        self.tasks.append(task)
+        return task
+
+    def start_thread(self, request: Request, method: Method, call: Callable[[], Any]) -> Any:
+        raise AssertionError("no threads here")
+
+    def cancel(self, work: Any) -> None:
+        work.cancelled = True
+
+    # Connection.
+
+    def connect(self) -> None:
+        """Open a connection; the hello is under way."""
+        assert self.link is None
+        self.link = Link(b"link %d" % next(self.world.keys), self)
+        self.world.links[self.link.key] = self.link
+        self.session.connected()
+        self.run_turns()
+
+    def disconnect(self, reason: str = "lost", lose: bool = True) -> None:
+        """Lose the connection. The exchange hears of it behind what had been sent, which may be lost as well."""
+        link, self.link = self.link, None
+        assert link is not None
+        if lose:
+            link.to_exchange.clear()
+        link.to_exchange.append(None)
+        self.session.disconnected(reason)
+        self.run_turns()
+
+
+class World:
+    """One exchange, and the peers that come to it."""
+
+    def __init__(self, limits: Limits | None = None, ahead: float = 5000.0) -> None:
+        self.now = 1000.0
+        self.ahead = ahead
+        self.limits = limits
+        self.keys = itertools.count(1)
+        self.tokens = itertools.count(1)
+        self.lives = itertools.count(1)
+        self.peers: list[WorldPeer] = []
+        self.links: dict[bytes, Link] = {}
+        self.calls: list[tuple[WorldPeer, RecordedCall]] = []
+        self.runs: Counter[str] = Counter()
+        self.ran_closed: list[str] = []
+        self.left: set[str] = set()
+        self.refused: dict[bytes, str] = {}
+        self.complaints: list[str] = []
+        self.interrupts = 0
+        self.core = self._new_core()
+
+    def _new_core(self) -> RoutingCore:
+        return RoutingCore(next(self.lives).to_bytes(4, "big"), self.limits)
+
+    def peer(self, ahead: float = 0.0, connect: bool = True) -> WorldPeer:
+        """A new peer; when it connects, everything that follows from it happens."""
+        peer = WorldPeer(self, ahead)
+        self.peers.append(peer)
+        if connect:
+            peer.connect()
+            self.settle()
+        return peer
+
+    @contextlib.contextmanager
+    def survive(self) -> Iterator[None]:
+        """Go on where a method would have ended the program."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            self.interrupts += 1
+
+    # Messages.
+
+    def deliver_to_exchange(self, link: Link, count: int = 1) -> None:
+        """Let the next messages of a peer arrive at the exchange, unless it is another one by now."""
+        if link.key not in self.links:
+            link.to_exchange.clear()
+        for _ in range(min(count, len(link.to_exchange))):
+            message = link.to_exchange.popleft()
+            if message is None:
+                del self.links[link.key]
+                self._transmit(self.core.gone(link.key, "lost"))
+                return
+            self._transmit(self.core.receive(link.key, message, self.now + self.ahead))
+
+    def deliver_to_peer(self, link: Link, count: int = 1) -> None:
+        """Let the next messages of the exchange arrive at a peer."""
+        for _ in range(min(count, len(link.to_peer))):
+            message = link.to_peer.popleft()
+            if link.peer.link is link:
+                if message is None:
+                    link.peer.link = None
+                    link.peer.session.disconnected("lost")
+                else:
+                    with self.survive():
+                        link.peer.session.receive(message, len(link.to_peer))
+                link.peer.run_turns()
+
+    def _transmit(self, sends: list[Send]) -> None:
+        for key, frames in sends:
+            link = self.links.get(key)
+            if link is not None:
+                link.to_peer.append(list(frames))
+                if frames[0][:1] == _REFUSED:
+                    self.refused.setdefault(key, parse_control(frames[0])[0])
+
+    def settle(self) -> None:
+        """Deliver until nothing is under way."""
+        for _ in range(10_000):
+            busy = [link for link in self.links.values() if link.to_exchange or link.to_peer]
+            busy += [peer.link for peer in self.peers if peer.link is not None and peer.link.to_peer]
+            if not busy:
+                return
+            for link in busy:
+                self.deliver_to_exchange(link, 1000)
+                self.deliver_to_peer(link, 1000)
+        raise AssertionError("the messages never end")
+
+    def restart(self) -> None:
+        """Kill the exchange and start a new one, which knows nothing."""
+        for link in self.links.values():
+            link.to_exchange.clear()
+            link.to_peer.append(None)
+        self.links = {}
+        self.core = self._new_core()
+
+    # Time.
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass; what falls due meanwhile happens at its time."""
+        until = self.now + seconds
+        for _ in range(100_000):
+            due = [
+                (when - peer.ahead, index) for index, peer in enumerate(self.peers) for when in peer.next_deadlines()
+            ]
+            due += [(when - self.ahead, -1) for when in [self.core.next_deadline()] if when is not None]
+            when, index = min(due, default=(until + 1, 0))
+            if when > until:
+                self.now = until
+                return
+            self.now = max(self.now, when + 1e-9)
+            if index < 0:
+                self._transmit(self.core.expire(self.now + self.ahead))
+            else:
+                self.peers[index].session.expire()
+                self.peers[index].run_turns()
+        raise AssertionError("something is due again and again at the same time")
+
+    def overdue(self) -> list[RecordedCall]:
+        """The calls that should have ended by now."""
+        return [
+            call for peer, call in self.calls if not call.ended and call.deadline + 2 * TICK < self.now + peer.ahead
+        ]
+
+
+def pair() -> tuple[World, WorldPeer, WorldPeer, WorldService]:
+    """A caller, and a peer with the service `math`; their clocks disagree."""
+    world = World()
+    caller, callee = world.peer(ahead=40.0), world.peer(ahead=-900.0)
+    service = callee.add_service("math")
+    world.settle()
+    return world, caller, callee, service
