@@ -12,7 +12,7 @@ from typing import Any
 import msgpack
 
 from fireflyzmq.datastructures.deadlines import Deadlines
-from fireflyzmq.datastructures.patterns import Patterns, matches, pattern_problem, subject_problem
+from fireflyzmq.datastructures.patterns import Patterns
 from fireflyzmq.wire.bounds import check_claims
 from fireflyzmq.wire.commands import (
     BY_ADDRESS,
@@ -31,6 +31,7 @@ from fireflyzmq.wire.commands import (
     UNSUBSCRIBE,
 )
 from fireflyzmq.wire.frames import ProtocolError, describe, parse_publish_head
+from fireflyzmq.wire.names import matches, pattern_problem, subject_problem
 from fireflyzmq.wire.parts import UNFINISHED
 
 from .directory import Directory, Entry, Watch

@@ -11,13 +11,13 @@ from fireflyzmq.api.cores.reporting import PublisherNotice
 from fireflyzmq.api.endpoint import target_of
 from fireflyzmq.api.facet import Facet
 from fireflyzmq.conventions.callbacks import hook
-from fireflyzmq.datastructures.patterns import pattern_problem, subject_problem
 from fireflyzmq.errors import Failure
 from fireflyzmq.peer.calls import Destination
 from fireflyzmq.peer.reports import FOR_EVER, Report
 from fireflyzmq.runtime.events import ReportEvents
 from fireflyzmq.wire.binding import Binding
 from fireflyzmq.wire.commands import MAX_TIMEOUT, POLICIES, SUBSCRIPTION_QUEUE
+from fireflyzmq.wire.names import pattern_problem, subject_problem
 
 logger = logging.getLogger(__name__)
 

@@ -1,66 +1,15 @@
-"""Subjects and patterns: which texts they may be, and which of many patterns a subject matches. Pure.
+"""Patterns: values under patterns of subjects, of which a subject finds those that it matches. Pure.
 
-A subject is dotted: `prices.gold.spot`. In a pattern `*` stands for one token, and `>`, at the end, for one or more.
+What subjects and patterns may be is said in `wire.names`.
 """
 
 from __future__ import annotations
 
-from typing import Final, Generic, TypeVar
+from typing import Generic, TypeVar
 
-from fireflyzmq.wire.commands import MAX_SUBJECT
-
-ANY_TOKEN: Final = "*"
-ALL_TOKENS: Final = ">"
-
-ANY_CHARACTER: Final = "?"
-"""What elsewhere stands for any character. Refused, so that it is not taken for that here."""
+from fireflyzmq.wire.names import ALL_TOKENS, ANY_TOKEN
 
 Value = TypeVar("Value")
-
-
-def subject_problem(subject: object, what: str = "subject") -> str | None:
-    """Say what is wrong with a subject, or None: printable tokens without white space, joined by dots."""
-    if not isinstance(subject, str):
-        return f"a {what} must be a str, not {type(subject).__name__}"
-    if not subject.isprintable() or " " in subject:  # the one white space that prints
-        return f"{what} {subject[:200]!r} has white space or characters that do not print"
-    if len(subject.encode("utf-8", "surrogatepass")) > MAX_SUBJECT:
-        return f"{what} {subject[:20]!r}... is longer than {MAX_SUBJECT} bytes"
-    if not all(subject.split(".")):
-        return f"{what} {subject!r} has an empty token"
-    if what == "subject" and (ANY_TOKEN in subject or ALL_TOKENS in subject):
-        return f"subject {subject!r} has a wildcard (* or >)"
-    return None
-
-
-def pattern_problem(pattern: object) -> str | None:
-    """Say what is wrong with a pattern, or None: a subject in which `*` may be a token, and `>` the last one."""
-    problem = subject_problem(pattern, "pattern")
-    if problem is not None or not isinstance(pattern, str):
-        return problem
-    tokens = pattern.split(".")
-    if ANY_CHARACTER in pattern:
-        return f"pattern {pattern!r} has a ?, which stands for nothing: * is for a whole token"
-    for position, token in enumerate(tokens):
-        if token == ALL_TOKENS and position == len(tokens) - 1:
-            continue
-        if token != ANY_TOKEN and (ANY_TOKEN in token or ALL_TOKENS in token):
-            return f"pattern {pattern!r}: * is a whole token, and > a whole token at the end"
-    return None
-
-
-def matches(pattern: str, subject: str) -> bool:
-    """Whether a legal pattern matches a subject."""
-    tokens = subject.split(".")
-    wanted = pattern.split(".")
-    if wanted[-1] == ALL_TOKENS:
-        if len(tokens) < len(wanted):
-            return False
-        wanted = wanted[:-1]
-        tokens = tokens[: len(wanted)]
-    return len(tokens) == len(wanted) and all(
-        want in (ANY_TOKEN, token) for want, token in zip(wanted, tokens, strict=True)
-    )
 
 
 def _split(pattern: str) -> tuple[list[str], bool]:

@@ -15,9 +15,9 @@ from typing import Any, Final
 
 import msgspec
 
+from fireflyzmq.conventions.safe_log import log
 from fireflyzmq.errors import Failure, InvalidArguments
 from fireflyzmq.peer.annotations import Choice, Table, annotation_text, checked_type, convert_part
-from fireflyzmq.telemetry.logs import log
 from fireflyzmq.wire.texts import said
 
 logger = logging.getLogger(__name__)

@@ -14,6 +14,7 @@ import struct
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
+from fireflyzmq.conventions.safe_log import log
 from fireflyzmq.datastructures.deadlines import Deadlines
 from fireflyzmq.errors import (
     CALLERS_OWN,
@@ -37,7 +38,6 @@ from fireflyzmq.peer.placement import POLICIES, sticky
 from fireflyzmq.peer.request import current_request
 from fireflyzmq.peer.spans import begin_call, end_span
 from fireflyzmq.peer.tracing import Span, Tracer
-from fireflyzmq.telemetry.logs import log
 from fireflyzmq.wire.codec import EncodingError, Pack, new_pack, place_text
 from fireflyzmq.wire.commands import (
     CANCEL,

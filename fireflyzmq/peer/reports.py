@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgpack
 
 from fireflyzmq.datastructures.deadlines import Deadlines
-from fireflyzmq.datastructures.patterns import Patterns, matches, subject_problem
+from fireflyzmq.datastructures.patterns import Patterns
 from fireflyzmq.errors import Failure, MessageTooLarge, Overloaded, RequestEncoding
 from fireflyzmq.peer.flow import Lane, Outgoing
 from fireflyzmq.wire.codec import EncodingError, new_pack, unpack
@@ -38,6 +38,7 @@ from fireflyzmq.wire.frames import (
     parse_reports_head,
     publish_head,
 )
+from fireflyzmq.wire.names import matches, subject_problem
 from fireflyzmq.wire.parts import MAX_BODY, TooMuchUnfinished, Unfinished, cut
 
 if TYPE_CHECKING:

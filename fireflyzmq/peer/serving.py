@@ -16,8 +16,9 @@ import traceback
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
+from fireflyzmq.conventions.safe_log import log
 from fireflyzmq.datastructures.deadlines import Deadlines
-from fireflyzmq.datastructures.patterns import subject_problem
+from fireflyzmq.datastructures.durations import Durations
 from fireflyzmq.errors import (
     KINDS,
     ORIGIN,
@@ -39,9 +40,8 @@ from fireflyzmq.errors import (
 from fireflyzmq.peer.methods import RESERVED, Method, MethodTable
 from fireflyzmq.peer.request import Request, current_request
 from fireflyzmq.peer.spans import begin_request, end_span, in_span, note_raised
-from fireflyzmq.peer.statistics import Durations, Pace
+from fireflyzmq.peer.statistics import Pace
 from fireflyzmq.peer.tracing import Tracer
-from fireflyzmq.telemetry.logs import log
 from fireflyzmq.wire.binding import Binding, address_of
 from fireflyzmq.wire.codec import EncodingError, new_pack, place_text
 from fireflyzmq.wire.commands import (
@@ -58,6 +58,7 @@ from fireflyzmq.wire.commands import (
     SERVICE_FULL,
 )
 from fireflyzmq.wire.frames import ProtocolError
+from fireflyzmq.wire.names import subject_problem
 from fireflyzmq.wire.texts import said
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from fireflyzmq.conventions.safe_log import log
 from fireflyzmq.errors import Failure, counted_kind, failure_to_fields
 from fireflyzmq.peer.methods import RESERVED
 from fireflyzmq.peer.tracing import Span, Tracer, carried
-from fireflyzmq.telemetry.logs import log
 
 if TYPE_CHECKING:
     from fireflyzmq.peer.mirror import Target

@@ -16,8 +16,6 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import fireflyzmq
-
 if TYPE_CHECKING:
     from exchange.server import Joined, Server
 
@@ -33,7 +31,7 @@ LONGEST_WAIT = 3600.0
 
 def _exchange_package() -> str:
     """The name under which the exchange's package is loaded: its own, unless another module has that."""
-    home = Path(fireflyzmq.__file__).resolve().parent.parent / "exchange" / "__init__.py"
+    home = Path(__file__).resolve().parents[2] / "exchange" / "__init__.py"
     for name in ("exchange", "fireflyzmq_exchange"):
         loaded = sys.modules.get(name)
         if loaded is None:

@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from fireflyzmq._version import VERSION
+from fireflyzmq.conventions.safe_log import log
 from fireflyzmq.peer.tracing import TRACEPARENT, bounded
-from fireflyzmq.telemetry.logs import log
 
 if TYPE_CHECKING:
     from fireflyzmq.peer.request import Request

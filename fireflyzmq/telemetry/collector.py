@@ -20,10 +20,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from fireflyzmq.conventions.behind import NotBegun, put_behind
+from fireflyzmq.datastructures.durations import BOUNDS, Durations
 from fireflyzmq.gateways.netport.core import NetPortCore
 from fireflyzmq.gateways.netport.port import _netports
 from fireflyzmq.gateways.web.server.counts import HttpCounts, all_http_counts
-from fireflyzmq.peer.statistics import BOUNDS, OTHER, Durations
+from fireflyzmq.peer.statistics import OTHER
 from fireflyzmq.runtime.connection import Connection, closed_hooks, connections, copied
 
 MOST_NAMES: Final = 200

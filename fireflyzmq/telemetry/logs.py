@@ -14,15 +14,6 @@ from typing import Any, Final, TextIO
 
 from fireflyzmq.peer.request import Request, current_request
 
-
-def log(logger: logging.Logger, level: int, message: str, *args: Any, **options: Any) -> None:
-    """Log as `logger.log` does, and raise nothing: a handler's fault must not be in the way of a call's outcome."""
-    try:
-        logger.log(level, message, *args, stacklevel=2, **options)
-    except Exception:  # there is no log to tell of it in
-        return
-
-
 TEXT, JSON = "text", "json"
 LOG_FORMATS: Final = (TEXT, JSON)
 

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fireflyzmq.datastructures.patterns import Patterns, matches, pattern_problem, subject_problem
+from fireflyzmq.datastructures.patterns import Patterns
 from fireflyzmq.wire.commands import MAX_SUBJECT
+from fireflyzmq.wire.names import matches, pattern_problem, subject_problem
 
 LONGEST = "é" * (MAX_SUBJECT // 2)
 

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from exchange.core.limits import Limits
-from fireflyzmq.datastructures.patterns import matches
 from fireflyzmq.peer.calls import FAILED, VALUE
 from fireflyzmq.peer.reports import keys_of
 from fireflyzmq.wire.commands import (
@@ -23,6 +22,7 @@ from fireflyzmq.wire.commands import (
     MAX_FRAME,
     POLICIES,
 )
+from fireflyzmq.wire.names import matches
 from tests.peer.world import (
     KEPT,
     Observer,

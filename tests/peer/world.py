@@ -16,7 +16,6 @@ from exchange.core.flow import Peer, Send
 from exchange.core.limits import Limits
 from exchange.core.routing import RoutingCore
 from fireflyzmq.datastructures.deadlines import TICK
-from fireflyzmq.datastructures.patterns import matches
 from fireflyzmq.errors import Failure
 from fireflyzmq.peer.calls import PENDING, VALUE, Call, Destination
 from fireflyzmq.peer.methods import Method
@@ -43,6 +42,7 @@ from fireflyzmq.wire.commands import (
     SUBSCRIPTION_QUEUE,
 )
 from fireflyzmq.wire.frames import envelope_head, parse_control
+from fireflyzmq.wire.names import matches
 
 Message = list[bytes] | None
 """The frames of a message, or None: the connection is lost."""

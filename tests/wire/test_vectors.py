@@ -14,7 +14,7 @@ import pytest
 
 from exchange.core.directory import Entry
 from exchange.core.flow import Peer
-from fireflyzmq.datastructures.patterns import Patterns, matches, pattern_problem, subject_problem
+from fireflyzmq.datastructures.patterns import Patterns
 from fireflyzmq.errors import KINDS
 from fireflyzmq.wire import codec, commands
 from fireflyzmq.wire.binding import address_of
@@ -32,7 +32,7 @@ from fireflyzmq.wire.frames import (
     reports_head,
     returned_head,
 )
-from fireflyzmq.wire.names import method_problem, name_problem
+from fireflyzmq.wire.names import matches, method_problem, name_problem, pattern_problem, subject_problem
 from tests.wire import notation
 from tests.wire.notation import octets, same
 

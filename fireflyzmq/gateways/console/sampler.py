@@ -12,9 +12,9 @@ import functools
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final
 
+from fireflyzmq.datastructures.durations import BOUNDS, Durations
 from fireflyzmq.errors import Failure
 from fireflyzmq.gateways.console.answers import count, counts, text
-from fireflyzmq.peer.statistics import BOUNDS, Durations
 
 TICK_SECONDS: Final = 1.0
 AT_ONCE: Final = 32

@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import exchange.core.fanout
-from fireflyzmq.datastructures.patterns import matches
 from fireflyzmq.wire.commands import (
     ANNOUNCE,
     BY_ADDRESS,
@@ -34,6 +33,7 @@ from fireflyzmq.wire.commands import (
     WITHDRAW,
 )
 from fireflyzmq.wire.frames import encode_control, join_items, publish_head
+from fireflyzmq.wire.names import matches
 from fireflyzmq.wire.parts import UNFINISHED
 from tests.exchange.core.hand import Core, Got, HandPeer, entry, mentions, names, secret
 

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from exchange.core.flow import Peer
-from fireflyzmq.datastructures.patterns import matches
 from fireflyzmq.wire.commands import (
     BY_ADDRESS,
     BY_NAME,
@@ -25,6 +24,7 @@ from fireflyzmq.wire.commands import (
     WINDOW,
 )
 from fireflyzmq.wire.frames import join_items
+from fireflyzmq.wire.names import matches
 from tests.exchange.core.hand import Core, Got, HandPeer
 
 ENOUGH = 1 << 40

@@ -15,7 +15,7 @@ from typing import Any, Final
 from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 
-from fireflyzmq.telemetry.logs import log
+from fireflyzmq.conventions.safe_log import log
 
 logger = logging.getLogger("fireflyzmq.webgate.access")
 

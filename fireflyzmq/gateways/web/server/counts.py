@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from typing import Final
 
-from fireflyzmq.peer.statistics import Durations
+from fireflyzmq.datastructures.durations import Durations
 
 NOBODY: Final = "none"
 """What stands for the gateway where nothing is attached."""

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import WSCloseCode, web
 
-from fireflyzmq.datastructures.patterns import pattern_problem
 from fireflyzmq.errors import Failure
 from fireflyzmq.gateways.web.server.access import note_access
 from fireflyzmq.gateways.web.translation import json_values
 from fireflyzmq.gateways.web.translation.event_ids import Heard
+from fireflyzmq.wire.names import pattern_problem
 
 if TYPE_CHECKING:
     from fireflyzmq.gateways.web.server.request import WebRequest

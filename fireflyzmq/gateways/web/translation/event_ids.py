@@ -16,7 +16,7 @@ import hashlib
 import re
 from typing import TYPE_CHECKING, Final
 
-from fireflyzmq.datastructures.patterns import ALL_TOKENS
+from fireflyzmq.wire.names import ALL_TOKENS
 
 if TYPE_CHECKING:
     from fireflyzmq.peer.reports import Report
