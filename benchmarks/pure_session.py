@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.plan import IN_FLIGHT, Plan
 from benchmarks.timing import per_second
 from exchange.core.routing import RoutingCore
-from fireflyzmq.peer.calls import VALUE, Destination
+from fireflyzmq.peer.records import VALUE, Destination
 from fireflyzmq.peer.session import Session
 from fireflyzmq.wire.commands import BY_NAME
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import random
 import time
 from collections.abc import Callable
 from typing import Any
 
 from fireflyzmq._version import VERSION
 from fireflyzmq.errors import Failure, ServiceUnavailable
+from fireflyzmq.peer.at_work import Finish
 from fireflyzmq.peer.methods import Method
-from fireflyzmq.peer.request import Request
+from fireflyzmq.peer.records import Request
 from fireflyzmq.peer.session import Session
 from fireflyzmq.wire.binding import Binding
 from fireflyzmq.wire.commands import BY_GROUP, BY_NAME
@@ -30,6 +32,8 @@ class Operator:
             wake=lambda: None,
             clock=server.clock,
             runner=_NothingLater(),
+            entropy=os.urandom,
+            chance=random.Random(),
             process=f"exchange:{os.getpid()}",
         )
         self._session.attach()
@@ -39,7 +43,7 @@ class Operator:
             self._service.methods.export(function)
 
     def _receive(self, frames: list[bytes]) -> None:
-        self._session.receive(frames)
+        self._session.incoming.receive(frames)
         self._session.turn()
 
     # What the service offers.
@@ -189,10 +193,10 @@ class _NothingLater:
     def is_awaitable(self, value: object) -> bool:
         return False
 
-    def start_task(self, request: Request, awaitable: Any) -> None:
+    def start_task(self, request: Request, awaitable: Any, finish: Finish) -> None:
         raise AssertionError("the exchange runs no coroutines")
 
-    def start_thread(self, request: Request, method: Method, call: Callable[[], Any]) -> None:
+    def start_thread(self, request: Request, method: Method, call: Callable[[], Any], finish: Finish) -> None:
         raise AssertionError("the exchange runs no threads")
 
     def cancel(self, work: Any) -> None:

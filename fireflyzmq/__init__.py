@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from fireflyzmq.gateways.web.server.limits import WebLimits
     from fireflyzmq.gateways.web.services.selection import SERVICE_GROUP, SERVICE_NAME, SERVICE_REGISTRY, Selection
     from fireflyzmq.peer.presence import SERVICE_AVAILABLE, SERVICE_WITHDRAWN, Status
-    from fireflyzmq.peer.reports import Report
+    from fireflyzmq.peer.subscriptions import Report
     from fireflyzmq.runtime.dispatcher import SHUTDOWN_ARRIVED, SHUTDOWN_PENDING, Dispatcher
     from fireflyzmq.runtime.response import GroupResponseId, ResponseId
     from fireflyzmq.telemetry.collector import MetricsCollector

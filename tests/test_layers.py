@@ -110,19 +110,6 @@ STILL_IN_CIRCLES = {
     "fireflyzmq.gateways.netport.core",
     "fireflyzmq.gateways.netport.hooks",
     "fireflyzmq.gateways.netport.port",
-    "fireflyzmq.peer.answers",
-    "fireflyzmq.peer.calls",
-    "fireflyzmq.peer.channels",
-    "fireflyzmq.peer.gather",
-    "fireflyzmq.peer.methods",
-    "fireflyzmq.peer.mirror",
-    "fireflyzmq.peer.placement",
-    "fireflyzmq.peer.presence",
-    "fireflyzmq.peer.request",
-    "fireflyzmq.peer.serving",
-    "fireflyzmq.peer.spans",
-    "fireflyzmq.peer.statistics",
-    "fireflyzmq.peer.tracing",
     "fireflyzmq.runtime.connection",
     "fireflyzmq.runtime.response",
 }
@@ -130,9 +117,6 @@ STILL_IN_CIRCLES = {
 
 STILL_IMPURE = {
     "fireflyzmq.gateways.web.translation.calling",
-    "fireflyzmq.peer.placement",
-    "fireflyzmq.peer.serving",
-    "fireflyzmq.peer.tracing",
 }
 """Pure modules that still have a loop, or randomness of their own."""
 

@@ -19,8 +19,7 @@ from fireflyzmq.wire.names import check_name, method_problem
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fireflyzmq.peer.calls import Destination
-    from fireflyzmq.peer.mirror import Target
+    from fireflyzmq.peer.records import Destination, Target
     from fireflyzmq.runtime.connection import Connection
     from fireflyzmq.runtime.response import GroupResponseId, ResponseId
 
@@ -162,7 +161,7 @@ class AnyEndpoint(Proxy, Generic[Method]):
         return id(self)
 
     def __repr__(self) -> str:
-        what = "members" if self._destination.group else "instances"
+        what = "members" if self._destination.spread is not None else "instances"
         return f"<{type(self).__name__} of {self._target.title}: {len(self._target.ready)} {what} known>"
 
 
@@ -216,7 +215,7 @@ def endpoint_for(connection: Connection, destination: Destination) -> Endpoint:
     kind: type[AnyEndpoint[Any]] = Endpoint
     if destination.oneway:
         kind = OnewayEndpoint
-    elif destination.group:
+    elif destination.spread is not None:
         kind = GroupEndpoint
     return cast(Endpoint, kind(connection, destination))
 

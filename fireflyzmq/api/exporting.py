@@ -9,7 +9,7 @@ from typing import Any, NoReturn, TypeVar, overload
 from fireflyzmq.api.facet import Facet
 from fireflyzmq.conventions.callbacks import check_callback, hook
 from fireflyzmq.errors import Failure, MethodUnavailable
-from fireflyzmq.peer.request import Request, current_request
+from fireflyzmq.peer.records import Request, current_request
 from fireflyzmq.peer.serving import Suspended
 
 Function = TypeVar("Function", bound=Callable[..., Any])

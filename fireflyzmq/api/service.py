@@ -23,8 +23,8 @@ from fireflyzmq.api.watching import Watching
 from fireflyzmq.conventions.behind import put_behind
 from fireflyzmq.conventions.callbacks import check_hooks, hook
 from fireflyzmq.errors import ApplicationFailure, RegistrationRefused
-from fireflyzmq.peer.request import Request, current_request
-from fireflyzmq.peer.serving import MAX_REQUESTS
+from fireflyzmq.peer.local import MAX_REQUESTS
+from fireflyzmq.peer.records import Request, current_request
 from fireflyzmq.runtime.connection import encoding_for
 from fireflyzmq.runtime.response import ResponseId
 from fireflyzmq.wire.binding import Binding
@@ -135,7 +135,7 @@ class Service(Exporting, Calling, Watching, Reporting, Scheduling):
         """Let a service made with SERVICE_HIDDEN be found by its name and groups from now on."""
         core = self._fireflyzmq
         core.check_open()
-        core.connection.run_in_loop(core.connection.session.announce, core.local)
+        core.connection.run_in_loop(core.connection.session.registrations.announce, core.local)
 
 
 @contextlib.contextmanager
@@ -178,7 +178,7 @@ def serviceEndPoint(
 def _binding_to_send(service: Service) -> Binding:
     """What stands for a service that is sent; TypeError for one that whoever gets it could never reach."""
     core, caller = core_of(service), encoding_for()
-    if caller is not None and caller is not core.connection and not core.connection.session.calls.attached:
+    if caller is not None and caller is not core.connection and not core.connection.session.terms.attached:
         raise TypeError(
             f"{core.title} belongs to no exchange, so nobody could call it: make it with exchange=, "
             "for a blocking client with exchange=client"

@@ -12,7 +12,7 @@ from fireflyzmq.api.reporting import SubscriptionNotice
 from fireflyzmq.conventions.callbacks import positional_only
 from fireflyzmq.errors import Failure, RegistrationRefused
 from fireflyzmq.peer.methods import Method
-from fireflyzmq.peer.reports import Report
+from fireflyzmq.peer.subscriptions import Report
 from fireflyzmq.runtime.timers import run_logged
 from fireflyzmq.wire.binding import Binding
 

@@ -7,7 +7,7 @@ import asyncio
 from fireflyzmq.api.cores.watching import Callback, RegistryCallback, Told, ToldOfAll
 from fireflyzmq.api.endpoint import binding_of
 from fireflyzmq.api.facet import Facet
-from fireflyzmq.peer.mirror import Target
+from fireflyzmq.peer.records import Target
 from fireflyzmq.runtime.events import PresenceEvents
 from fireflyzmq.wire.binding import Binding
 from fireflyzmq.wire.commands import BY_ADDRESS, BY_GROUP, BY_NAME, BY_REGISTRY
@@ -46,8 +46,8 @@ class Watching(Facet):
         target = connection.watch(BY_NAME, name)
         loop = asyncio.get_running_loop()
         patience = loop.time() + max(0.0, timeout)
-        while not target.ready or (not target.known and connection.session.calls.connected):
-            asked = not target.known and connection.session.calls.connected
+        while not target.ready or (not target.known and connection.session.terms.connected):
+            asked = not target.known and connection.session.terms.connected
             waiting = max(patience - loop.time(), _ANSWER_SECONDS if asked else 0.0)
             if waiting <= 0 or not await _change_of(target, loop, waiting):
                 break

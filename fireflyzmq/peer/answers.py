@@ -1,198 +1,195 @@
-"""Answers: those that their callers' queues in the exchange had no room for, and large ones that may still come back.
+"""Answers: what a request's caller is told, a value, a failure, or that the request was not taken.
 
-An answer that was made is kept until its caller has it, gives up, or goes. It knows numbers and bytes, and whom to ask
-whether there is room; it knows nothing of what the answers say. Pure.
+It knows how outcomes are written, and that each request is answered once. It runs nothing, and keeps no requests.
 """
 
 from __future__ import annotations
 
+import contextlib
+import logging
+import traceback
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import Any
 
-from fireflyzmq.wire.commands import MAX_ANSWERS
+from fireflyzmq.conventions.safe_log import log
+from fireflyzmq.errors import (
+    ORIGIN,
+    ApplicationFailure,
+    Failure,
+    MessageTooLarge,
+    RequestCancelled,
+    RequestDecoding,
+    ResponseEncoding,
+    call_of,
+    counted_kind,
+    failure_to_fields,
+)
+from fireflyzmq.peer.channels import Channels
+from fireflyzmq.peer.records import Channel, Request
+from fireflyzmq.peer.statistics import Pace
+from fireflyzmq.peer.terms import Terms
+from fireflyzmq.peer.tracing import end_span, note_raised
+from fireflyzmq.wire.codec import EncodingError, new_pack, place_text
+from fireflyzmq.wire.commands import DRAINING, OVERLOADED
+from fireflyzmq.wire.items import failure_item, is_number, not_accepted_item, request_problem
+from fireflyzmq.wire.texts import said
 
-if TYPE_CHECKING:
-    from fireflyzmq.peer.channels import Channel
+logger = logging.getLogger(__name__)
 
-MUCH: Final = 64 * 1024 * 1024
-"""Bytes of answers kept for one channel from which its further requests are not begun."""
+_SMALL_FAILURE = 64 * 1024
+"""Bytes that a failure may have whatever the limit: its caller must hear of it."""
 
-
-class Kept:
-    """The answers of one channel, packed, by number; `size` is their bytes.
-
-    `under_way` are large ones, from their first part until the exchange has said that none came back; `left` are the
-    numbers of those whose last part has left, `asked_about` of those that the question under way is about. `back` are
-    the answers that came back, or were made since: they leave when there is room, a piece at a time. `paced` says that
-    something has come back: from then on large ones leave so too, since one that does not fit begins again.
-    """
-
-    __slots__ = ("asked", "asked_about", "back", "left", "paced", "size", "under_way")
-
-    def __init__(self) -> None:
-        self.size = 0
-        self.asked = self.paced = False
-        self.asked_about: set[int] = set()
-        self.left: set[int] = set()
-        self.under_way: dict[int, bytes] = {}
-        self.back: dict[int, bytes] = {}
+_SOONEST, _LATEST = 0.01, 60.0
+"""Seconds: the bounds of when it is said to make sense to try again."""
 
 
 class Answers:
-    """What all channels of a session keep. `size` is how many bytes; `limit` is how many at most.
+    """The answers that a peer's services give. With `debug` a caller sees the traceback of what a method raised."""
 
-    `ask` puts the question to the exchange whether a channel's caller has room, `instead` makes what a caller gets in
-    the place of an answer that cannot be kept; `lost` counts these.
-    """
+    def __init__(self, channels: Channels, terms: Terms, clock: Callable[[], float], debug: bool) -> None:
+        self.pack = new_pack()
+        self._channels = channels
+        self._terms = terms
+        self._clock = clock
+        self._debug = debug
 
-    def __init__(
-        self, ask: Callable[[Channel], None], instead: Callable[[int], bytes], limit: int = MAX_ANSWERS
-    ) -> None:
-        self.size = 0
-        self.lost = 0
-        self.limit = limit
-        self._ask = ask
-        self._instead = instead
-        self._peers: dict[bytes, dict[Channel, None]] = {}
+    def answer(self, request: Request, item: bytes) -> None:
+        """Answer with what a method has returned, packed."""
+        if len(item) > self._terms.message:
+            self.answer_too_large(request, len(item))
+        else:
+            self.say(request, item)
 
-    def begin(self, channel: Channel, number: int, item: bytes) -> bool:
-        """A large answer is to leave in parts; False when it cannot be kept meanwhile."""
-        if not self._takes(channel, len(item)):
-            return False
-        kept = self._of(channel)
-        self._count(channel, kept, len(item))
-        kept.under_way[number] = item
-        return True
+    def say(self, request: Request, item: bytes) -> None:
+        """Put an answer on its way; nobody waits for one to a one-way call, or from a service that is closed."""
+        if request.number and not request.service.closed:
+            request.channel.answers += 1
+            self._channels.append(request.channel, item, -request.number)
 
-    def paced(self, channel: Channel) -> bool:
-        """Whether a large answer is to leave a window at a time."""
-        return channel.kept is not None and channel.kept.paced
+    def end_span(self, request: Request, failure: Failure | None = None) -> None:
+        """End a request's span, if it has one that has not ended."""
+        if request.span is not None:
+            span, request.span = request.span, None
+            end_span(span, failure)
 
-    def sent(self, channel: Channel, number: int, done: bool) -> None:
-        """The last part of a large answer has left, or (not `done`) as many as may for now."""
-        kept = channel.kept
-        if kept is not None and number in kept.under_way:
-            if done:
-                kept.left.add(number)
-            self._ask_once(channel, kept)
+    # Failures.
 
-    def came_back(self, channel: Channel, number: int, item: bytes | None) -> None:
-        """An answer came back, or (None) a part of a large one: it leaves again, as a whole, when there is room."""
-        item = self._take_under_way(channel, number) if item is None else item
-        if item is not None:
-            self.keep(channel, number, item)
+    def answer_failure(self, request: Request, failure: Failure) -> None:
+        """Answer with a failure, whatever it holds: what does not travel of it is sent as text, or left out."""
+        request.open = False
+        fields = failure_to_fields(failure)
+        sender = request.sender.name
+        request.service.note_failure(request.method, sender, request.trace, fields, self._clock())
+        self.end_span(request, failure)
+        if not request.number:
+            log(logger, logging.WARNING, "a one-way call of %s failed: %s", request.method, said(failure))
+            return
+        kind, code, description, origin, details = fields
+        origin = origin or request.service.name or ORIGIN
+        for told in (lambda: details, lambda: said(details), lambda: None):
+            try:
+                item = self.pack(failure_item(request.number, kind, code, description, origin, told()))
+            except Exception:
+                continue
+            if len(item) <= max(self._terms.message, _SMALL_FAILURE):
+                self.say(request, item)
+                return
 
-    def keep(self, channel: Channel, number: int, item: bytes) -> None:
-        """Keep an answer until there is room, or what says that it is lost."""
-        if not self._takes(channel, len(item)):
-            item = self._instead(number)
-        kept = self._of(channel)
-        kept.paced = True
-        self._count(channel, kept, len(item) - len(kept.back.get(number, b"")))
-        kept.back[number] = item
-        channel.held = True
-        self._ask_once(channel, kept)
+    def answer_error(self, request: Request, error: BaseException) -> None:
+        """Turn what a method raised into its caller's failure; the traceback stays in this process's log."""
+        request.open = False
+        name = request.service.name
+        if request.span is not None:
+            note_raised(request.span, error)
+        if isinstance(error, Failure) and (_id_of(error) is None or counted_kind(error) == "Failure"):
+            with contextlib.suppress(Exception):  # a property of a program's class
+                if error.origin == ORIGIN:  # one of the library's kinds, raised on purpose
+                    error.origin = name
+            self.answer_failure(request, error)
+        elif isinstance(error, Failure):
+            self.answer_failure(request, _of_own_call(error, name))
+        elif type(error).__name__ == "CancelledError":
+            self.answer_failure(request, RequestCancelled("the method was cancelled where it runs"))
+        else:
+            self._answer_exception(request, error)
 
-    def room(self, channel: Channel, most: int) -> list[tuple[int, bytes]]:
-        """There is room, and whatever has come back has come: what is to leave now, by number; `most` bytes and one.
+    def _answer_exception(self, request: Request, error: BaseException) -> None:
+        """Say the type and the message of an exception that is no failure, and log it whole."""
+        name = request.service.name
+        details = {"type": type(error).__name__, "message": said(error)}
+        if self._debug:
+            details["traceback"] = _traceback_of(error)
+        failure = ApplicationFailure(f"{details['type']}: {details['message']}", details, name)
+        self.answer_failure(request, failure)
+        where = f"{name or 'a nameless service'}.{request.method}"
+        told = {"request": request}  # a thread's error is logged outside of its request's context
+        log(logger, logging.ERROR, "%s failed for %r", where, request.sender, exc_info=error, extra=told)
 
-        When that has been said, ask `rest`.
+    def answer_too_large(self, request: Request, size: int) -> None:
+        """Answer in the place of an answer over the limit (bytes)."""
+        problem = f"an answer of {size} bytes is over the limit of {self._terms.message}"
+        self.answer_failure(request, MessageTooLarge(problem))
+
+    def answer_unencoded(self, request: Request, error: EncodingError) -> None:
+        """Answer in the place of a result that does not travel; the place in it follows the item's own fields."""
+        where = place_text(error.place[1:])
+        problem = f"the result does not travel: {where and f'result{where}: '}{error.problem}"
+        self.answer_failure(request, ResponseEncoding(problem))
+
+    def answer_malformed(self, channel: Channel, item: list[Any], now: float, error: BaseException) -> None:
+        """Say why a request cannot be read, when its number can; the error is raised when nobody can be told."""
+        number = item[1] if len(item) > 1 else None
+        if not is_number(number) or number in channel.serving:
+            raise error
+        problem = request_problem(item)
+        name = item[2] if len(item) > 2 and type(item[2]) is str else ""
+        request = Request(channel, channel.local, item[1], name, now, self._clock)
+        self.answer_failure(request, RequestDecoding(problem))
+        log(logger, logging.WARNING, "a request of %r does not make sense: %s", channel.binding, problem)
+
+    def refuse_undecodable(self, channel: Channel, number: int, problem: str) -> None:
+        """Answer a request whose arguments did not decode here."""
+        failure = RequestDecoding(f"the arguments do not decode: {problem}")
+        request = Request(channel, channel.local, number, "", 0.0, self._clock)
+        self.answer_failure(request, failure)
+
+    # Not taken.
+
+    def refuse(self, request: Request, why: str = OVERLOADED, pace: Pace | None = None) -> None:
+        """Do not take a request: it certainly has not run, so its caller may ask another instance.
+
+        When there are too many, the hint when to try again is how long those that are at work will be on average.
         """
-        kept = channel.kept
-        if kept is None:
-            return []
-        kept.asked = False
-        asked_about, kept.asked_about = kept.asked_about, set()
-        for number in asked_about:
-            self._take_under_way(channel, number)
-        leaving: list[tuple[int, bytes]] = []
-        while kept.back and most > 0:
-            number = next(iter(kept.back))
-            item = kept.back.pop(number)
-            leaving.append((number, item))
-            most -= len(item)
-            self._count(channel, kept, -len(item))
-        channel.held = False  # until what leaves now has been said
-        return leaving
+        service = request.service
+        service.refused += 1
+        left = (pace or service.pace).left(self._clock())
+        retry_after = float(f"{min(max(left, _SOONEST), _LATEST):.2g}")
+        why = why if service.accepting else DRAINING
+        self.say(request, self.pack(not_accepted_item(request.number, why, retry_after)))
 
-    def rest(self, channel: Channel) -> None:
-        """What there was room for has been said: the rest waits on."""
-        kept = channel.kept
-        if kept is not None:
-            channel.held = bool(kept.back)
-            self._count(channel, kept, 0)
-            if kept.back or kept.left:
-                self._ask_once(channel, kept)
+    def refuse_request(self, channel: Channel, item: list[Any], now: float) -> None:
+        """Refuse a request unseen: too many bytes wait for the exchange, or its own could not be kept."""
+        if type(item[1]) is int:
+            self.refuse(Request(channel, channel.local, item[1], "", now, self._clock))
 
-    def drop(self, channel: Channel, number: int) -> None:
-        """The caller wants an answer no more."""
-        kept = channel.kept
-        if kept is not None:
-            self._take_under_way(channel, number)
-            self._count(channel, kept, -len(kept.back.pop(number, b"")))
 
-    def forget(self, channel: Channel) -> None:
-        """A channel is closed: nobody waits for its answers."""
-        kept = channel.kept
-        if kept is not None:
-            self._count(channel, kept, -kept.size)
-            channel.kept = None
-            channel.held = channel.slow = False
+def _of_own_call(error: Failure, name: str) -> Failure:
+    """The failure of a method one of whose own calls failed: its caller's did run."""
+    kind, code, description, *_ = failure_to_fields(error)
+    details = {"type": kind, "message": said(error), "code": code}
+    what = "" if kind == ApplicationFailure.__name__ else f"{kind}: "
+    return ApplicationFailure(f"{what}{call_of(error)}{description}", details, name)
 
-    def _of(self, channel: Channel) -> Kept:
-        if channel.kept is None:
-            channel.kept = Kept()
-        return channel.kept
 
-    def _take_under_way(self, channel: Channel, number: int) -> bytes | None:
-        kept = channel.kept
-        item = kept.under_way.pop(number, None) if kept is not None else None
-        if kept is not None and item is not None:
-            kept.left.discard(number)
-            self._count(channel, kept, -len(item))
-        return item
+def _id_of(failure: Failure) -> Any:
+    try:
+        return failure.id
+    except Exception:  # a property of a program's class
+        return None
 
-    def _ask_once(self, channel: Channel, kept: Kept) -> None:
-        if not kept.asked:
-            kept.asked = True
-            kept.asked_about, kept.left = kept.left, set()
-            self._ask(channel)
 
-    def _count(self, channel: Channel, kept: Kept, size: int) -> None:
-        self.size += size
-        kept.size += size
-        channel.slow = channel.held or kept.size > MUCH
-        if kept.size:
-            self._peers.setdefault(channel.peer, {})[channel] = None
-        elif channel in self._peers.get(channel.peer, ()):
-            del self._peers[channel.peer][channel]
-            if not self._peers[channel.peer]:
-                del self._peers[channel.peer]
-
-    # When it is too much.
-
-    def _takes(self, channel: Channel, size: int) -> bool:
-        """Whether an answer can be kept. When it is too much, the peer for which most is kept loses answers."""
-        if self.size + size <= self.limit:
-            return True
-        sizes = {peer: sum(each.kept.size for each in channels if each.kept) for peer, channels in self._peers.items()}
-        largest = max(sizes, key=lambda peer: sizes[peer], default=channel.peer)
-        if sizes.get(largest, 0) > sizes.get(channel.peer, 0) + size:
-            self._lose(largest, self.size + size - self.limit)
-        fits = self.size + size <= self.limit
-        self.lost += not fits
-        return fits
-
-    def _lose(self, peer: bytes, size: int) -> None:
-        """Give up answers for a peer that do not leave now anyway, the newest first, until so many bytes are free."""
-        target = self.size - size
-        for channel in list(self._peers[peer]):
-            kept = channel.kept
-            assert kept is not None
-            for number, item in reversed(list(kept.back.items())):
-                instead = self._instead(number)
-                if self.size <= target or len(item) <= len(instead):
-                    break
-                kept.back[number] = instead
-                self._count(channel, kept, len(instead) - len(item))
-                self.lost += 1
+def _traceback_of(error: BaseException) -> str:
+    try:
+        return said("".join(traceback.format_exception(error)))
+    except Exception as problem:
+        return f"it cannot be shown: {type(problem).__name__}"

@@ -1,4 +1,4 @@
-"""Outgoing: the credit that the exchange gives this session, and what waits for it, lane by lane. Pure.
+"""Flow: the credit that a peer and its exchange give each other, and what waits for it, lane by lane. Pure.
 
 It knows bytes and their order, not what they mean. Whatever it does may be interrupted at any call by code that posts
 more (a signal handler, a finalizer), so each step leaves a state that the next `post` can build on.
@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 from fireflyzmq.errors import Overloaded
-from fireflyzmq.wire.commands import ENVELOPE_COST, MAX_MESSAGE
+from fireflyzmq.wire.commands import CREDIT, ENVELOPE_COST, MAX_MESSAGE, WINDOW
+from fireflyzmq.wire.frames import encode_control
 
 Frames = tuple[bytes, ...]
 
@@ -139,6 +140,25 @@ class Lane:
     def __init__(self) -> None:
         self.blocked = False
         self.waiting: deque[Waiting] = deque()
+
+
+class Grants:
+    """The credit that the exchange has with this peer. `used` is what has come and is not granted anew (bytes)."""
+
+    def __init__(self, send: Callable[[Frames], None]) -> None:
+        self.used = 0
+        self._send = send
+
+    def worked_off(self, cost: int) -> None:
+        """Give the exchange back its credit for a message, when it has come to half a window."""
+        self.used += cost
+        if self.used >= WINDOW // 2:
+            self._send((encode_control(CREDIT, self.used),))
+            self.used = 0
+
+    def opened(self) -> None:
+        """There is a connection, with a window of its own."""
+        self.used = 0
 
 
 class Outgoing:

@@ -6,17 +6,15 @@ call of its own, which ends with the answer, the failure or the death of that me
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fireflyzmq.errors import Failure, RequestCancelled, RequestTimeout, ServiceUnavailable
-from fireflyzmq.peer.calls import PENDING, VALUE, Call, Calls, Destination, new_number
-from fireflyzmq.peer.mirror import Target
+from fireflyzmq.peer.calls import new_number
+from fireflyzmq.peer.dispatch import Dispatch
+from fireflyzmq.peer.local import LocalService
+from fireflyzmq.peer.records import PENDING, VALUE, Call, Destination, Instance, Target
 from fireflyzmq.wire.binding import Binding
 from fireflyzmq.wire.commands import BY_ADDRESS
-
-if TYPE_CHECKING:
-    from fireflyzmq.peer.mirror import Instance
-    from fireflyzmq.peer.serving import LocalService
 
 ALL, FIRST = "all", "first"
 
@@ -25,8 +23,6 @@ class GroupDestination(Destination):
     """Who calls which group, and how many answers make the whole: `quorum`, or (None) all. ValueError for nonsense."""
 
     __slots__ = ("quorum",)
-
-    group = True
 
     def __init__(
         self,
@@ -45,9 +41,9 @@ class GroupDestination(Destination):
             raise ValueError(f'gather is "all", "first" or a number of answers, not {gather!r}')
         self.quorum: int | None = None if isinstance(gather, str) else gather
 
-    def begin(self, calls: Calls, call: Call) -> None:
+    def spread(self, dispatch: Dispatch, call: Call) -> None:
         """Ask every member that there is."""
-        Gathering(calls, call, self).begin(self.target.ready)
+        Gathering(dispatch, call, self).begin(self.target.ready)
 
 
 class _Member(Call):
@@ -67,10 +63,10 @@ class Gathering:
     every one.
     """
 
-    def __init__(self, calls: Calls, call: Call, destination: GroupDestination) -> None:
+    def __init__(self, dispatch: Dispatch, call: Call, destination: GroupDestination) -> None:
         self.outcomes: dict[Binding, Any] = {}
         call.outcomes = self.outcomes
-        self._calls = calls
+        self._dispatch = dispatch
         self._call = call
         self._destination = destination
         self._pending: dict[int, _Member] = {}
@@ -93,7 +89,7 @@ class Gathering:
             member.destination = self._destination_of(instance)
             self._pending[member.number] = member
         for instance, member in zip(members, list(self._pending.values()), strict=True):
-            self._calls.ask_member(member, call, instance)
+            self._dispatch.ask_member(member, call, instance)
         self._begun = True
         self._settle()
 
@@ -120,14 +116,14 @@ class Gathering:
         if self._call.state != PENDING:
             return
         if self._destination.oneway:
-            self._calls.end_group(self._call, None)
+            self._dispatch.outcomes.end_group(self._call, None)
         elif quorum is not None and self._values >= quorum:
             values = {binding: value for binding, value in self.outcomes.items() if not isinstance(value, Failure)}
-            self._calls.end_group(self._call, values)
+            self._dispatch.outcomes.end_group(self._call, values)
         elif quorum is not None and self._values + len(self._pending) < quorum:
-            self._calls.end_group(self._call, self._missed(quorum))
+            self._dispatch.outcomes.end_group(self._call, self._missed(quorum))
         elif not self._pending:
-            self._calls.end_group(self._call, self.outcomes)
+            self._dispatch.outcomes.end_group(self._call, self.outcomes)
 
     def _missed(self, quorum: int) -> Failure:
         failures = {
@@ -141,10 +137,10 @@ class Gathering:
         """The deadline has come: who has not answered has failed."""
         self._late = True
         for member in list(self._pending.values()):
-            self._calls.end_member(member, RequestTimeout("no answer by the deadline"))
+            self._dispatch.outcomes.end_member(member, RequestTimeout("no answer by the deadline"))
 
     def abandon(self) -> None:
         """The call has ended: nobody waits for the rest."""
         pending, self._pending = self._pending, {}
         for member in pending.values():
-            self._calls.end_member(member, RequestCancelled("the call to the group has ended"))
+            self._dispatch.outcomes.end_member(member, RequestCancelled("the call to the group has ended"))

@@ -1,159 +1,19 @@
-"""The mirror: what this session knows of the exchange's directory, and of its own services.
+"""The mirror: what this peer knows of the exchange's directory, and of its own services.
 
 It holds the names, groups and addresses that are watched (targets) with the instances behind each. Local services
-are always in it; remote ones as the exchange says. It sends nothing: the session asks it what to watch.
+are always in it; remote ones as the exchange says. It sends nothing: the peer asks it what to watch.
 """
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
-from fireflyzmq.wire.binding import Binding
-from fireflyzmq.wire.commands import BY_ADDRESS, BY_GROUP, BY_MEMBER, BY_NAME, BY_REGISTRY
+from fireflyzmq.peer.local import LocalService
+from fireflyzmq.peer.records import Instance, Key, Target
 from fireflyzmq.wire.frames import NOBODY
-
-if TYPE_CHECKING:
-    from fireflyzmq.peer.calls import Call
-    from fireflyzmq.peer.channels import Channel
-    from fireflyzmq.peer.presence import Presence
-
-Key = tuple[int, str]
 
 _MAY_COME_BACK = ("lost", "moved")
 """Why a service is absent that may be there again soon, when its process too has lost an exchange that froze."""
-
-IDLE_WATCH = 60.0
-"""Seconds for which a watch outlives the last endpoint that used it."""
-
-
-class Instance:
-    """One service instance that can be called: who it is, where its envelopes go, and how busy it says it is.
-
-    `load` is the number of requests it reported with its last answers, `own_at_load` how many of this session's
-    were in flight there at that moment (they are in the load already).
-    """
-
-    __slots__ = (
-        "binding",
-        "channels",
-        "groups",
-        "listed",
-        "load",
-        "load_at",
-        "number",
-        "own_at_load",
-        "peer",
-        "placed",
-    )
-
-    def __init__(
-        self, peer: bytes, number: int, binding: Binding, groups: dict[str, str], listed: bool = True
-    ) -> None:
-        self.peer = peer
-        self.number = number
-        self.binding = binding
-        self.groups = groups
-        self.listed = listed
-        self.channels: dict[int, Channel] = {}
-        self.load = 0
-        self.load_at = 0.0
-        self.own_at_load = 0
-        self.placed: set[Key] = set()
-
-    @property
-    def local(self) -> bool:
-        """Whether the service is one of this session's own."""
-        return self.peer == NOBODY
-
-    def answers_to(self) -> list[Key]:
-        """What finds this instance now."""
-        keys: list[Key] = [(BY_ADDRESS, self.binding.address)]
-        if self.listed:
-            keys.append((BY_REGISTRY, ""))
-            if self.binding.name:
-                keys.append((BY_NAME, self.binding.name))
-            for group, role in self.groups.items():
-                keys.append((BY_GROUP, group))
-                if role:
-                    keys.append((BY_MEMBER, f"{group} {role}"))
-                    keys.append((BY_MEMBER, f"{group} {role} {self.binding.name}"))
-        return keys
-
-    @classmethod
-    def from_fields(cls, fields: list[Any]) -> Instance:
-        """Make an instance of a directory entry on the wire; ValueError when it is not one."""
-        peer, number, name, address, groups, user, listed = fields[:7]
-        if not (isinstance(peer, bytes) and isinstance(number, int) and isinstance(groups, dict)):
-            raise ValueError("a directory entry's fields have the wrong types")
-        binding = Binding.from_fields([name, address, sorted(groups), user])
-        return cls(peer, number, binding, groups, bool(listed))
-
-
-class Target:
-    """A watched name, group or address: its instances, and the calls that wait for one.
-
-    `known` says whether the exchange has answered for it (always, without an exchange); `unconfirmed` are the
-    instances from before a lost connection that have not come back yet. `presences` are told who comes and goes,
-    `listeners` that something has changed.
-    """
-
-    __slots__ = (
-        "__weakref__",
-        "holders",
-        "idle",
-        "key",
-        "kind",
-        "known",
-        "listeners",
-        "parked",
-        "presences",
-        "ready",
-        "snapshot",
-        "turn",
-        "unconfirmed",
-    )
-
-    def __init__(self, kind: int, key: str, known: bool) -> None:
-        self.kind = kind
-        self.key = key
-        self.known = known
-        self.ready: list[Instance] = []
-        self.unconfirmed: dict[str, Instance] = {}
-        self.snapshot: dict[str, Instance] = {}
-        self.parked: dict[int, Call] = {}
-        self.listeners: list[Callable[[Target], None]] = []
-        self.presences: list[Presence] = []
-        self.holders: weakref.WeakSet[Any] = weakref.WeakSet()
-        self.turn = 0
-        self.idle = False
-
-    @property
-    def title(self) -> str:
-        """What failures and logs call it: the name or address, of members of a group the group and the name."""
-        group, _, name = (*self.key.split(" "), "", "")[:3] if self.kind == BY_MEMBER else ("", "", self.key)
-        return ".".join(filter(None, (group, name)))
-
-    @property
-    def service(self) -> str:
-        """What traces call it: as `title`, but of one instance its name ("" without one), and no random text."""
-        if self.kind != BY_ADDRESS:
-            return self.title
-        return self.ready[0].binding.name if self.ready else ""
-
-    def came(self, instance: Instance, reason: str) -> None:
-        """Tell whoever asked that an instance is there, as it is now; `reason` is why it left a group, if it did."""
-        for presence in list(self.presences):
-            presence.came(instance, reason)
-
-    def went(self, instance: Instance, reason: str) -> None:
-        """Tell whoever asked that an instance is there no more."""
-        for presence in list(self.presences):
-            presence.went(instance, reason)
-
-    def __repr__(self) -> str:
-        return f"<Target {self.key} with {len(self.ready)} instances>"
 
 
 class Mirror:
@@ -170,6 +30,10 @@ class Mirror:
     def targets(self) -> list[Target]:
         """All that is watched."""
         return list(self._targets.values())
+
+    def parked(self) -> list[Target]:
+        """Those of them for which calls wait."""
+        return [target for target in self._targets.values() if target.parked]
 
     def target(self, kind: int, key: str) -> Target | None:
         """The target of a name, group or address when it is watched."""
@@ -200,8 +64,18 @@ class Mirror:
 
     # Local services.
 
-    def set_local(self, instance: Instance, reason: str = "") -> None:
-        """Show a local service, or what has changed of it; `reason` is why it left a group, if it did."""
+    def show(self, service: LocalService, reason: str = "") -> None:
+        """Show a local service as it is now; `reason` is why it left a group, if it did.
+
+        One that is withdrawn is shown to nobody.
+        """
+        if not service.accepting:
+            return
+        instance = self.instance(service.binding.address)
+        if instance is not None:
+            instance.binding, instance.groups, instance.listed = service.binding, service.groups, service.listed
+        else:
+            instance = Instance(NOBODY, service.number, service.binding, service.groups, service.listed)
         self._local[instance.binding.address] = instance
         self._place(instance, reason)
 

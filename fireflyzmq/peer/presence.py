@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
+from fireflyzmq.peer.records import Instance, Target
 from fireflyzmq.wire.binding import Binding
 from fireflyzmq.wire.commands import BY_ADDRESS, BY_REGISTRY
-
-if TYPE_CHECKING:
-    from fireflyzmq.peer.mirror import Instance, Target
 
 
 class Status(int):

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from fireflyzmq.wire.codec import unpack, unpack_raw
 from fireflyzmq.wire.commands import FAILURE, PART, REQUEST
-from fireflyzmq.wire.frames import cut_body, kind_and_number
+from fireflyzmq.wire.frames import cut_body
+from fireflyzmq.wire.items import kind_and_number
 
 _KINDS = range(REQUEST, PART + 1)
 

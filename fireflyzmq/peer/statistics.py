@@ -4,12 +4,9 @@ among them. Pure.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from fireflyzmq.datastructures.durations import Durations
-
-if TYPE_CHECKING:
-    from fireflyzmq.peer.serving import LocalService
 
 OTHER: Final = "other"
 """What is counted together when there are too many names to count each by itself."""
@@ -76,8 +73,8 @@ class Served:
         self.failures: dict[str, int] = {}
         self.durations = Durations()
 
-    def merge(self, other: Served | LocalService) -> None:
-        """Count what another one, or a service, has counted."""
+    def merge(self, other: Served) -> None:
+        """Count what another one has counted."""
         self.served += other.served
         self.failed += other.failed
         self.refused += other.refused

@@ -1,54 +1,24 @@
-"""Traces: how they are carried through calls and the calls made for them, as W3C's `traceparent`.
+"""Traces: how they are carried through calls and the calls made for them, and how spans begin and end.
 
-    00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01
-    version, trace, the span of whoever calls, flags (bit 0: it is recorded)
-
-A call's properties have it, and each call gets a span of its own. What is done with spans is a tracer's business.
-Pure.
-Sources: W3C Trace Context, https://www.w3.org/TR/trace-context/; W3C Baggage, https://www.w3.org/TR/baggage/.
+A call's properties have the trace that it belongs to, and each call gets a span of its own. What is done with spans
+is a tracer's business; what it raises costs no call anything.
 """
 
 from __future__ import annotations
 
-import re
-import secrets
+import contextlib
+import logging
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from fireflyzmq.peer.request import Request
+from fireflyzmq.conventions.safe_log import log
+from fireflyzmq.errors import Failure, counted_kind, failure_to_fields
+from fireflyzmq.peer.methods import RESERVED
+from fireflyzmq.peer.records import Request, Span, Target
+from fireflyzmq.wire.traceparent import BAGGAGE, TRACEPARENT, TRACESTATE, Entropy, bounded, child_of
 
-TRACEPARENT: Final = "traceparent"
-TRACESTATE: Final = "tracestate"
-BAGGAGE: Final = "baggage"
-
-_MOST_CARRIED: Final = 10_240
-"""Bytes of what carries a trace: 8,192 of baggage, which is all that W3C asks for, and some for the rest."""
-
-_KNOWN_FLAGS: Final = 1
-"""What version 00 knows; a version sends no flags that it does not know."""
-
-_FORM: Final = re.compile(
-    r"(?!ff|00.{54})[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?"
-)
-"""Version 00 has nothing behind the flags, later ones may."""
-
-
-class Span(Protocol):
-    """One call, as its caller or its service sees it."""
-
-    def enter(self) -> None:
-        """Make the span current for what runs in this context (`contextvars`), to its end."""
-
-    def run(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The function to run in another one's place: it runs that with the span as the current one."""
-
-    def note(self, error: BaseException) -> None:
-        """Record what a method has raised."""
-
-    def end(self, kind: str, code: int, description: str) -> None:
-        """End the span, with the failure that the call ended with, or ("") without one."""
+logger = logging.getLogger(__name__)
 
 
 class Tracer(Protocol):
@@ -79,44 +49,70 @@ class Tracer(Protocol):
         """
 
 
-def trace_of(traceparent: object) -> str | None:
-    """The trace (32 hexadecimal digits) that a `traceparent` names; None when it is not one."""
-    match = _FORM.fullmatch(traceparent) if isinstance(traceparent, str) else None
-    return match[1] if match is not None else None
-
-
-def new_traceparent(recorded: bool = False) -> str:
-    """The beginning of a trace."""
-    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-{recorded:02x}"
-
-
-def child_of(traceparent: object) -> str:
-    """The same trace for a call made in it; a trace of its own when it is not one."""
-    match = _FORM.fullmatch(traceparent) if isinstance(traceparent, str) else None
-    if match is None:
-        return new_traceparent()
-    return f"00-{match[1]}-{secrets.token_hex(8)}-{int(match[3], 16) & _KNOWN_FLAGS:02x}"
-
-
-def bounded(carrier: Mapping[str, Any]) -> dict[str, str]:
-    """What carries a trace, as far as it is texts of a bearable size; the trace goes before all else."""
-    kept: dict[str, str] = {}
-    left = _MOST_CARRIED
-    for name in sorted(carrier, key=lambda name: name not in (TRACEPARENT, TRACESTATE)):
-        value = carrier[name]
-        if isinstance(value, str) and len(value) <= left:
-            size = len(value.encode("utf-8", "replace"))
-            if size <= left:
-                kept[name] = value
-                left -= size
-    return kept
-
-
-def carried(request: Request | None) -> dict[str, Any]:
+def carried(request: Request | None, entropy: Entropy) -> dict[str, Any]:
     """The properties that a call takes over from the request that it is made for: those of the trace."""
     if request is None or TRACEPARENT not in request.properties:
         return {}
     passed: dict[str, Any] = {
         name: request.properties[name] for name in (TRACESTATE, BAGGAGE) if name in request.properties
     }
-    return {TRACEPARENT: child_of(request.properties[TRACEPARENT]), **bounded(passed)}
+    return {TRACEPARENT: child_of(request.properties[TRACEPARENT], entropy), **bounded(passed)}
+
+
+def begin_call(
+    tracer: Tracer | None,
+    now: float,
+    target: Target,
+    method: str,
+    request: Request | None,
+    properties: dict[str, Any] | None,
+    entropy: Entropy,
+) -> tuple[Span | None, dict[str, Any]]:
+    """The span of a call, None when there is to be none, and the properties that it travels with.
+
+    What every service answers to is the business of tools, which ask all day long: it makes no spans.
+    """
+    given = properties or {}
+    try:
+        if tracer is not None and not method.startswith(RESERVED) and tracer.traces(now):
+            span, carrier = tracer.call(target.service, method, request, given)
+            return span, {**given, **carrier}
+    except Exception:
+        _note_trouble()
+    return None, {**carried(request, entropy), **given}
+
+
+def begin_request(tracer: Tracer | None, now: float, request: Request) -> Span | None:
+    """The span of a request, None when there is to be none."""
+    try:
+        return tracer.serve(request) if tracer is not None and tracer.traces(now) else None
+    except Exception:
+        _note_trouble()
+    return None
+
+
+def end_span(span: Span, failure: Failure | None) -> None:
+    """End a span with what its call came to."""
+    try:
+        if failure is None:
+            span.end("", 0, "")
+        else:
+            _, code, description, *_ = failure_to_fields(failure)
+            span.end(counted_kind(failure), code, description)
+    except Exception:
+        _note_trouble()
+
+
+def note_raised(span: Span, error: BaseException) -> None:
+    """Record in a request's span what its method has raised."""
+    with contextlib.suppress(Exception):  # of the program's own exception, which may not even have a text
+        span.note(error)
+
+
+def in_span(span: Span | None, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function to run in another one's place, with a span as the current one if there is one."""
+    return function if span is None else span.run(function)
+
+
+def _note_trouble() -> None:
+    log(logger, logging.DEBUG, "the tracer failed", exc_info=True)

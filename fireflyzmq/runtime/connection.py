@@ -27,10 +27,9 @@ from typing import Any, Protocol, TypeVar, cast
 
 import zmq
 
-from fireflyzmq.peer.calls import DRAINED, Call, Destination
-from fireflyzmq.peer.mirror import Target
-from fireflyzmq.peer.request import Request, current_request
-from fireflyzmq.peer.serving import LocalService
+from fireflyzmq.peer.local import LocalService
+from fireflyzmq.peer.outcomes import give_back
+from fireflyzmq.peer.records import DRAINED, Call, Destination, Request, Target, current_request
 from fireflyzmq.peer.session import Session
 from fireflyzmq.runtime import otel
 from fireflyzmq.runtime.dealer import GOODBYE_LINGER_MS, NOBODY_LISTENS, Dealer
@@ -76,6 +75,9 @@ _NOBLOCK_MORE = int(zmq.NOBLOCK) | int(zmq.SNDMORE)
 _RCVMORE = int(zmq.RCVMORE)
 _EVENTS = int(zmq.EVENTS)
 _POLLIN = int(zmq.POLLIN)
+
+_chance = random.Random()
+"""Which of equal instances gets a call is nobody's secret; `SystemRandom` would cost a system call for each."""
 
 Receive = Callable[[list[bytes]], None]
 
@@ -126,6 +128,7 @@ class Connection:
         self._attempt: asyncio.TimerHandle | None = None
         self._left: asyncio.Future[None] | None = None
         self.runner = LoopRunner(loop, self.call_from_anywhere)
+        self._tracer = otel.OpenTelemetryTracer() if otel.installed() else None
         # Classes of its own: what all its calls share need not be set for each, and a weak reference, called as a
         # method, gives the loop at half the cost of a function.
         shared: dict[str, Any] = {"connection": self, "get_loop": weakref.ref(loop)}
@@ -138,15 +141,15 @@ class Connection:
             wake=self._wake,
             clock=loop.time,
             runner=self.runner,
+            entropy=os.urandom,
+            chance=_chance,
             make_call=one,
             make_group_call=group,
             changed=self._changed,
             process=f"{sockets.gethostname()}:{os.getpid()}:{os.path.basename(sys.argv[0] or 'python')}",  # noqa: PTH119
+            tracer=self._tracer,
+            debug=loop.get_debug(),
         )
-        self._tracer = otel.OpenTelemetryTracer() if otel.installed() else None
-        self.session.calls.tracer = self.session.serving.tracer = self._tracer
-        self.runner.finish = self.session.serving.finish
-        self.session.serving.debug = loop.get_debug()
         _all_connections.add(self)
 
     # Calling.
@@ -179,7 +182,7 @@ class Connection:
                 _encoding.connection = outer
             self._handed.append(call)
             if not self.call_from_anywhere(self.take_handed):
-                calls.give_back(call)
+                give_back(call)
                 raise RuntimeError(_ENDED)
         return None if destination.oneway else cast(ResponseId[Any], call)
 
@@ -191,12 +194,12 @@ class Connection:
     def cancel_call(self, call: Call) -> bool:
         """Cancel a call, in any thread; False when it had ended."""
         if threading.get_ident() != self.thread:
-            return self.call_from_anywhere(self.session.calls.cancel, call)
-        return self.session.calls.cancel(call)
+            return self.call_from_anywhere(self.session.outcomes.cancel, call)
+        return self.session.outcomes.cancel(call)
 
     def shorten(self, call: Call, timeout: float) -> None:
         """Bring a call's deadline forward to `timeout` seconds from now, in any thread; never put it off."""
-        self.run_in_loop(self.session.calls.shorten, call, self.loop.time() + timeout)
+        self.run_in_loop(self.session.outcomes.shorten, call, self.loop.time() + timeout)
 
     def _unusable(self, caller: LocalService) -> str:
         if self.forked:
@@ -209,7 +212,7 @@ class Connection:
             raise RuntimeError(_FORKED)
         target = self.session.mirror.target(kind, key)
         if target is None:
-            target = self.run_in_loop(self.session.watch, kind, key)
+            target = self.run_in_loop(self.session.watches.watch, kind, key)
         target.idle = False
         return target
 
@@ -324,7 +327,7 @@ class Connection:
         self._turn_due = self._undisturbed  # what is sent meanwhile needs no turn of its own
         more = False
         try:
-            more = self.session.channels.flush()
+            more = self.session.turn()
         except BaseException:
             self.loop.call_later(AGAIN_SECONDS, self._wake, context=self._context)
             raise
@@ -406,7 +409,7 @@ class Connection:
         def receive() -> None:
             if self._link is link:
                 try:
-                    self.session.receive(frames)
+                    self.session.incoming.receive(frames)
                     if self._later:
                         self._run_later()
                 finally:
@@ -632,8 +635,8 @@ class Connection:
                 self.loop.call_soon(self._cut, dealer, f"cannot read: {error!r}", True, context=self._context)
             raise
         self._turn_due = self._undisturbed  # what is sent meanwhile needs no turn of its own: one follows
-        self.session.channels.begin_turn()
-        take = self.session.channels.receive
+        self.session.incoming.begin_turn()
+        take = self.session.incoming.receive
         try:
             while messages:
                 take(messages.popleft(), len(messages))
@@ -665,7 +668,7 @@ class Connection:
         """
         self.check_loop("what is drained")
         request = self._request_here()
-        if request is None or not self.session.serving.suspended(request):
+        if request is None or not self.session.at_work.suspended(request):
             try:
                 await stop_together([self])
             finally:
@@ -692,7 +695,7 @@ class Connection:
         return True
 
     def _after(self, request: Request, action: Callable[[], object]) -> None:
-        if self.session.serving.suspended(request) and not request.service.closed:
+        if self.session.at_work.suspended(request) and not request.service.closed:
             self.loop.call_later(STOP_LOOK_SECONDS, self._after, request, action, context=self._context)
         else:
             action()
@@ -720,15 +723,15 @@ class Connection:
     def withdraw_services(self) -> None:
         """Take no more requests."""
         for service in list(self.session.services.values()):
-            self.session.withdraw(service, DRAINED)
+            self.session.registrations.withdraw(service, DRAINED)
 
     def at_work(self, sparing: bool) -> list[str]:
         """Which services are at work still, and with what."""
         self.take_handed()
-        self.session.channels.flush_all()
+        self.session.incoming.flush_all()
         services = list(self.session.services.values())
-        working = self.session.at_work(services)
-        spared = {request.service for request in self._spared if self.session.serving.suspended(request)}
+        working = self.session.busy(services)
+        spared = {request.service for request in self._spared if self.session.at_work.suspended(request)}
         found = []
         for service in services:
             what = working.get(service) or service.owner.at_work()
@@ -741,7 +744,7 @@ class Connection:
         services = list(self.session.services.values())
         for service in services:
             if not service.closed:
-                self.session.close_service(service, "goodbye" if service.running else DRAINED)
+                self.session.registrations.close(service, "goodbye" if service.running else DRAINED)
         return [rest for service in services if (rest := service.owner.rest()) is not None]
 
     async def leave(self) -> None:
@@ -752,13 +755,13 @@ class Connection:
         """
         self.check_loop("what is left")
         request = self._request_here()
-        if request is not None and self.session.serving.suspended(request):
+        if request is not None and self.session.at_work.suspended(request):
             self.after_request(lambda: self.keep(self.leave()))
             return
         try:
             self.take_handed()
             for service in list(self.session.services.values()):
-                self.session.close_service(service)
+                self.session.registrations.close(service, "goodbye")
             until = self.loop.time() + HAND_OVER_SECONDS
             while (
                 self.session.unsaid and self._left is None and self.state == "connected" and self.loop.time() < until
@@ -804,7 +807,7 @@ class Connection:
             if self._left is None:
                 steps.callback(self.session.goodbye, reason)
             for service in reversed(list(self.session.services.values())):
-                steps.callback(self.session.close_service, service, reason)
+                steps.callback(self.session.registrations.close, service, reason)
             steps.callback(self.take_handed)
 
     def _cancel_timers(self) -> None:

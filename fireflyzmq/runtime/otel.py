@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fireflyzmq._version import VERSION
 from fireflyzmq.conventions.safe_log import log
-from fireflyzmq.peer.tracing import TRACEPARENT, bounded
+from fireflyzmq.wire.traceparent import TRACEPARENT, bounded
 
 if TYPE_CHECKING:
-    from fireflyzmq.peer.request import Request
+    from fireflyzmq.peer.records import Request
 
 logger = logging.getLogger(__name__)
 

@@ -9,17 +9,16 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+from fireflyzmq.peer.at_work import Finish
 from fireflyzmq.peer.methods import Method
-from fireflyzmq.peer.request import Request, current_request
+from fireflyzmq.peer.records import Request, current_request
 
 
 class LoopRunner:
     """Runs coroutines and pool threads, each under its own request.
 
-    `finish(request, value, error)` is told the outcome, in the loop; `call_from_anywhere` is the way there.
+    Who starts one is told the outcome, in the loop; `call_from_anywhere` is the way there.
     """
-
-    finish: Callable[[Request, Any, BaseException | None], None]
 
     def __init__(self, loop: asyncio.AbstractEventLoop, call_from_anywhere: Callable[..., object]) -> None:
         self.threads_running = 0
@@ -32,9 +31,9 @@ class LoopRunner:
         """Whether a method's result is to be awaited."""
         return inspect.isawaitable(value)
 
-    def start_task(self, request: Request, awaitable: Any) -> asyncio.Task[Any]:
+    def start_task(self, request: Request, awaitable: Any, finish: Finish) -> asyncio.Task[Any]:
         """Await a method's result in a task of its own."""
-        task = self._loop.create_task(self._await(request, awaitable), context=_context_of(request))
+        task = self._loop.create_task(self._await(request, awaitable, finish), context=_context_of(request))
         self._tasks.add(task)
 
         def ended(task: asyncio.Task[Any]) -> None:
@@ -45,43 +44,43 @@ class LoopRunner:
         task.add_done_callback(ended)
         return task
 
-    async def _await(self, request: Request, awaitable: Any) -> None:
+    async def _await(self, request: Request, awaitable: Any, finish: Finish) -> None:
         try:
             value = await awaitable
         except BaseException as error:
-            self.finish(request, None, error)
+            finish(request, None, error)
             if isinstance(error, (KeyboardInterrupt, SystemExit)):
                 raise
         else:
-            self.finish(request, value, None)
+            finish(request, value, None)
 
-    def start_thread(self, request: Request, method: Method, call: Callable[[], Any]) -> Future[None]:
+    def start_thread(self, request: Request, method: Method, call: Callable[[], Any], finish: Finish) -> Future[None]:
         """Run a method in its pool; RuntimeError when no thread is to be had."""
         pool = self._pools.get(method)
         if pool is None:
             pool = self._pools[method] = ThreadPoolExecutor(method.threads, f"fireflyzmq-{method.name}")
-        work = pool.submit(_context_of(request).run, self._run_in_thread, request, call)
+        work = pool.submit(_context_of(request).run, self._run_in_thread, request, call, finish)
         self.threads_running += 1
         work.add_done_callback(lambda _: self._call_from_anywhere(self._thread_ended))
         return work
 
-    def _run_in_thread(self, request: Request, call: Callable[[], Any]) -> None:
+    def _run_in_thread(self, request: Request, call: Callable[[], Any], finish: Finish) -> None:
         if not request.open:  # refused when its pool had no thread for it, and found by another
             return
         try:
             value, error = call(), None
         except BaseException as raised:
             value, error = None, raised
-        self._call_from_anywhere(self._finish_thread, request, value, error)
+        self._call_from_anywhere(self._finish_thread, request, value, error, finish)
 
-    def _finish_thread(self, request: Request, value: Any, error: BaseException | None) -> None:
+    def _finish_thread(self, request: Request, value: Any, error: BaseException | None, finish: Finish) -> None:
         try:
             if error is None and inspect.isawaitable(value):
-                request.work = self.start_task(request, value)
+                request.work = self.start_task(request, value, finish)
                 return
         except Exception as problem:  # a value that lies about its class, say
             error = problem
-        self.finish(request, value, error)
+        finish(request, value, error)
 
     def _thread_ended(self) -> None:
         self.threads_running -= 1

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fireflyzmq.errors import Failure
-from fireflyzmq.peer.request import Request, current_request
-from fireflyzmq.peer.spans import in_span
+from fireflyzmq.peer.at_work import AtWork
+from fireflyzmq.peer.records import Request, current_request
+from fireflyzmq.peer.serving import Serving
+from fireflyzmq.peer.tracing import in_span
+from fireflyzmq.runtime.runner import LoopRunner
 from fireflyzmq.runtime.timers import fit
-
-if TYPE_CHECKING:
-    from fireflyzmq.peer.serving import Serving
-    from fireflyzmq.runtime.runner import LoopRunner
 
 _KEPT = 100
 
@@ -23,7 +22,8 @@ Resume = Callable[..., Any]
 class SuspendedResponses:
     """The suspended requests of one service, by id, each with the callback that is to answer it."""
 
-    def __init__(self, serving: Serving, runner: LoopRunner) -> None:
+    def __init__(self, at_work: AtWork, serving: Serving, runner: LoopRunner) -> None:
+        self._at_work = at_work
         self._serving = serving
         self._runner = runner
         self._entries: dict[str, tuple[Request, Resume | None]] = {}
@@ -32,7 +32,7 @@ class SuspendedResponses:
     def add(self, request: Request, callback: Resume | None) -> None:
         """Remember a request; those that have ended are forgotten each time the number has doubled."""
         if len(self._entries) > self._kept:
-            self._entries = {id: entry for id, entry in self._entries.items() if self._serving.suspended(entry[0])}
+            self._entries = {id: entry for id, entry in self._entries.items() if self._at_work.suspended(entry[0])}
             self._kept = max(_KEPT, 2 * len(self._entries))
         self._entries[request.id] = request, callback
 
@@ -56,7 +56,7 @@ class SuspendedResponses:
         finally:
             current_request.reset(token)
         if awaitable:
-            request.work = self._runner.start_task(request, result)
+            request.work = self._runner.start_task(request, result, self._serving.finish)
         else:
             self._serving.finish(request, result, None)
         return True
@@ -72,6 +72,6 @@ class SuspendedResponses:
     def _take(self, id: str) -> tuple[Request | None, Resume | None]:
         """A suspended request that still waits, and its callback."""
         request, callback = self._entries.pop(id, (None, None))
-        if request is not None and not self._serving.suspended(request):
+        if request is not None and not self._at_work.suspended(request):
             return None, None
         return request, callback

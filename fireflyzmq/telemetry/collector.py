@@ -238,19 +238,19 @@ class Readings:
 
     def _read_connection(self, connection: Connection) -> Reading:
         reading, session = Reading(), connection.session
-        calls, reports = session.calls, session.reports
-        failures = dict(calls.failures)
-        reading.count("calls_started", calls.started)
-        reading.count("calls_answered", calls.ended - sum(failures.values()))
+        outcomes, subscriptions = session.outcomes, session.subscriptions
+        failures = dict(outcomes.failures)
+        reading.count("calls_started", outcomes.started)
+        reading.count("calls_answered", outcomes.ended - sum(failures.values()))
         for kind, number in failures.items():
             reading.count("calls_failed", number, kind)
-        reading.count("requests_expired", session.serving.expired)
+        reading.count("requests_expired", session.at_work.expired)
         reading.count("answers_lost", session.channels.answers.lost)
-        reading.count("bad_items", session.channels.bad_items)
-        reading.count("reports_published", reports.published)
-        reading.count("reports_delivered", reports.delivered)
-        reading.count("reports_lost", reports.missed)
-        for name, before in session.served_before.all().items():
+        reading.count("bad_items", session.incoming.bad_items)
+        reading.count("reports_published", session.publications.published)
+        reading.count("reports_delivered", subscriptions.delivered)
+        reading.count("reports_lost", subscriptions.missed)
+        for name, before in session.registrations.served_before.all().items():
             self._read_served(reading, self._services.label(name), before)
         for service in list(session.services.values()):
             label = self._services.label(service.name)
@@ -258,11 +258,11 @@ class Readings:
             reading.show("requests_running", service.running, label)
         for state in STATES:
             reading.show("connections", connection.state == state, state)
-        reading.show("calls_in_flight", calls.pending)
+        reading.show("calls_in_flight", outcomes.pending)
         reading.show("outgoing_queued_bytes", session.outgoing.queued)
         reading.show("answers_kept_bytes", session.channels.answers.size)
-        reading.show("requests_postponed_bytes", session.channels.postponed_bytes)
-        reading.show("subscriptions", reports.subscriptions)
+        reading.show("requests_postponed_bytes", session.endings.postponed.size)
+        reading.show("subscriptions", len(subscriptions))
         return reading
 
     def _read_served(self, reading: Reading, label: str, served: Any) -> None:

@@ -12,7 +12,7 @@ import logging
 from datetime import UTC, datetime
 from typing import Any, Final, TextIO
 
-from fireflyzmq.peer.request import Request, current_request
+from fireflyzmq.peer.records import Request, current_request
 
 TEXT, JSON = "text", "json"
 LOG_FORMATS: Final = (TEXT, JSON)

@@ -41,7 +41,6 @@ from fireflyzmq.wire.commands import (
     JOINED,
     LEAVE,
     MAX_CONTROL,
-    PART,
     PRESENT,
     PUBLISH,
     REFUSED,
@@ -70,11 +69,6 @@ _head = struct.Struct(">B8sII")
 _count = struct.Struct(">BI")
 _reports = struct.Struct(">B8sIIQ")
 _ARRAY32: Final = 0xDD
-_ONE_PART: Final = b"\xdd\x00\x00\x00\x01\x95"
-"""The header of a body of one item, and that of an item of five elements."""
-
-_FRONT: Final = 32
-"""Bytes that an array's header and two integers have at most, and some."""
 
 FIELDS: Final[dict[int, tuple[type, ...]]] = {
     HELLO: (dict,),
@@ -192,12 +186,6 @@ def join_items(items: Sequence[bytes]) -> bytes:
     return _count.pack(_ARRAY32, len(items)) + b"".join(items)
 
 
-def part_body(number: int, index: int, last: bool, data: bytes | memoryview) -> bytes:
-    """A body that holds one part of an item."""
-    packed: bytes = msgpack.packb((PART, number, index, last))
-    return b"".join((_ONE_PART, packed[1:], b"\xc6", len(data).to_bytes(4, "big"), data))
-
-
 def item_slices(body: bytes) -> list[bytes]:
     """The items of a body, still packed, however deep they nest. ProtocolError when it is not an array of items."""
     slices, rest = cut_body(body)
@@ -236,21 +224,6 @@ def _array_header(body: bytes) -> tuple[int, int] | None:
     if not width or len(body) <= width:
         return None
     return int.from_bytes(body[1 : 1 + width], "big"), 1 + width
-
-
-def kind_and_number(packed: bytes) -> tuple[int, int] | None:
-    """An item's kind and number, which stand at its front; None when they cannot be read.
-
-    What stands behind them may be broken in any way.
-    """
-    unpacker = msgpack.Unpacker()
-    unpacker.feed(packed[:_FRONT])
-    try:
-        unpacker.read_array_header()
-        kind, number = unpacker.unpack(), unpacker.unpack()
-    except Exception:
-        return None
-    return (kind, number) if type(kind) is int and type(number) is int else None
 
 
 def describe(frames: list[bytes]) -> str:

@@ -199,7 +199,9 @@ def test_a_namesake_of_the_root_may_not_call_what_is_offered_to_the_root(place: 
         impostor = place.server("gate", **options)
         place.settle()
     if kind == "withdrawn":
-        place.network.make(core_of(impostor).connection.session.withdraw, core_of(impostor).local, "drained")
+        place.network.make(
+            core_of(impostor).connection.session.registrations.withdraw, core_of(impostor).local, "drained"
+        )
         place.settle()
     root = place.server_of(Root, "gate", unique=True)
     place.run(root.ready())
@@ -268,8 +270,8 @@ def test_a_namesake_of_the_root_puts_no_child_out(place: Place, kind: str) -> No
     place.settle()
     session = core_of(impostor).connection.session
     if kind == "withdrawn":
-        place.network.make(session.withdraw, core_of(impostor).local, "drained")
-    place.network.make(session.expel, core_of(impostor).local, child.serviceBinding(), "begone")
+        place.network.make(session.registrations.withdraw, core_of(impostor).local, "drained")
+    place.network.make(session.memberships.expel, core_of(impostor).local, child.serviceBinding(), "begone")
     place.settle()
     assert [binding.name for binding in root.children()] == ["game"]
     root.dropChild("game")

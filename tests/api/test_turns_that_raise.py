@@ -44,8 +44,8 @@ def test_a_deadline_is_kept_when_turns_raise(network: Network, times: int) -> No
     caller = Service(exchange=network.exchange())
     network.settle()
     told = calm(network)
-    channels = caller.serviceEndPoint("nobody")._connection.session.channels
-    channels.flush = raising(times, channels.flush)  # type: ignore[method-assign]
+    session = caller.serviceEndPoint("nobody")._connection.session
+    session.turn = raising(times, session.turn)  # type: ignore[method-assign]
     began = network.now
     with pytest.raises(RequestTimeout):
         network.run(caller.serviceEndPoint("nobody", timeout=5, wait=10).f())
@@ -104,14 +104,14 @@ def test_messages_behind_one_that_raises_are_taken() -> None:
         assert await ping.ping() == "pong"
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda loop, context: None)
-        channels = exchange.connection.session.channels
-        receive = channels.receive
+        incoming = exchange.connection.session.incoming
+        receive = incoming.receive
 
         def receive_and_raise(*args: Any) -> None:
             receive(*args)
             raise Raised
 
-        channels.receive = receive_and_raise  # type: ignore[method-assign]
+        incoming.receive = receive_and_raise  # type: ignore[method-assign]
         answers = await asyncio.gather(*(ping.ping() for _ in range(20)), publisher.serviceEndPoint("exchange").ping())
         assert answers == ["pong"] * 21
         await exchange.leave()

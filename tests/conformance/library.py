@@ -9,8 +9,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from fireflyzmq.peer.calls import VALUE, Call, Destination
-from fireflyzmq.peer.reports import Report
+from fireflyzmq.peer.records import VALUE, Call, Destination
+from fireflyzmq.peer.subscriptions import Interest, Report
 from fireflyzmq.wire.commands import BY_NAME, DROP_OLDEST, SUBSCRIPTION_QUEUE
 from tests.conformance.messages import Frames
 from tests.conformance.transcript import CLOCK
@@ -76,18 +76,18 @@ class LibraryInMemory:
         self._peer.cancel_call(self._calls[call])
 
     def _publish(self, publisher: str, subject: str, content: Any, life: float = 0) -> None:
-        self._peer.session.reports.publish(self._services[publisher].local, subject, content, life)
+        self._peer.session.publications.publish(self._services[publisher].local, subject, content, life)
 
     def _subscribe(self, publisher: str, pattern: str) -> None:
         caller = self._peer.caller.local
         sink = _Sink(self._outcomes.append)
-        options = (BY_NAME, publisher, pattern, DROP_OLDEST, SUBSCRIPTION_QUEUE)
-        self._peer.session.reports.subscribe(caller, *options, sink)
+        interest = Interest(BY_NAME, publisher, pattern, DROP_OLDEST, SUBSCRIPTION_QUEUE)
+        self._peer.session.reports.subscribe(caller, interest, sink)
 
     def _stop(self) -> None:
         """Withdraw the services, close each when it has answered what it took, then leave."""
         for service in self._services.values():
-            self._peer.session.withdraw(service.local, "stopping")
+            self._peer.session.registrations.withdraw(service.local, "stopping")
         self._stopping = True
         self._go_on_stopping()
 
@@ -95,7 +95,7 @@ class LibraryInMemory:
         if self._stopping and not any(service.local.running for service in self._services.values()):
             self._stopping = False
             for service in self._services.values():
-                self._peer.session.close_service(service.local, "drained")
+                self._peer.session.registrations.close(service.local, "drained")
             self._peer.session.goodbye()
 
     def outcome(self) -> Outcome | None:

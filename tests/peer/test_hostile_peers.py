@@ -10,7 +10,8 @@ import pytest
 from fireflyzmq.errors import Overloaded
 from fireflyzmq.wire.codec import encode
 from fireflyzmq.wire.commands import BY_ADDRESS, FAILURE, LOAD, MAX_GROUPS, MAX_TIMEOUT, PART, REQUEST, RESPONSE
-from fireflyzmq.wire.frames import join_items, part_body
+from fireflyzmq.wire.frames import join_items
+from fireflyzmq.wire.items import part_body
 from fireflyzmq.wire.parts import MAX_PARTS
 from tests.peer.world import pair
 
@@ -123,7 +124,7 @@ def test_a_hint_that_makes_no_sense_is_not_passed_on(hint: object) -> None:
 def test_a_group_that_the_exchange_refuses_is_left_again() -> None:
     world, caller, callee, service = pair()
     for number in range(MAX_GROUPS + 1):
-        callee.session.join(service.local, f"group{number}")
+        callee.session.memberships.join(service.local, f"group{number}")
     callee.run_turns()
     world.settle()
     assert service.problems == ["group"] and len(service.local.groups) == MAX_GROUPS
@@ -154,7 +155,7 @@ def test_a_broken_request_costs_its_neighbours_nothing_and_is_answered(broken: b
     world.settle()
     assert callee.link is not None
     assert dict(world.runs) == {"token 101": 1, "token 102": 1}
-    assert callee.session.channels.bad_items == 1
+    assert callee.session.incoming.bad_items == 1
     assert service.local.failures == {"RequestDecoding": 1}
 
 
@@ -176,7 +177,7 @@ def test_an_item_of_a_number_that_no_call_has_is_ignored(number: int) -> None:
     body = join_items([b"\x95\x01" + encode(number) + b"\xa4echo\x91\xc7\x01\x63x\xcb" + bytes(8)])
     caller.caller.forge(service, body)
     world.settle()
-    assert service.local.failures == {} and caller.session.channels.bad_items == 0
+    assert service.local.failures == {} and caller.session.incoming.bad_items == 0
 
 
 def test_an_item_that_grows_too_large_in_parts_ends_its_call() -> None:
@@ -240,4 +241,4 @@ def test_a_number_that_is_none_is_nobodys_to_answer(number: object) -> None:
     call = caller.call("math")
     world.settle()
     assert dict(world.runs) == {call.token: 1} and call.value == call.token
-    assert callee.session.channels.bad_items == 1 and not service.local.recent
+    assert callee.session.incoming.bad_items == 1 and not service.local.recent

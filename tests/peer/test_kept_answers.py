@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exchange.core.limits import Limits
-from fireflyzmq.peer.answers import MUCH, Answers
-from fireflyzmq.peer.channels import Channel
-from fireflyzmq.peer.serving import LocalService
+from fireflyzmq.peer.local import LocalService
+from fireflyzmq.peer.records import Channel
+from fireflyzmq.peer.returned import MUCH, ReturnedAnswers
 from fireflyzmq.wire.binding import Binding
 from tests.peer.world import RecordedCall, World, WorldPeer, kept_answers_of
 
@@ -147,12 +147,12 @@ def test_a_method_may_close_the_callers_whose_requests_are_begun_with_its_own() 
     calls = [peer.start("math", method, caller=caller) for method in ("close", "echo", "echo")]
     late = peer.start("math", "echo", caller=other)
     peer.run_turns()
-    assert session.channels.postponed_bytes > 0 and not world.runs
+    assert session.endings.postponed.size > 0 and not world.runs
     session.outgoing.limit = limit
     peer.session.channels.wake()
     peer.run_turns()
     assert [world.runs[call.token] for call in (*calls, late)] == [1, 0, 0, 1]
-    assert session.channels.postponed_bytes == 0 and not session.channels._postponed
+    assert session.endings.postponed.size == 0 and not session.endings.postponed.waiting
     assert [call.failure for call in calls] == ["RequestCancelled"] * 3 and late.value == late.token
 
 
@@ -196,7 +196,7 @@ def test_a_service_that_drains_waits_for_the_answers_that_it_keeps() -> None:
     slow.call("large", 30)
     slow.let_all_move_but_the_caller()
     service = slow.callee.services[-1].local
-    slow.callee.session.withdraw(service, "drained")
+    slow.callee.session.registrations.withdraw(service, "drained")
     assert not slow.callee.session.channels.dry(service)
     slow.world.settle()
     slow.callee.run_turns()
@@ -223,7 +223,7 @@ class Keeping:
 
     def __init__(self, limit: int) -> None:
         self.asked: list[Channel] = []
-        self.answers = Answers(self.asked.append, lambda number: b"lost", limit)
+        self.answers = ReturnedAnswers(self.asked.append, lambda number: b"lost", limit)
 
     def room(self, channel: Channel, most: int = 1 << 40) -> list[tuple[int, bytes]]:
         leaving = self.answers.room(channel, most)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from fireflyzmq.peer.mirror import Instance, Mirror, Target
+from fireflyzmq.peer.mirror import Mirror
 from fireflyzmq.peer.presence import Presence, Status
+from fireflyzmq.peer.records import Instance, Target
 from fireflyzmq.wire.binding import Binding
 from fireflyzmq.wire.commands import BY_ADDRESS, BY_GROUP, BY_MEMBER, BY_NAME, BY_REGISTRY
 

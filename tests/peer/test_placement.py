@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from types import SimpleNamespace
 from typing import Any
@@ -10,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fireflyzmq.peer.mirror import Instance, Target
-from fireflyzmq.peer.placement import LOAD_HALF_LIFE, POLICIES, at_random, least_pending, round_robin, sticky
+from fireflyzmq.peer.placement import LOAD_HALF_LIFE, at_random, least_pending, round_robin, sticky
+from fireflyzmq.peer.records import BALANCES, Instance, Target
 from fireflyzmq.wire.binding import Binding
 from fireflyzmq.wire.commands import BY_NAME
 
+CHANCE = random.Random()
 NOW = 1000.0
 KEYS = [f"key {number}" for number in range(3000)]
 
@@ -37,7 +39,7 @@ def target() -> Target:
 
 
 def chosen(instances: list[Instance], now: float = NOW, calls: int = 300) -> set[int]:
-    return {least_pending(target(), instances, now).number for _ in range(calls)}
+    return {least_pending(target(), instances, now, CHANCE).number for _ in range(calls)}
 
 
 def test_least_pending_takes_the_instance_with_the_fewest_calls() -> None:
@@ -51,7 +53,7 @@ def test_least_pending_counts_the_calls_of_all_local_services() -> None:
 
 
 def test_ties_are_broken_at_random() -> None:
-    counts = Counter(least_pending(target(), [instance(n) for n in range(4)], NOW).number for _ in range(4000))
+    counts = Counter(least_pending(target(), [instance(n) for n in range(4)], NOW, CHANCE).number for _ in range(4000))
     assert set(counts) == set(range(4)) and min(counts.values()) > 700
 
 
@@ -76,24 +78,26 @@ def test_a_load_never_hides_own_calls() -> None:
 
 def test_among_many_instances_an_idle_one_wins_though_only_a_sample_is_compared() -> None:
     instances = [instance(n, 50) for n in range(100)] + [instance(n) for n in range(100, 200)]
-    picked = Counter(least_pending(target(), instances, NOW).number >= 100 for _ in range(300))
+    picked = Counter(least_pending(target(), instances, NOW, CHANCE).number >= 100 for _ in range(300))
     assert picked[True] > 290
     assert len(chosen(instances, calls=1000)) > 60
 
 
 def test_round_robin_takes_one_after_the_other() -> None:
     instances, shared = [instance(n) for n in range(3)], target()
-    picked = [round_robin(shared, instances, NOW).number for _ in range(9)]
+    picked = [round_robin(shared, instances, NOW, CHANCE).number for _ in range(9)]
     assert picked[:3] * 3 == picked and set(picked) == {0, 1, 2}
 
 
 def test_random_takes_any() -> None:
-    counts = Counter(at_random(target(), [instance(n, pending=n) for n in range(4)], NOW).number for _ in range(4000))
+    counts = Counter(
+        at_random(target(), [instance(n, pending=n) for n in range(4)], NOW, CHANCE).number for _ in range(4000)
+    )
     assert set(counts) == set(range(4)) and min(counts.values()) > 700
 
 
 def test_the_policies_have_the_names_of_the_documentation() -> None:
-    assert set(POLICIES) == {"least-pending", "round-robin", "random"}
+    assert set(BALANCES) == {"least-pending", "round-robin", "random"}
 
 
 # Sticky.

@@ -75,7 +75,7 @@ class Scene:
 
     def publish(self, life: float) -> None:
         self.said += 1
-        self.peer.session.reports.publish(self.news.local, "a", (self.news.address, self.said, b""), life)
+        self.peer.session.publications.publish(self.news.local, "a", (self.news.address, self.said, b""), life)
 
     def check(self) -> None:
         self.peer.run_turns()
@@ -85,8 +85,8 @@ class Scene:
         for reader in self.readers:
             assert sorted(said.number for said in reader.got) == list(range(1, self.said + 1))
             assert all(said.lost == 0 for said in reader.got)
-        assert self.peer.session.calls.pending == 0
-        assert self.peer.session.channels.bad_items == self.far.session.channels.bad_items == 0
+        assert self.peer.session.outcomes.pending == 0
+        assert self.peer.session.incoming.bad_items == self.far.session.incoming.bad_items == 0
 
 
 def interrupted_everywhere(prepare: Callable[[Scene], Callable[[], None]]) -> int:
@@ -176,9 +176,9 @@ def test_a_call_that_is_cancelled_in_the_middle_of_its_end_ends_once() -> None:
         caller.watch("math")
         world.settle()
         call = caller.call("math")
-        interrupted = Interrupted(lambda: caller.session.calls.cancel(call) and None, place)  # noqa: B023
+        interrupted = Interrupted(lambda: caller.session.outcomes.cancel(call) and None, place)  # noqa: B023
         interrupted.run(world.settle)
-        assert call.outcomes == 1 and caller.session.calls.pending == 0
+        assert call.outcomes == 1 and caller.session.outcomes.pending == 0
         if interrupted.places < place:
             break
     assert place > 50

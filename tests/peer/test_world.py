@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from exchange.core.limits import Limits
-from fireflyzmq.peer.calls import FAILED, VALUE
-from fireflyzmq.peer.reports import keys_of
+from fireflyzmq.peer.publications import keys_of
+from fireflyzmq.peer.records import FAILED, VALUE
 from fireflyzmq.wire.commands import (
     BY_ADDRESS,
     BY_GROUP,
@@ -182,13 +182,13 @@ class Histories(RuleBasedStateMachine):
     @rule(index=ANY)
     def announce(self, index: int) -> None:
         service = self.service_at(index)
-        service.peer.session.announce(service.local)
+        service.peer.session.registrations.announce(service.local)
         service.peer.run_turns()
 
     @rule(index=ANY, role=st.sampled_from(ROLES), sole=st.booleans())
     def join_group(self, index: int, role: str, sole: bool) -> None:
         service = self.service_at(index)
-        service.peer.session.join(service.local, GROUP, role, sole and bool(role))
+        service.peer.session.memberships.join(service.local, GROUP, role, sole and bool(role))
         service.peer.run_turns()
 
     @rule(index=ANY, member=ANY, role=st.sampled_from(ROLES), joins=st.booleans(), settles=st.booleans())
@@ -198,23 +198,23 @@ class Histories(RuleBasedStateMachine):
         root = roots[index % len(roots)] if roots else self.peer_at(index).add_service(ROOT)
         service = self.service_at(member)
         if joins:
-            service.peer.session.join(service.local, GROUP, role)
+            service.peer.session.memberships.join(service.local, GROUP, role)
             service.peer.run_turns()
         if settles:
             self.world.settle()
-        root.peer.session.expel(root.local, service.local.binding, "dropped")
+        root.peer.session.memberships.expel(root.local, service.local.binding, "dropped")
         root.peer.run_turns()
 
     @rule(index=ANY)
     def leave_group(self, index: int) -> None:
         service = self.service_at(index)
-        service.peer.session.leave(service.local, GROUP)
+        service.peer.session.memberships.leave(service.local, GROUP)
         service.peer.run_turns()
 
     @rule(index=ANY)
     def withdraw(self, index: int) -> None:
         service = self.service_at(index)
-        service.peer.session.withdraw(service.local, "draining")
+        service.peer.session.registrations.withdraw(service.local, "draining")
         service.peer.run_turns()
 
     @rule(index=ANY, heard=st.booleans())
@@ -314,7 +314,7 @@ class Histories(RuleBasedStateMachine):
     def shorten(self, index: int, seconds: float) -> None:
         if calls := self.open_calls():
             peer, call = calls[index % len(calls)]
-            peer.session.calls.shorten(call, self.world.now + peer.ahead + seconds)
+            peer.session.outcomes.shorten(call, self.world.now + peer.ahead + seconds)
 
     @rule(index=ANY, raises=st.booleans())
     def answer_late(self, index: int, raises: bool) -> None:
@@ -522,7 +522,7 @@ class Histories(RuleBasedStateMachine):
         for peer in self.peers:
             assert [service.local.running for service in peer.closed if service.local.running] == []
             gone = [service.local for service in peer.closed if service.local not in peer.session._leaving]
-            assert not any(local.channels for local in gone)
+            assert not any(peer.session.channels.of(local) for local in gone)
             for local in peer.session._leaving:  # it is kept for nothing else
                 assert all(call.destination.oneway for call in peer.session.calls_out(local))
             assert [task.token for task in peer.tasks if task.request.service.closed and not task.cancelled] == []
@@ -553,7 +553,7 @@ class Histories(RuleBasedStateMachine):
     @invariant()
     def nobody_breaks_the_protocol(self) -> None:
         assert set(self.world.refused.values()) <= {"overload"}
-        assert [peer.session.channels.bad_items for peer in self.peers] == [0] * len(self.peers)
+        assert [peer.session.incoming.bad_items for peer in self.peers] == [0] * len(self.peers)
         assert [record.getMessage() for record in self.complaints.records] == []
 
     # What holds when nothing is under way.

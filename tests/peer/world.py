@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
+import random
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
@@ -17,14 +19,13 @@ from exchange.core.limits import Limits
 from exchange.core.routing import RoutingCore
 from fireflyzmq.datastructures.deadlines import TICK
 from fireflyzmq.errors import Failure
-from fireflyzmq.peer.calls import PENDING, VALUE, Call, Destination
+from fireflyzmq.peer.at_work import Finish
+from fireflyzmq.peer.local import LocalService
 from fireflyzmq.peer.methods import Method
-from fireflyzmq.peer.mirror import Target
 from fireflyzmq.peer.presence import Presence, Status
-from fireflyzmq.peer.reports import Report, Subscription
-from fireflyzmq.peer.request import Request
-from fireflyzmq.peer.serving import LocalService
+from fireflyzmq.peer.records import PENDING, VALUE, Call, Destination, Request, Target
 from fireflyzmq.peer.session import CONNECTED, Session
+from fireflyzmq.peer.subscriptions import Interest, Report, Subscription
 from fireflyzmq.wire.binding import Binding
 from fireflyzmq.wire.codec import new_pack, unpack
 from fireflyzmq.wire.commands import (
@@ -57,7 +58,7 @@ def credit_of(session: Session) -> int:
 
 def used_of(session: Session) -> int:
     """What a session has worked off, or dropped, and not yet granted the exchange anew."""
-    return session.channels._used
+    return session.grants.used
 
 
 def queued_of(session: Session) -> int:
@@ -81,7 +82,7 @@ def kept_of(service: WorldService) -> dict[str, int]:
 
     But for those whose life is over: they may be there a little longer, and nobody gets them.
     """
-    outbox = service.peer.session.reports._outboxes.get(service.local)
+    outbox = service.peer.session.publications._outboxes.get(service.local)
     kept = outbox.kept.values() if outbox is not None else ()
     now = service.peer.session._clock()
     return {each.subject: unpack(each.packed)[1] for each in kept if each.until is None or each.until > now}
@@ -193,7 +194,7 @@ class Reader:
         self.counts = kind == BY_ADDRESS and pattern == ">" and policy != LATEST
         self.gapless = False
         self.subscription: Subscription = service.peer.session.reports.subscribe(
-            service.local, kind, key, pattern, policy, limit, self
+            service.local, Interest(kind, key, pattern, policy, limit), self
         )
 
     @property
@@ -238,7 +239,7 @@ class Observer:
         self.there: dict[str, Binding] = {}
         self.groups: dict[str, set[str]] = {}
         self.told = 0
-        self.presence: Presence = peer.session.observe(kind, key, self.tell)
+        self.presence: Presence = peer.session.watches.observe(kind, key, self.tell)
 
     def tell(self, binding: Binding, group: str | None, status: Status) -> None:
         address = binding.address
@@ -269,7 +270,7 @@ class Observer:
         self.peer.world.complaints.append(f"{what}: {binding!r} {group} {status!r} as number {self.told}")
 
     def cease(self) -> None:
-        self.peer.session.cease(self.presence)
+        self.peer.session.watches.cease(self.presence)
 
 
 class WorldService:
@@ -299,13 +300,13 @@ class WorldService:
     def publish(self, subject: str, padding: int = 0, life: float = 0) -> None:
         """Publish a report, which leaves when the turn ends."""
         content = (self.address, self.published + 1, bytes(padding))
-        self.peer.session.reports.publish(self.local, subject, content, life)
+        self.peer.session.publications.publish(self.local, subject, content, life)
         self.published += 1
         self.lives[subject] = life
 
     def expire_reports(self, pattern: str, age: float) -> None:
         kept = kept_of(self)
-        self.peer.session.reports.expire_kept(self.local, pattern, age)
+        self.peer.session.publications.expire_kept(self.local, pattern, age)
         self.lives.update(dict.fromkeys(kept.keys() - kept_of(self).keys(), 0))
         self.peer.run_turns()
 
@@ -332,7 +333,7 @@ class WorldService:
         """Close the service, wherever its code is just now."""
         self.peer.services.remove(self)
         self.peer.closed.append(self)
-        self.peer.session.close_service(self.local)
+        self.peer.session.registrations.close(self.local)
 
     # Methods.
 
@@ -435,6 +436,8 @@ class WorldPeer:
             wake=self._wake,
             clock=lambda: world.now + ahead,
             runner=self,
+            entropy=os.urandom,
+            chance=random.Random(),
             make_call=RecordedCall,
             changed=lambda state, reason: self.changes.append((state, reason)),
             process="world",
@@ -505,7 +508,7 @@ class WorldPeer:
 
     def watch(self, key: str, kind: int = BY_NAME) -> Target:
         """A target that is held as an endpoint holds it."""
-        target = self.session.watch(kind, key)
+        target = self.session.watches.watch(kind, key)
         target.holders.add(self.caller)
         return target
 
@@ -547,7 +550,7 @@ class WorldPeer:
         return call
 
     def cancel_call(self, call: RecordedCall) -> None:
-        self.session.calls.cancel(call)
+        self.session.outcomes.cancel(call)
         self.run_turns()
 
     def next_deadlines(self) -> list[float]:
@@ -560,12 +563,12 @@ class WorldPeer:
     def is_awaitable(self, value: object) -> bool:
         return isinstance(value, Later)
 
-    def start_task(self, request: Request, awaitable: Any) -> Task:
+    def start_task(self, request: Request, awaitable: Any, finish: Finish) -> Task:
         task = Task(self, request, awaitable.token)
         self.tasks.append(task)
         return task
 
-    def start_thread(self, request: Request, method: Method, call: Callable[[], Any]) -> Any:
+    def start_thread(self, request: Request, method: Method, call: Callable[[], Any], finish: Finish) -> Any:
         raise AssertionError("no threads here")
 
     def cancel(self, work: Any) -> None:

@@ -193,7 +193,7 @@ async def test_requests_that_come_too_late_and_items_that_make_no_sense_are_coun
         await endpoint.wait()
     await until(lambda: core_of(service).local.running == 0)  # its own deadline has come, or the caller's word
     session = core_of(caller).connection.session
-    channel = next(iter(core_of(caller).local.channels))
+    channel = next(iter(session.channels.of(core_of(caller).local)))
     session.channels.append(channel, b"\x91\xcc\xfa")
     expired = (await scrape(port)).value("requests_expired_total")
     too_late = core_of(caller).connection.loop.time() - 1 + channel.offset_out

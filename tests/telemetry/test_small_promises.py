@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 
 from fireflyzmq import JsonFormatter, errors
 from fireflyzmq.gateways.web.server.sites import Sites
 from fireflyzmq.gateways.web.translation.failures import STATUS
-from fireflyzmq.peer.tracing import child_of
+from fireflyzmq.wire.traceparent import child_of
 
 
 def test_every_kind_of_failure_has_a_status() -> None:
@@ -17,7 +18,7 @@ def test_every_kind_of_failure_has_a_status() -> None:
 
 def test_flags_that_are_not_known_do_not_go_out() -> None:
     given = f"00-{'1' * 32}-{'2' * 16}-"
-    assert [child_of(given + flags)[-2:] for flags in ("ff", "01", "00", "02")] == ["01", "01", "00", "00"]
+    assert [child_of(given + flags, os.urandom)[-2:] for flags in ("ff", "01", "00", "02")] == ["01", "01", "00", "00"]
 
 
 def test_a_request_of_somebody_elses_is_logged() -> None:

@@ -27,9 +27,9 @@ from fireflyzmq import (
 )
 from fireflyzmq.api.client import Peer
 from fireflyzmq.api.cores.service import core_of
-from fireflyzmq.peer.tracing import bounded, trace_of
 from fireflyzmq.runtime.otel import OpenTelemetryTracer, server_attributes
 from fireflyzmq.testing import ExchangeProcess, PythonProcess
+from fireflyzmq.wire.traceparent import bounded, trace_of
 from tests.telemetry.recorded import ids, line, status, titled, trace_id, tree
 from tests.telemetry.scraping import Place, on_place, until
 
@@ -113,7 +113,7 @@ async def test_a_request_without_a_trace_belongs_to_that_of_its_span(
     place: Place, spans: InMemorySpanExporter
 ) -> None:
     endpoint, service, peer = await offer(place)
-    core_of(peer).connection.session.calls.tracer = None  # as in a program without OpenTelemetry
+    core_of(peer).connection.session.calls._tracer = None  # as in a program without OpenTelemetry
 
     def trace() -> Any:
         request = service.currentRequest()
@@ -492,7 +492,7 @@ async def test_a_provider_that_cannot_be_had_is_said_once_and_costs_no_call_anyt
         assert await endpoint.work() == 16 * "0"
         await asyncio.sleep(0.002)
     connection = core_of(peer).connection
-    assert connection.session.calls.tracer is not None
+    assert connection.session.tracer is not None
     said = [record for record in caplog.records if "OpenTelemetry cannot be used" in record.message]
     assert 1 <= len(said) <= 3  # one for each connection that has made a call, or taken one
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 from typing import Any
 
 import aiohttp
@@ -13,9 +14,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from fireflyzmq import HttpDaemon, PlainGateway, Service
 from fireflyzmq.api.cores.service import core_of
 from fireflyzmq.peer.calls import new_number
-from fireflyzmq.peer.tracing import child_of, trace_of
 from fireflyzmq.wire.codec import new_pack
 from fireflyzmq.wire.commands import REQUEST
+from fireflyzmq.wire.traceparent import child_of, trace_of
 from tests.telemetry.recorded import ids, line, status, titled, trace_id
 from tests.telemetry.scraping import Place, on_place, until
 
@@ -126,7 +127,7 @@ async def test_what_is_no_traceparent_begins_a_new_trace(
 def test_later_versions_of_traceparent_may_have_more_in_them() -> None:
     assert trace_of(f"01-{TRACE}-{SPAN}-01-more") == TRACE
     assert trace_of(f"01-{TRACE}-{SPAN}-01") == TRACE
-    assert child_of(f"01-{TRACE}-{SPAN}-01-more").startswith(f"00-{TRACE}-")
+    assert child_of(f"01-{TRACE}-{SPAN}-01-more", os.urandom).startswith(f"00-{TRACE}-")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -202,12 +203,12 @@ async def test_properties_that_are_no_dictionary_break_nothing(
     endpoint: Any = caller.serviceEndPoint("math", wait=5)
     assert await endpoint.add(1, 2) == 3
     session = core_of(caller).connection.session
-    (channel,) = [each for each in core_of(caller).local.channels if each.binding.name == "math"]
+    (channel,) = [each for each in session.channels.of(core_of(caller).local) if each.binding.name == "math"]
     deadline = core_of(caller).connection.loop.time() + 10 + channel.offset_out
     item = [REQUEST, new_number(), "add", [1, 2], {}, properties, deadline]
     session.channels.append(channel, new_pack()(item))
     assert await endpoint.add(3, 4) == 7
-    assert core_of(service).connection.session.channels.bad_items == 0
+    assert core_of(service).connection.session.incoming.bad_items == 0
     (failed,) = core_of(service).local.recent_failures(0.0)
     assert failed["kind"] == "RequestDecoding"
     assert core_of(service).local.running == 0

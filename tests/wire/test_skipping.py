@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from fireflyzmq.peer.salvage import Broken, salvage
 from fireflyzmq.wire.commands import FAILURE, REQUEST, RESPONSE
-from fireflyzmq.wire.frames import ProtocolError, cut_body, item_slices, join_items, kind_and_number, part_body
+from fireflyzmq.wire.frames import ProtocolError, cut_body, item_slices, join_items
+from fireflyzmq.wire.items import kind_and_number, part_body
 from fireflyzmq.wire.skipping import end_of
 
 scalars = (

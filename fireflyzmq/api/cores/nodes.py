@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from fireflyzmq.api.cores.service import Part, ServiceCore
 from fireflyzmq.api.endpoint import Endpoint, endpoint_for
-from fireflyzmq.peer.calls import Destination
 from fireflyzmq.peer.gather import GroupDestination
 from fireflyzmq.peer.presence import Status
+from fireflyzmq.peer.records import Destination
 from fireflyzmq.runtime.timers import InOrder
 from fireflyzmq.wire.binding import Binding
 from fireflyzmq.wire.commands import BY_MEMBER, BY_NAME
@@ -39,7 +39,7 @@ class RootCore(Part):
         self._hooks = InOrder(connection.loop)
         self._children = connection.watch(BY_MEMBER, f"{core.name} {CHILD}")
         self._presence = connection.run_in_loop(
-            connection.session.observe, self._children.kind, self._children.key, self._tell
+            connection.session.watches.observe, self._children.kind, self._children.key, self._tell
         )
 
     def _tell(self, binding: Binding, group: str | None, status: Status) -> None:
@@ -82,13 +82,13 @@ class RootCore(Part):
         core = self.core
         dropped = [each for each in self.children() if each == child or each.name == child]
         for binding in dropped:
-            core.connection.run_in_loop(core.connection.session.expel, core.local, binding, DROPPED)
+            core.connection.run_in_loop(core.connection.session.memberships.expel, core.local, binding, DROPPED)
         return len(dropped)
 
     def ended(self) -> None:
         """The service is closed."""
         self._forget(self)
-        self.core.connection.session.cease(self._presence)
+        self.core.connection.session.watches.cease(self._presence)
 
     def abandoned(self) -> None:
         """The loop has ended: another one may have that name."""

@@ -15,7 +15,7 @@ from fireflyzmq.api.endpoint import target_of
 from fireflyzmq.conventions.callbacks import check_callback
 from fireflyzmq.errors import Failure
 from fireflyzmq.peer.presence import Status
-from fireflyzmq.peer.reports import Report, Sink
+from fireflyzmq.peer.subscriptions import Interest, Report, Sink
 from fireflyzmq.runtime.events import PresenceEvents, ReportEvents
 from fireflyzmq.runtime.timers import InOrder, run_logged
 from fireflyzmq.wire.binding import Binding
@@ -135,7 +135,7 @@ class Subscriptions:
                 self._ignore(key)
                 self._events[key] = events
             events.subscription = connection.session.reports.subscribe(
-                core.local, target.kind, target.key, pattern, policy, limit, sink
+                core.local, Interest(target.kind, target.key, pattern, policy, limit), sink
             )
             if callback is not None and one_by_one:
                 self._feed(events, callback, failed, None)
@@ -207,5 +207,5 @@ class Subscriptions:
             connection.later(order.run, binding.address, None, lambda: events.closed or hook(notice), what)
 
         events: PresenceEvents[Told] = PresenceEvents(connection)
-        events.presence = connection.run_in_loop(connection.session.observe, kind, key, tell)
+        events.presence = connection.run_in_loop(connection.session.watches.observe, kind, key, tell)
         return events

@@ -18,10 +18,9 @@ from fireflyzmq.api.cores.watching import Presences
 from fireflyzmq.api.endpoint import Endpoint, endpoint_for, target_of
 from fireflyzmq.api.upcalls import Upcalls
 from fireflyzmq.conventions.callbacks import takes
-from fireflyzmq.peer.calls import DRAINED, PENDING, Destination
 from fireflyzmq.peer.gather import GroupDestination
 from fireflyzmq.peer.methods import Method
-from fireflyzmq.peer.request import current_request
+from fireflyzmq.peer.records import DRAINED, PENDING, Destination, current_request
 from fireflyzmq.runtime.dispatcher import Dispatcher, dispatcher_of
 from fireflyzmq.runtime.stopping import DRAIN_SECONDS, LOOK_SECONDS
 from fireflyzmq.runtime.suspended import SuspendedResponses
@@ -32,8 +31,8 @@ from fireflyzmq.wire.names import check_name
 if TYPE_CHECKING:
     from fireflyzmq.api.service import Service
     from fireflyzmq.errors import Failure, RegistrationRefused
-    from fireflyzmq.peer.request import Request
-    from fireflyzmq.peer.serving import LocalService
+    from fireflyzmq.peer.local import LocalService
+    from fireflyzmq.peer.records import Request
     from fireflyzmq.runtime.connection import Connection
     from fireflyzmq.runtime.response import ResponseId
     from fireflyzmq.wire.binding import Binding
@@ -88,7 +87,7 @@ class ServiceCore:
         self.shown = shown
         self.connection = connection
         self.hooks = InOrder(connection.loop)
-        self.suspended = SuspendedResponses(connection.session.serving, connection.runner)
+        self.suspended = SuspendedResponses(connection.session.at_work, connection.session.serving, connection.runner)
         self.presences = Presences(self)
         self.subscriptions = Subscriptions(self)
         self.validate = False
@@ -298,14 +297,14 @@ class ServiceCore:
             return
         shut = self._shut()
         if shut is None:
-            self.connection.session.withdraw(self.local, DRAINED)
+            self.connection.session.registrations.withdraw(self.local, DRAINED)
         self.connection.keep(self._drain_on(shut))
 
     async def _drain_on(self, shut: asyncio.Future[Any] | None) -> None:
         until = self.connection.loop.time() + DRAIN_SECONDS
         if shut is not None:
             await self._wait_until_shut(shut, until)
-            self.connection.session.withdraw(self.local, DRAINED)
+            self.connection.session.registrations.withdraw(self.local, DRAINED)
         await self._wait_until_quiet(until, self._inside)
         if self._others_ended is not None and not self._others_ended.done():
             self._others_ended.set_result(None)
@@ -334,9 +333,9 @@ class ServiceCore:
         await asyncio.sleep(0)  # another turn, and the last answer has been said
         while not local.closed:
             connection.take_handed()
-            session.channels.flush_all()
-            what = session.at_work([local]).get(local) or self.at_work()
-            waiting = sum(session.serving.suspended(request) for request in spared)
+            session.incoming.flush_all()
+            what = session.busy([local]).get(local) or self.at_work()
+            waiting = sum(session.at_work.suspended(request) for request in spared)
             if not what or (waiting and local.running <= waiting):
                 return
             if clock() >= until and local.running <= waiting:
@@ -353,7 +352,7 @@ class ServiceCore:
         """End at once; in a method of its own when that has been answered, and withdrawn until then."""
         request = current_request.get()
         if request is not None and request.service is self.local and self.connection.after_request(self._end_closed):
-            self.connection.run_in_loop(self.connection.session.withdraw, self.local, "goodbye")
+            self.connection.run_in_loop(self.connection.session.registrations.withdraw, self.local, "goodbye")
         else:
             self.end("goodbye")
 
@@ -367,7 +366,7 @@ class ServiceCore:
 
     def _end(self, reason: str) -> None:
         self.connection.take_handed()
-        self.connection.session.close_service(self.local, reason)
+        self.connection.session.registrations.close(self.local, reason)
 
     def ended(self) -> None:
         """The service is closed, by itself or with its connection: nothing calls it back any more."""
@@ -417,12 +416,12 @@ class ServiceCore:
         self.check_open()
         if len(self.local.wishes) >= MAX_GROUPS and group not in self.local.wishes:
             raise ValueError(f"a service is in at most {MAX_GROUPS} groups")
-        self.connection.run_in_loop(self.connection.session.join, self.local, group, role, sole)
+        self.connection.run_in_loop(self.connection.session.memberships.join, self.local, group, role, sole)
 
     def leave(self, group: str) -> None:
         """Leave a group."""
         self.check_open()
-        self.connection.run_in_loop(self.connection.session.leave, self.local, group)
+        self.connection.run_in_loop(self.connection.session.memberships.leave, self.local, group)
 
     def joined(self, group: str, role: str) -> None:
         """The service has a place in a group that it had to ask for."""

@@ -78,7 +78,7 @@ class Presences:
             else:
                 self._events = {each: other for each, other in self._events.items() if not other.closed}
             self._events[kind, key, 0 if callback is not None else next(_iterations)] = events
-            events.presence = connection.session.observe(kind, key, tell)
+            events.presence = connection.session.watches.observe(kind, key, tell)
             return events
 
         events: PresenceEvents[Event] = PresenceEvents(connection)

@@ -8,7 +8,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from fireflyzmq.api.cores.service import core_of
 from fireflyzmq.api.service import Service
-from fireflyzmq.peer.calls import Destination
+from fireflyzmq.peer.records import Destination
 from fireflyzmq.wire.commands import BY_ADDRESS, BY_NAME
 
 ASK_SECONDS: Final = 2.0

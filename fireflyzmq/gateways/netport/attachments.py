@@ -79,7 +79,7 @@ class Attachments:
             if status:
                 self._connection.later(self._gone, node, status.reason)
 
-        node.presence = self._connection.session.observe(BY_ADDRESS, binding.address, tell)
+        node.presence = self._connection.session.watches.observe(BY_ADDRESS, binding.address, tell)
         return node
 
     def _gone(self, node: _Node, reason: str) -> None:
@@ -98,7 +98,7 @@ class Attachments:
 
     def _forget(self, node: _Node) -> None:
         del self._nodes[node.binding.address]
-        self._connection.session.cease(node.presence)
+        self._connection.session.watches.cease(node.presence)
 
     def _release(self, session: SessionCore, key: str, attachment: Attachment) -> None:
         node = self._nodes.get(attachment.binding.address) if attachment.binding is not None else None

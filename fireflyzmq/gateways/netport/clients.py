@@ -24,7 +24,7 @@ from fireflyzmq.gateways.netport.shown import Session
 from fireflyzmq.wire.names import check_name
 
 if TYPE_CHECKING:
-    from fireflyzmq.peer.calls import Destination
+    from fireflyzmq.peer.records import Destination
     from fireflyzmq.runtime.connection import Connection
     from fireflyzmq.wire.binding import Binding
 

@@ -24,8 +24,7 @@ from fireflyzmq.gateways.netport.handlers import Handler
 from fireflyzmq.gateways.netport.hooks import Hooks
 from fireflyzmq.gateways.netport.limits import NetLimits
 from fireflyzmq.gateways.netport.listeners.tcp import Listener, TcpListener, bind
-from fireflyzmq.peer.calls import FAILED, Destination
-from fireflyzmq.peer.mirror import Target
+from fireflyzmq.peer.records import FAILED, Destination, Target
 from fireflyzmq.runtime.timers import run_logged
 from fireflyzmq.wire.names import check_name
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fireflyzmq.errors import Overloaded
 from fireflyzmq.gateways.netport.clients import Clients
-from fireflyzmq.peer.request import current_request
+from fireflyzmq.peer.records import current_request
 from fireflyzmq.wire.binding import Binding
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from fireflyzmq.errors import InvalidArguments, ServiceUnavailable
 from fireflyzmq.gateways.netport.codecs.codec import NETPORT
 from fireflyzmq.gateways.netport.commands import no_command
-from fireflyzmq.peer.calls import FAILED, PENDING, Destination
 from fireflyzmq.peer.methods import command_name
+from fireflyzmq.peer.records import FAILED, PENDING, Destination
 from fireflyzmq.wire.commands import BY_ADDRESS
 from fireflyzmq.wire.names import method_problem
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from fireflyzmq.gateways.netport.clients import Clients
     from fireflyzmq.gateways.netport.codecs.codec import Command
     from fireflyzmq.gateways.netport.session import SessionCore
-    from fireflyzmq.peer.mirror import Target
+    from fireflyzmq.peer.records import Target
     from fireflyzmq.runtime.response import ResponseId
 
 _NO_KEYWORDS: dict[str, Any] = {}

@@ -20,7 +20,7 @@ from fireflyzmq.gateways.netport.core import NetPortCore
 from fireflyzmq.gateways.netport.handlers import check_handler
 from fireflyzmq.gateways.netport.limits import NetLimits
 from fireflyzmq.gateways.netport.shown import Session
-from fireflyzmq.peer.serving import MAX_REQUESTS
+from fireflyzmq.peer.local import MAX_REQUESTS
 from fireflyzmq.wire.binding import Binding
 from fireflyzmq.wire.names import check_name
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from fireflyzmq.errors import ExchangeLost, ServiceUnavailable
-from fireflyzmq.peer.calls import FAILED, Destination
+from fireflyzmq.peer.records import FAILED, Destination
 from fireflyzmq.wire.binding import Binding
 from fireflyzmq.wire.commands import BY_ADDRESS
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fireflyzmq.api.cores.service import ServiceCore
     from fireflyzmq.gateways.netport.clients import Clients
     from fireflyzmq.gateways.netport.session import SessionCore
-    from fireflyzmq.peer.mirror import Target
+    from fireflyzmq.peer.records import Target
     from fireflyzmq.runtime.response import ResponseId
 
 logger = logging.getLogger(__name__)

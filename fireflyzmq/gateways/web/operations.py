@@ -159,7 +159,7 @@ def problems_of(loop: asyncio.AbstractEventLoop) -> list[str]:
 def _problems_of(connection: Connection) -> list[str]:
     services = list(connection.session.services.values())
     draining = [f"service {each.name or 'nameless'!r} is draining" for each in services if not each.accepting]
-    if not connection.session.calls.attached:  # it wants no exchange, its services call each other
+    if not connection.session.terms.attached:  # it wants no exchange, its services call each other
         return draining
     if connection.state != "connected":
         return [*draining, f"not connected to the exchange: {connection.reason}"]

@@ -12,7 +12,7 @@ import fireflyzmq as netsvc
 from fireflyzmq.api.cores.service import core_of
 from fireflyzmq.errors import MethodUnavailable
 from fireflyzmq.gateways.netport.port import NETPORTS
-from fireflyzmq.peer.serving import LocalService
+from fireflyzmq.peer.local import LocalService
 
 HOSTILE = "<b/onclick=alert(1)/&lt;'\""
 """A legal name, of a service that is on its own."""

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from fireflyzmq import Client
+from fireflyzmq.gateways import console
 from fireflyzmq.gateways.web.server.credentials import password_line, token_line
 from fireflyzmq.testing import ExchangeProcess, PythonProcess
 from tests.gateways.console.looking import ConsoleProcess, StartMarket, Web, until
@@ -48,7 +49,7 @@ def test_the_page_and_its_files_come_with_a_strict_policy(web: Web) -> None:
 
 
 def test_the_page_takes_nothing_from_elsewhere_and_parses_no_html(web: Web) -> None:
-    folder = pathlib.Path(__file__).parents[2] / "fireflyzmq" / "console" / "static"
+    folder = pathlib.Path(console.__file__).parent / "static"
     for path in folder.iterdir():
         text = path.read_text("utf-8").replace("http://www.w3.org/2000/svg", "")
         for word in (
@@ -83,7 +84,7 @@ def test_each_path_has_its_methods(web: Web) -> None:
 
 
 def test_the_files_are_in_the_package() -> None:
-    configuration = (pathlib.Path(__file__).parents[2] / "setup.cfg").read_text("utf-8")
+    configuration = (pathlib.Path(__file__).parents[3] / "setup.cfg").read_text("utf-8")
     assert "fireflyzmq.gateways.console = static/*" in configuration
 
 

@@ -36,9 +36,9 @@ from fireflyzmq.gateways.web.server.streams import STREAMS, end_streams
 from fireflyzmq.gateways.web.services.gateway import Gateway
 from fireflyzmq.gateways.web.services.selection import Exhibition, Selection
 from fireflyzmq.gateways.web.translation.failures import headers_of, status_of
-from fireflyzmq.peer.tracing import TRACEPARENT, TRACESTATE
 from fireflyzmq.runtime.connection import Connection
 from fireflyzmq.wire.addresses import bracketed, host_to_listen, network_of
+from fireflyzmq.wire.traceparent import TRACEPARENT, TRACESTATE
 
 logger = logging.getLogger(__name__)
 
@@ -291,7 +291,7 @@ class WebServer:
             raise web.HTTPNotFound(text="nothing is here\n")
         parts = parts_behind(path, http.rel_url.raw_path)
         request = WebRequest(http, parts, user, self._service, self.limits)
-        tracer = self.connection.session.calls.tracer
+        tracer = self.connection.session.tracer
         if tracer is None or not getattr(attached, "traced", False) or not tracer.traces(self._loop.time()):
             return await attached.respond(request)
         given = {name: ",".join(http.headers.getall(name, ())) for name in (TRACEPARENT, TRACESTATE)}

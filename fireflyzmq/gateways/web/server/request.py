@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import math
+import os
 import re
 import zlib
 from typing import TYPE_CHECKING, Any, Final
@@ -15,8 +16,8 @@ from aiohttp import web
 
 from fireflyzmq.gateways.web.server.access import note_access
 from fireflyzmq.gateways.web.services.calls import WebCall
-from fireflyzmq.peer.tracing import TRACEPARENT, TRACESTATE, child_of, new_traceparent, trace_of
 from fireflyzmq.wire.addresses import client_host
+from fireflyzmq.wire.traceparent import TRACEPARENT, TRACESTATE, child_of, trace_of
 
 if TYPE_CHECKING:
     from fireflyzmq.api.service import Service
@@ -73,7 +74,7 @@ class WebRequest:
     def properties(self) -> dict[str, Any]:
         """What travels with the calls of this request: user, address, and the trace that it belongs to, or begins."""
         traceparent = self.http.headers.get(TRACEPARENT, "")
-        properties = {TRACEPARENT: child_of(traceparent) if trace_of(traceparent) else new_traceparent()}
+        properties = {TRACEPARENT: child_of(traceparent, os.urandom)}
         tracestate = ",".join(self.http.headers.getall(TRACESTATE, ()))
         if trace_of(traceparent) and tracestate and tracestate.isascii():
             properties[TRACESTATE] = tracestate

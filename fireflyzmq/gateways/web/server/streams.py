@@ -19,7 +19,7 @@ from fireflyzmq.wire.names import pattern_problem
 if TYPE_CHECKING:
     from fireflyzmq.gateways.web.server.request import WebRequest
     from fireflyzmq.gateways.web.services.selection import Exhibition
-    from fireflyzmq.peer.reports import Report
+    from fireflyzmq.peer.subscriptions import Report
     from fireflyzmq.runtime.events import ReportEvents
 
 _BEAT_SECONDS: Final = 15.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -9,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from fireflyzmq.api.cores.service import core_of
 from fireflyzmq.errors import Failure, MethodUnavailable, Overloaded, ServiceUnavailable
 from fireflyzmq.gateways.web.translation.descriptions import UNDESCRIBED, parse_description
-from fireflyzmq.peer.calls import Destination
-from fireflyzmq.peer.tracing import TRACEPARENT, child_of
+from fireflyzmq.peer.records import Destination
 from fireflyzmq.wire.commands import BY_ADDRESS
 from fireflyzmq.wire.names import method_problem
+from fireflyzmq.wire.traceparent import TRACEPARENT, child_of
 
 if TYPE_CHECKING:
     from fireflyzmq.api.service import Service
@@ -66,7 +67,7 @@ class WebCall:
             left = self._timeout - (connection.loop.time() - self._began)
             target = connection.watch(BY_ADDRESS, binding.address)
             destination = Destination(core_of(self._caller).local, target, max(left, 0.001))
-            properties = {**self._properties, TRACEPARENT: child_of(self._properties[TRACEPARENT])}
+            properties = {**self._properties, TRACEPARENT: child_of(self._properties[TRACEPARENT], os.urandom)}
             id = connection.call(destination, method, args, kwargs, properties)
             assert id is not None
             try:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 from fireflyzmq.wire.names import ALL_TOKENS
 
 if TYPE_CHECKING:
-    from fireflyzmq.peer.reports import Report
+    from fireflyzmq.peer.subscriptions import Report
 
 _MOST: Final = 16
 """Publishers in an id, those that were heard last: each event carries it."""

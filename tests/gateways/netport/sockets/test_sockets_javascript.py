@@ -15,7 +15,7 @@ from fireflyzmq import FireflyCodec, LineCodec
 from tests.gateways.netport.sockets.site import Site, at_site
 from tests.machine import chromium
 
-GUIDE = pathlib.Path(__file__).parents[2] / "docs" / "guide.md"
+GUIDE = pathlib.Path(__file__).parents[4] / "docs" / "guide.md"
 URL = "wss://game.example:8080/"
 COUNTED = """
 var putOff = 0;

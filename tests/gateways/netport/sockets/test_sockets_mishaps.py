@@ -12,7 +12,7 @@ import pytest
 from fireflyzmq import InvalidArguments, LineCodec, NetLimits, NetPort, Overloaded, Sessions
 from fireflyzmq.gateways.netport import clients as clients_module
 from fireflyzmq.gateways.netport.session import core_of as session_core
-from fireflyzmq.peer.request import current_request
+from fireflyzmq.peer.records import current_request
 from tests.gateways.netport.sockets.player import Player, frame
 from tests.gateways.netport.sockets.site import Site, at_site, let_pass, until
 

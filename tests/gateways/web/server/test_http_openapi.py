@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 
 from fireflyzmq import Failure, MethodUnavailable, PlainGateway
 from fireflyzmq.api.cores.service import core_of
-from fireflyzmq.peer.serving import LocalService
+from fireflyzmq.peer.local import LocalService
 from tests.gateways.web.server.web import GROUP, Web, on_web, proxy
 
 OPENAPI = json.loads((pathlib.Path(__file__).parent / "openapi-3.1.schema.json").read_text("utf-8"))

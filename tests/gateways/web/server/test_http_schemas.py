@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from fireflyzmq import Binding, HttpDaemon, Service
+from fireflyzmq.peer.local import LocalService
 from fireflyzmq.peer.methods import Method
-from fireflyzmq.peer.serving import LocalService
 from tests.gateways.web.server.test_http_openapi import OPENAPI
 from tests.gateways.web.server.web import JsonRpcError, Web, on_web, proxy
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fireflyzmq.gateways.web.translation.event_ids import Heard, is_event_id
-from fireflyzmq.peer.reports import Report
+from fireflyzmq.peer.subscriptions import Report
 from fireflyzmq.wire.binding import Binding
 
 
