@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import random
 import time
 from collections import deque
 from collections.abc import Callable
@@ -34,6 +36,8 @@ class Joined:
             wake=lambda: self._woken.add(session),
             clock=time.monotonic,
             runner=no_runner,
+            entropy=os.urandom,
+            chance=random.Random(),
         )
         self._sessions[key] = session
         session.attach()
@@ -84,7 +88,7 @@ def measure_session(plan: Plan) -> dict[str, float]:
     service = serving.add_service("math", owner)
     service.methods.export(multiply, None, 0)
     caller = calling.add_service("", owner)
-    target = calling.watch(BY_NAME, "math")
+    target = calling.watches.watch(BY_NAME, "math")
     joined.settle()
     destination = Destination(caller, target)
 
