@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from fireflyzmq.api.cores.service import Part, ServiceCore, core_of
 from fireflyzmq.api.endpoint import Endpoint
 from fireflyzmq.conventions.extras import needed_for
+from fireflyzmq.gateways.listening import bind
 from fireflyzmq.gateways.netport.clients import Clients
 from fireflyzmq.gateways.netport.codecs.codec import Codec, Command
 from fireflyzmq.gateways.netport.commands import checked, command_from
@@ -23,7 +24,7 @@ from fireflyzmq.gateways.netport.forwarding import Forward, ToAttached, ToServic
 from fireflyzmq.gateways.netport.handlers import Handler
 from fireflyzmq.gateways.netport.hooks import Hooks
 from fireflyzmq.gateways.netport.limits import NetLimits
-from fireflyzmq.gateways.netport.listeners.tcp import Listener, TcpListener, bind
+from fireflyzmq.gateways.netport.listeners.tcp import Listener, TcpListener
 from fireflyzmq.peer.records import FAILED, Destination, Target
 from fireflyzmq.runtime.timers import run_logged
 from fireflyzmq.wire.names import check_name

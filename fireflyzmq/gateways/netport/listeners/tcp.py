@@ -4,51 +4,23 @@ from __future__ import annotations
 
 import abc
 import asyncio
-import errno
 import socket
 import ssl
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, cast
 
-from fireflyzmq.wire.addresses import bracketed, client_host, host_to_listen, is_name, network_of
+from fireflyzmq.gateways.listening import BACKLOG
+from fireflyzmq.wire.addresses import bracketed, client_host, network_of
 
 if TYPE_CHECKING:
     from fireflyzmq.gateways.netport.clients import Clients
     from fireflyzmq.gateways.netport.session import SessionCore
-
-BACKLOG: Final = 4096
-"""Connections that may wait to be accepted."""
 
 LINGER_SECONDS: Final = 5.0
 """How long what is still to be written may take when a session has ended."""
 
 BUFFERED: Final = 64 * 1024
 """Bytes that wait to be written, from which on a client counts as one that does not read."""
-
-
-def bind(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 picks a free one, the host "::" takes clients of IPv4 as well.
-
-    OSError when that cannot be, ValueError for what is no host or port.
-    """
-    host = host_to_listen(host, port)
-    family = _family_of(host)
-    listener = socket.create_server(
-        (host, port), family=family, backlog=BACKLOG, dualstack_ipv6=host == "::" and socket.has_dualstack_ipv6()
-    )
-    listener.setblocking(False)
-    return listener
-
-
-def _family_of(host: str) -> socket.AddressFamily:
-    """That of an address; of a name IPv4 when it has both. OSError when it has none."""
-    if not is_name(host):
-        return socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        families = {family for family, *_ in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
-    except (OSError, UnicodeError) as error:
-        raise OSError(errno.EADDRNOTAVAIL, f"there is no host {host!r} to listen at: {error}") from None
-    return socket.AF_INET if socket.AF_INET in families else socket.AF_INET6
 
 
 def address_of(peer: object) -> tuple[str, str]:

@@ -22,7 +22,7 @@ from fireflyzmq.api.service import Service
 from fireflyzmq.conventions.behind import NotBegun, put_behind
 from fireflyzmq.conventions.callbacks import check_callback
 from fireflyzmq.errors import Failure
-from fireflyzmq.gateways.netport.listeners.tcp import BACKLOG, bind
+from fireflyzmq.gateways.listening import BACKLOG, bind
 from fireflyzmq.gateways.web.server import access
 from fireflyzmq.gateways.web.server.access import AccessLog, begin_access, note_access
 from fireflyzmq.gateways.web.server.authentication import Authenticator, Authorise
