@@ -102,14 +102,6 @@ STILL_IN_CIRCLES = {
     "fireflyzmq.api.watching",
     "fireflyzmq.api.cores.nodes",
     "fireflyzmq.api.nodes",
-    "fireflyzmq.gateways.netport.attachments",
-    "fireflyzmq.gateways.netport.clients",
-    "fireflyzmq.gateways.netport.session",
-    "fireflyzmq.gateways.netport.shown",
-    "fireflyzmq.gateways.netport.watchers",
-    "fireflyzmq.gateways.netport.core",
-    "fireflyzmq.gateways.netport.hooks",
-    "fireflyzmq.gateways.netport.port",
     "fireflyzmq.runtime.connection",
     "fireflyzmq.runtime.response",
 }
@@ -120,7 +112,7 @@ STILL_IMPURE = {
 }
 """Pure modules that still have a loop, or randomness of their own."""
 
-STILL_ABOVE = {"fireflyzmq.gateways.web.server.daemon", "fireflyzmq.telemetry.collector"}
+STILL_ABOVE = {"fireflyzmq.telemetry.collector"}
 """Modules that still import what is above them, or beside them."""
 
 

@@ -40,7 +40,7 @@ from fireflyzmq.conventions.behind import NAME
 from fireflyzmq.gateways.web.server.credentials import password_line
 from tests.api.words import NAMES
 from tests.gateways.netport.sockets.player import Player
-from tests.gateways.netport.sockets.site import Site, at_site, until
+from tests.gateways.netport.sockets.site import Site, at_site, until, watching
 
 OPEN_CLASSES: list[type] = [
     Service,
@@ -299,7 +299,7 @@ async def test_roots_children_and_netports_with_any_names_work_as_one(site: Site
     sessions.push(6, b"y", [session.id])
     ended: list[str] = []
     sessions.monitor(lambda _, reason: ended.append(reason), session.id)
-    await until(lambda: session._fireflyzmq.watchers)
+    await until(lambda: watching(net, session))
     await net.drain()
     await until(lambda: ended == ["stopped"] and ("net", "drained") in told)
     assert "stopped" in told and session.closed and session.user_data == 1

@@ -7,42 +7,36 @@ each session; what the session sends meanwhile waits for that.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from fireflyzmq.peer.presence import Presence, Status
+from fireflyzmq.gateways.netport.records import Attachment
 from fireflyzmq.wire.binding import Binding
 from fireflyzmq.wire.commands import BY_ADDRESS
 from fireflyzmq.wire.names import check_name
 
 if TYPE_CHECKING:
     from fireflyzmq.gateways.netport.session import SessionCore
+    from fireflyzmq.peer.presence import Status
     from fireflyzmq.runtime.connection import Connection
 
 
-class Attachment:
-    """What a session's key stands for: a service's binding, or (None) one that is gone.
-
-    While another one is sought, `waiting` holds what is to be told of the outcome. `destinations` are those of the
-    forwarding rules that have come this way.
-    """
-
-    __slots__ = ("binding", "destinations", "waiting")
-
-    def __init__(self, binding: Binding | None) -> None:
-        self.binding = binding
-        self.destinations: dict[object, Any] = {}
-        self.waiting: list[Callable[[], None]] | None = None
-
-
-class _Node:
+class _AttachedService:
     """A service that sessions are attached to."""
 
-    __slots__ = ("attached", "binding", "presence")
+    __slots__ = ("_connection", "_gone", "attached", "binding", "presence")
 
-    def __init__(self, binding: Binding) -> None:
+    def __init__(
+        self, binding: Binding, connection: Connection, gone: Callable[[_AttachedService, str], None]
+    ) -> None:
         self.binding = binding
         self.attached: dict[tuple[SessionCore, str], None] = {}
-        self.presence: Presence
+        self._connection = connection
+        self._gone = gone
+        self.presence = connection.session.watches.observe(BY_ADDRESS, binding.address, self._tell)
+
+    def _tell(self, binding: Binding, group: str | None, status: Status) -> None:
+        if status:
+            self._connection.later(self._gone, self, status.reason)
 
 
 class Attachments:
@@ -51,7 +45,7 @@ class Attachments:
     def __init__(self, connection: Connection, lost: Callable[[SessionCore, str, Binding, str], None]) -> None:
         self._connection = connection
         self._lost = lost
-        self._nodes: dict[str, _Node] = {}
+        self._services: dict[str, _AttachedService] = {}
 
     def attach(self, session: SessionCore, key: str, binding: Binding) -> bool:
         """Let a session's key stand for a service; what has waited for that goes on."""
@@ -64,48 +58,39 @@ class Attachments:
         if former is not None:
             self._release(session, key, former)
         session.attachments[key] = Attachment(binding)
-        node = self._nodes.get(binding.address)
-        if node is None:
-            node = self._nodes[binding.address] = self._watch(binding)
-        node.attached[session, key] = None
+        service = self._services.get(binding.address)
+        if service is None:
+            service = _AttachedService(binding, self._connection, self._gone)
+            self._services[binding.address] = service
+        service.attached[session, key] = None
         if former is not None:
             self._connection.later(go_on, former)  # under nobody's request
         return True
 
-    def _watch(self, binding: Binding) -> _Node:
-        node = _Node(binding)
-
-        def tell(_: Binding, group: str | None, status: Status) -> None:
-            if status:
-                self._connection.later(self._gone, node, status.reason)
-
-        node.presence = self._connection.session.watches.observe(BY_ADDRESS, binding.address, tell)
-        return node
-
-    def _gone(self, node: _Node, reason: str) -> None:
-        if self._nodes.get(node.binding.address) is not node:
+    def _gone(self, service: _AttachedService, reason: str) -> None:
+        if self._services.get(service.binding.address) is not service:
             return
-        self._forget(node)
-        for session, key in node.attached:
+        self._forget(service)
+        for session, key in service.attached:
             attachment = session.attachments.get(key)
             attached = attachment.binding if attachment is not None else None
-            if attachment is None or attached is None or attached.address != node.binding.address:
+            if attachment is None or attached is None or attached.address != service.binding.address:
                 continue  # by what became of another session
             attachment.binding = None
             attachment.destinations.clear()
             attachment.waiting = []
-            self._lost(session, key, node.binding, reason)
+            self._lost(session, key, service.binding, reason)
 
-    def _forget(self, node: _Node) -> None:
-        del self._nodes[node.binding.address]
-        self._connection.session.watches.cease(node.presence)
+    def _forget(self, service: _AttachedService) -> None:
+        del self._services[service.binding.address]
+        self._connection.session.watches.cease(service.presence)
 
     def _release(self, session: SessionCore, key: str, attachment: Attachment) -> None:
-        node = self._nodes.get(attachment.binding.address) if attachment.binding is not None else None
-        if node is not None:
-            node.attached.pop((session, key), None)
-            if not node.attached:
-                self._forget(node)
+        service = self._services.get(attachment.binding.address) if attachment.binding is not None else None
+        if service is not None:
+            service.attached.pop((session, key), None)
+            if not service.attached:
+                self._forget(service)
 
     def drop(self, session: SessionCore) -> None:
         """A session has ended."""

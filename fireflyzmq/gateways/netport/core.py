@@ -9,31 +9,36 @@ from __future__ import annotations
 import contextvars
 import functools
 import ssl
+import time
 from collections.abc import Awaitable, Callable, Collection
 from typing import TYPE_CHECKING, Any, Final
 
 from fireflyzmq.api.cores.service import Part, ServiceCore, core_of
-from fireflyzmq.api.endpoint import Endpoint
+from fireflyzmq.api.endpoint import Endpoint, destination_of
 from fireflyzmq.conventions.extras import needed_for
 from fireflyzmq.gateways.listening import bind
+from fireflyzmq.gateways.netport.audience import Audience
 from fireflyzmq.gateways.netport.clients import Clients
-from fireflyzmq.gateways.netport.codecs.codec import Codec, Command
+from fireflyzmq.gateways.netport.codecs.codec import Command
 from fireflyzmq.gateways.netport.commands import checked, command_from
+from fireflyzmq.gateways.netport.complaints import Complaints
+from fireflyzmq.gateways.netport.controls import SessionControls
+from fireflyzmq.gateways.netport.displacement import Displacement
 from fireflyzmq.gateways.netport.exports import Exports
-from fireflyzmq.gateways.netport.forwarding import Forward, ToAttached, ToService
+from fireflyzmq.gateways.netport.forwarding import Forward, Shape, ToAttached, ToService
 from fireflyzmq.gateways.netport.handlers import Handler
-from fireflyzmq.gateways.netport.hooks import Hooks
-from fireflyzmq.gateways.netport.limits import NetLimits
+from fireflyzmq.gateways.netport.hooks import HookOwner, Hooks
 from fireflyzmq.gateways.netport.listeners.tcp import Listener, TcpListener
-from fireflyzmq.peer.records import FAILED, Destination, Target
+from fireflyzmq.gateways.netport.pushing import Pushing
+from fireflyzmq.gateways.netport.settings import Settings
+from fireflyzmq.gateways.netport.turns import LoopTurns
+from fireflyzmq.gateways.netport.watchers import Watchers
+from fireflyzmq.peer.records import Destination, Target
 from fireflyzmq.runtime.timers import run_logged
 from fireflyzmq.wire.names import check_name
 
 if TYPE_CHECKING:
     from fireflyzmq.api.service import Service
-
-_MOST_UNDISPLACED: Final = 10_000
-"""Users who have come while the other netports could not be told."""
 
 _GOODBYE_SECONDS: Final = 5.0
 """How long a netport that stops waits for its connections to be closed."""
@@ -47,28 +52,26 @@ class NetPortCore(Part):
     def __init__(
         self,
         core: ServiceCore,
-        codec: Codec,
-        limits: NetLimits,
-        group: str,
-        ordered: bool,
-        one_per_user: bool,
+        owner: HookOwner,
+        settings: Settings,
         forget: Callable[[NetPortCore], None],
     ) -> None:
         self.core = core
-        self.clients = clients = Clients(core.name, core.connection, codec, limits, ordered, one_per_user)
-        self._hooks = hooks = Hooks(core, clients)
-        clients.opened = hooks.opened
-        clients.closed = hooks.closed
-        clients.attach = hooks.attachments.attach
-        clients.displaced = self._displaced
-        clients.start_call = core.connection.session.calls.start
-        self._group = group
+        self._settings = settings
         self._forget = forget
+        self._start_call = core.connection.session.calls.start
+        turns = LoopTurns(core.connection)
+        complaints = Complaints(core.name, turns.clock)
+        self.watchers = Watchers(core, complaints)
+        hooks = Hooks(core, owner, settings.limits.request_seconds, self.watchers)
+        self.displacement = Displacement(core, settings.group) if settings.one_per_user else None
+        self.audience = Audience(time.time, self.displacement.displaced if self.displacement is not None else None)
+        self._pushing = Pushing(settings.codec, self.audience, turns.call_later)
+        controls = SessionControls(core.connection, self.audience, self._pushing, hooks.attachments)
+        self.clients = Clients(core.name, settings, turns, self.audience, hooks, controls, complaints)
+        self._goodbye = self._pushing.encode(*settings.goodbye) if settings.goodbye is not None else None
         self._handlers: list[Handler] = []
         self._listeners: list[Listener] = []
-        self._goodbye: bytes | None = None
-        self._netports: Endpoint | None = None
-        self._undisplaced: dict[str, tuple[float, str]] = {}
 
     # The ports.
 
@@ -93,13 +96,10 @@ class NetPortCore(Part):
         self._listeners.append(listener)
         return tcp.port, listener.port
 
-    def open(self, goodbye: tuple[Command, Any] | None) -> None:
+    def open(self) -> None:
         """Join the group, and offer services what they may do with the sessions."""
-        self._goodbye = self.clients.encode(*goodbye) if goodbye is not None else None
-        self.core.join(self._group)
-        if self.clients.one_per_user:  # known before a connection is lost, they are waited for when it is back
-            self._netports = self.core.group_endpoint(self._group, oneway=True)
-        Exports(self.core, self.clients, self._hooks.watchers).offer()
+        self.core.join(self._settings.group)
+        Exports(self.core, self.clients, self.audience, self._pushing, self.watchers).offer()
 
     def start(self) -> None:
         """Let clients in as soon as the loop runs."""
@@ -118,7 +118,7 @@ class NetPortCore(Part):
         """Let a function serve a command."""
         self.core.check_open()
         number = command_from(getattr(function, "__name__", "")) if command is None else checked(command)
-        values = self.clients.codec.decoded if decoded is None else decoded
+        values = self._settings.codec.decoded if decoded is None else decoded
         handler = Handler(function, self.clients, self.core.connection, threads, limit, values)
         self._handlers.append(handler)
         self.clients.commands.add(number, handler)
@@ -141,16 +141,17 @@ class NetPortCore(Part):
         if method is None and isinstance(commands, str):
             method = commands
         several = commands is None or isinstance(commands, range)
-        values = self.clients.codec.decoded if decoded is None else decoded
+        values = self._settings.codec.decoded if decoded is None else decoded
         make = functools.partial(self._destination, options)
-        shape = self.clients, method, several, values
+        means = self._settings.codec, self._start_call, Shape(method, several, values)
         rule: Forward
         if attached is not None:
             check_name(attached, "key")
             self._endpoint(self.core.binding, None, options)  # tells of what makes no sense now
-            rule = ToAttached(*shape, attached, self.core.connection.watch, make)
+            rule = ToAttached(*means, attached, self.core.connection.watch, make)
         else:
-            rule = ToService(*shape, self._endpoint(service, group, options), make, sticky)
+            endpoint = self._endpoint(service, group, options)
+            rule = ToService(*means, endpoint, destination_of(endpoint), make, sticky)
         self.core.connection.run_in_loop(self.clients.commands.add, commands, rule)
 
     def _endpoint(self, service: object, group: str | None, options: tuple[float, float, str, bool]) -> Endpoint:
@@ -169,35 +170,11 @@ class NetPortCore(Part):
         self, command: Command, body: Any, sessions: Any, user: str | None, channel: str | None, everyone: bool
     ) -> int:
         """Send a frame that nobody asked for; returns to how many sessions."""
-        return self.core.connection.run_in_loop(self.clients.push, command, body, sessions, user, channel, everyone)
+        return self.core.connection.run_in_loop(self._pushing.push, command, body, sessions, user, channel, everyone)
 
     def statistics(self) -> dict[str, Any]:
         """What the netport has done, and how many of what it has."""
         return self.core.connection.run_in_loop(self.clients.statistics)
-
-    def _displaced(self, user: str, bound_at: float, id: str) -> None:
-        """A user has come here: the netports of the group close that user's earlier sessions.
-
-        While there is no exchange they cannot be told: then they are when there is one.
-        """
-        netports = self._netports
-        assert netports is not None  # as a user has one session
-        call = self.clients.start_call(netports._destination, "displace", (user, bound_at, id), {})
-        call.ignore()
-        if call.state == FAILED and len(self._undisplaced) < _MOST_UNDISPLACED:
-            self._undisplaced[user] = bound_at, id
-            listeners = netports._target.listeners
-            if self._displace_again not in listeners:
-                listeners.append(self._displace_again)
-
-    def _displace_again(self, netports: Target) -> None:
-        """The netports of the group have changed: tell them who has come while they could not be told."""
-        if netports.known:
-            netports.listeners.remove(self._displace_again)
-            users, self._undisplaced = self._undisplaced, {}
-            for user, (bound_at, id) in users.items():
-                if id in self.clients.by_id:
-                    self._displaced(user, bound_at, id)
 
     # The end.
 
@@ -212,17 +189,23 @@ class NetPortCore(Part):
         clients.stop()
         await clients.all_done()
         if self._goodbye is not None:
-            clients.push_frame(self._goodbye, list(clients.by_id.values()))
-        clients.close()
+            self._pushing.push_frame(self._goodbye, list(self.audience.by_id.values()))
+        self._end_sessions()
         await clients.all_gone(_GOODBYE_SECONDS)
         await self.core.hooks_ended()
+
+    def _end_sessions(self) -> None:
+        """End all sessions at once; what was pushed to them is on its way before."""
+        self._pushing.finish()
+        self.clients.close()
 
     def ended(self) -> None:
         """The service is closed."""
         self._forget(self)
-        self.clients.close()
-        self._hooks.watchers.close()
-        self._undisplaced.clear()
+        self._end_sessions()
+        self.watchers.close()
+        if self.displacement is not None:
+            self.displacement.close()
         for handler in self._handlers:
             handler.close()
         for listener in self._listeners:

@@ -9,7 +9,7 @@ import abc
 import contextvars
 import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fireflyzmq.errors import InvalidArguments, ServiceUnavailable
 from fireflyzmq.gateways.netport.codecs.codec import NETPORT
@@ -21,9 +21,8 @@ from fireflyzmq.wire.names import method_problem
 
 if TYPE_CHECKING:
     from fireflyzmq.api.endpoint import Endpoint
-    from fireflyzmq.gateways.netport.attachments import Attachment
-    from fireflyzmq.gateways.netport.clients import Clients
-    from fireflyzmq.gateways.netport.codecs.codec import Command
+    from fireflyzmq.gateways.netport.codecs.codec import Codec, Command
+    from fireflyzmq.gateways.netport.records import Attachment
     from fireflyzmq.gateways.netport.session import SessionCore
     from fireflyzmq.peer.records import Target
     from fireflyzmq.runtime.response import ResponseId
@@ -33,20 +32,34 @@ _NO_KEYWORDS: dict[str, Any] = {}
 MakeDestination = Callable[["Target", "str | None"], Destination]
 """Makes the destination for a target, of calls that go where one key says (None: as the balance says)."""
 
+StartCall = Callable[[Destination, str, tuple[Any, ...], dict[str, Any]], Any]
+"""Starts a call, in the loop."""
 
-class Forward(abc.ABC):
-    """One rule. Subclasses say where a session's frames go; here is how they go there, and what comes back.
+
+class Shape(NamedTuple):
+    """How a frame becomes a call.
 
     Without a `method` the command says which: a word its own name, a number the method whose name ends in it. With
-    `tells_command` a method gets command, session and body, otherwise session and body.
+    `tells_command` a method gets command, session and body, otherwise session and body. When `decoded` the body is a
+    value.
     """
 
-    def __init__(self, clients: Clients, method: str | None, tells_command: bool, decoded: bool) -> None:
+    method: str | None
+    tells_command: bool
+    decoded: bool
+
+
+class Forward(abc.ABC):
+    """One rule. Subclasses say where a session's frames go; here is how they go there, and what comes back."""
+
+    def __init__(self, codec: Codec, start_call: StartCall, shape: Shape) -> None:
+        method, tells_command, decoded = shape
         if method is not None:
             problem = method_problem(method)
             if problem is not None:
                 raise ValueError(problem)
-        self._clients = clients
+        self._codec = codec
+        self._start_call = start_call
         self._method = method
         self._tells_command = tells_command and method is not None
         self._decoded = decoded
@@ -60,7 +73,7 @@ class Forward(abc.ABC):
         value: Any = body
         if self._decoded:
             try:
-                value = self._clients.codec.load(body)
+                value = self._codec.load(body)
             except Exception as error:
                 session.fail(command, request, InvalidArguments(f"the body does not decode: {error}", origin=NETPORT))
                 return
@@ -72,12 +85,12 @@ class Forward(abc.ABC):
                 session.fail(command, request, no_command(command))
                 return
         args = (command, session.id, value) if self._tells_command else (session.id, value)
-        call = self._clients.start_call(destination, method, args, _NO_KEYWORDS)
+        call = self._start_call(destination, method, args, _NO_KEYWORDS)
         if destination.oneway:
             session.reply(command, request, None, self._decoded)  # a numbered request has an answer nevertheless
             return
         if call.state == PENDING:
-            session.begin(call)
+            session.intake.begin(call)
             call.add_done_callback(functools.partial(self._answered, session, command, request), context=self._context)
         else:
             self._answered(session, command, request, call)
@@ -95,7 +108,7 @@ class Forward(abc.ABC):
                 session.reply(command, request, call.value, self._decoded)
             else:
                 session.fail(command, request, call.exception())  # type: ignore[arg-type]
-        session.done(call)
+        session.intake.done(call)
 
 
 class ToService(Forward):
@@ -103,18 +116,19 @@ class ToService(Forward):
 
     def __init__(
         self,
-        clients: Clients,
-        method: str | None,
-        tells_command: bool,
-        decoded: bool,
+        codec: Codec,
+        start_call: StartCall,
+        shape: Shape,
         endpoint: Endpoint,
+        destination: Destination,
         make: MakeDestination,
         sticky: bool,
     ) -> None:
-        super().__init__(clients, method, tells_command, decoded)
+        super().__init__(codec, start_call, shape)
         self._endpoint = endpoint  # as long as there is one, its target is watched
         self._make = make
-        self._shared = None if sticky else endpoint._destination
+        self._target = destination.target
+        self._shared = None if sticky else destination
 
     def destination(
         self, session: SessionCore, command: Command, body: bytes, request: int | None
@@ -124,7 +138,7 @@ class ToService(Forward):
             return self._shared
         destination: Destination | None = session.destinations.get(self)
         if destination is None:
-            destination = session.destinations[self] = self._make(self._endpoint._target, session.id)
+            destination = session.destinations[self] = self._make(self._target, session.id)
         return destination
 
 
@@ -133,15 +147,14 @@ class ToAttached(Forward):
 
     def __init__(
         self,
-        clients: Clients,
-        method: str | None,
-        tells_command: bool,
-        decoded: bool,
+        codec: Codec,
+        start_call: StartCall,
+        shape: Shape,
         key: str,
         watch: Callable[[int, str], Target],
         make: MakeDestination,
     ) -> None:
-        super().__init__(clients, method, tells_command, decoded)
+        super().__init__(codec, start_call, shape)
         self._key = key
         self._watch = watch
         self._make = make
@@ -173,13 +186,13 @@ class ToAttached(Forward):
         self, attachment: Attachment, session: SessionCore, command: Command, body: bytes, request: int | None
     ) -> None:
         job = _Waiting(session)
-        session.begin(job)
+        session.intake.begin(job)
 
         def look_again() -> None:
-            session.jobs.discard(job)
+            session.intake.jobs.discard(job)
             if not session.closed:
                 self.serve(session, command, body, request)
-                session.done(job)
+                session.intake.done(job)
 
         assert attachment.waiting is not None
         attachment.waiting.append(look_again)
@@ -193,4 +206,4 @@ class _Waiting:
 
     def cancel(self) -> None:
         """Its session has ended."""
-        self._session.done(self)
+        self._session.intake.done(self)

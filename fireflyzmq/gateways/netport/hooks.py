@@ -7,32 +7,43 @@ import contextvars
 import inspect
 import logging
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol
 
 from fireflyzmq.api.service import detached
-from fireflyzmq.gateways.netport.attachments import Attachment, Attachments, go_on
-from fireflyzmq.gateways.netport.clients import Clients
-from fireflyzmq.gateways.netport.session import SessionCore
-from fireflyzmq.gateways.netport.watchers import Watchers
+from fireflyzmq.gateways.netport.attachments import Attachments, go_on
+from fireflyzmq.gateways.netport.records import Attachment
 from fireflyzmq.wire.binding import Binding
 
 if TYPE_CHECKING:
     from fireflyzmq.api.cores.service import ServiceCore
-    from fireflyzmq.gateways.netport.port import NetPort
+    from fireflyzmq.gateways.netport.session import SessionCore
+    from fireflyzmq.gateways.netport.shown import Session
+    from fireflyzmq.gateways.netport.watchers import Watchers
 
 logger = logging.getLogger(__name__)
 
 
-class Hooks:
-    """Calls the hooks of one netport. What they raise is logged; they belong to no request."""
+class HookOwner(Protocol):
+    """Who has the hooks: a netport as its users have it."""
 
-    def __init__(self, core: ServiceCore, clients: Clients) -> None:
+    def doConnectionMade(self, session: Session, /) -> Any: ...
+    def doConnectionLost(self, session: Session, reason: str, /) -> Any: ...
+    def doAttachedLost(self, session: Session, key: str, binding: Binding, reason: str, /) -> Any: ...
+
+
+class Hooks:
+    """Calls the hooks of one netport, which may take so many seconds.
+
+    What they raise is logged; they belong to no request.
+    """
+
+    def __init__(self, core: ServiceCore, owner: HookOwner, seconds: float, watchers: Watchers) -> None:
         self._core = core
-        self._netport = cast("NetPort", core.shown)
-        self._clients = clients
+        self._owner = owner
+        self._seconds = seconds
         self._connection = core.connection
+        self._watchers = watchers
         self.attachments = Attachments(self._connection, self._attached_lost)
-        self.watchers = Watchers(core, clients)
         self._tasks: set[asyncio.Task[None]] = set()
 
     # Coming.
@@ -40,24 +51,24 @@ class Hooks:
     def opened(self, session: SessionCore) -> None:
         """A client has come: ask whether it may."""
         try:
-            result = self._netport.doConnectionMade(session.shown)
+            result = self._owner.doConnectionMade(session.shown)
         except Exception:
             logger.exception("doConnectionMade of %s raised for %r", self._core.title, session)
             session.end("refused")
             return
         if inspect.isawaitable(result):
-            session.hold()
+            session.intake.hold()
             task = self._run(self._admit(session, result))
             if session.closed:
                 task.cancel()
             else:
-                session.begin(task)
-                task.add_done_callback(session.done)
+                session.intake.begin(task)
+                task.add_done_callback(session.intake.done)
 
     async def _admit(self, session: SessionCore, result: Awaitable[Any]) -> None:
         admitted = False
         try:
-            async with asyncio.timeout(self._clients.limits.request_seconds):
+            async with asyncio.timeout(self._seconds):
                 await result
             admitted = True
         except Exception:
@@ -65,7 +76,7 @@ class Hooks:
         finally:
             if not admitted:
                 session.end("refused")
-            session.release()
+            session.intake.release()
 
     # Going.
 
@@ -74,10 +85,10 @@ class Hooks:
         with detached():
             attached = self.attachments.attached_to(session)
             self.attachments.drop(session)
-            self.watchers.ended(session, attached)
+            self._watchers.ended(session, attached)
             shown = session.shown
             self._core.run_hook(
-                lambda: self._netport.doConnectionLost(shown, session.reason),
+                lambda: self._owner.doConnectionLost(shown, session.reason),
                 f"doConnectionLost of {self._core.title}",
             )
 
@@ -86,7 +97,7 @@ class Hooks:
     def _attached_lost(self, session: SessionCore, key: str, binding: Binding, reason: str) -> None:
         attachment = session.attachments[key]
         try:
-            result = self._netport.doAttachedLost(session.shown, key, binding, reason)
+            result = self._owner.doAttachedLost(session.shown, key, binding, reason)
         except Exception:
             logger.exception("doAttachedLost of %s raised for %r", self._core.title, session)
             result = None
@@ -100,7 +111,7 @@ class Hooks:
     ) -> None:
         binding = None
         try:
-            async with asyncio.timeout(self._clients.limits.request_seconds):
+            async with asyncio.timeout(self._seconds):
                 binding = await result
         except Exception:
             logger.exception("doAttachedLost of %s raised for %r", self._core.title, session)

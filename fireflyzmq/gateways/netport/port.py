@@ -19,6 +19,7 @@ from fireflyzmq.gateways.netport.commands import checked, command_from
 from fireflyzmq.gateways.netport.core import NetPortCore
 from fireflyzmq.gateways.netport.handlers import check_handler
 from fireflyzmq.gateways.netport.limits import NetLimits
+from fireflyzmq.gateways.netport.settings import Settings
 from fireflyzmq.gateways.netport.shown import Session
 from fireflyzmq.peer.local import MAX_REQUESTS
 from fireflyzmq.wire.binding import Binding
@@ -70,11 +71,12 @@ class NetPort(Service):
         core = self._fireflyzmq
         codec = FireflyCodec() if codec is None else codec
         limits = NetLimits() if limits is None else limits
-        netport = NetPortCore(core, codec, limits, group, ordered, onePerUser, _netports.discard)
-        core.add(netport)
+        settings = Settings(codec, limits, group, ordered, onePerUser, goodbye)
         try:
+            netport = NetPortCore(core, self, settings, _netports.discard)
+            core.add(netport)
             self.port, self.websocketPort = netport.listen(host, port, ssl, websocket, websocketPath, origins)
-            netport.open(goodbye)
+            netport.open()
             for command, function in _handled:
                 netport.export(function, command, 0, MAX_REQUESTS, None)
         except BaseException:
@@ -185,16 +187,16 @@ class NetPort(Service):
 
     def session(self, id: str) -> Session | None:
         """The session of an id, None when there is none."""
-        found = self._fireflyzmq.part(NetPortCore).clients.by_id.get(id)
+        found = self._fireflyzmq.part(NetPortCore).audience.by_id.get(id)
         return None if found is None else found.shown
 
     def sessions(self) -> list[Session]:
         """All sessions."""
-        return [each.shown for each in list(self._fireflyzmq.part(NetPortCore).clients.by_id.values())]
+        return [each.shown for each in list(self._fireflyzmq.part(NetPortCore).audience.by_id.values())]
 
     def sessionsOf(self, user: str) -> list[Session]:
         """A user's sessions here."""
-        return [each.shown for each in self._fireflyzmq.part(NetPortCore).clients.of_user(user)]
+        return [each.shown for each in self._fireflyzmq.part(NetPortCore).audience.of_user(user)]
 
     def push(
         self,

@@ -5,7 +5,7 @@ What it says is the core's; it knows neither frames nor requests.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from fireflyzmq.conventions.behind import NotBegun, put_behind
 
@@ -13,8 +13,37 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from fireflyzmq.gateways.netport.codecs.codec import Command
-    from fireflyzmq.gateways.netport.session import SessionCore
     from fireflyzmq.wire.binding import Binding
+
+
+class Behind(Protocol):
+    """What stands behind a session: its core, which has for each of the session's names what that hands on."""
+
+    id: str
+    address: str
+    user: str
+    attributes: dict[str, Any]
+    channels: dict[str, None]
+    ordered: bool
+    closed: bool
+    reason: str
+
+    @property
+    def frames_received(self) -> int: ...
+    @property
+    def bytes_received(self) -> int: ...
+    @property
+    def frames_sent(self) -> int: ...
+    @property
+    def bytes_sent(self) -> int: ...
+
+    def push(self, command: Command, body: Any, /) -> bool: ...
+    def close(self, reason: str, /) -> bool: ...
+    def bind(self, user: str, /) -> bool: ...
+    def join(self, channel: str, /) -> bool: ...
+    def leave(self, channel: str, /) -> bool: ...
+    def attach(self, key: str, binding: Binding, /) -> bool: ...
+    def describe(self) -> dict[str, Any]: ...
 
 
 class Session:
@@ -24,9 +53,9 @@ class Session:
     attributes of any other name that is set, are for whatever its handlers want to remember.
     """
 
-    _fireflyzmq: SessionCore = NotBegun("Session")  # type: ignore[assignment]
+    _fireflyzmq: Behind = NotBegun("Session")  # type: ignore[assignment]
 
-    def __init__(self, core: SessionCore) -> None:
+    def __init__(self, core: Behind) -> None:
         put_behind(self, core)
 
     def __repr__(self) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from fireflyzmq.errors import ExchangeLost, ServiceUnavailable
@@ -20,7 +20,7 @@ from fireflyzmq.wire.commands import BY_ADDRESS
 
 if TYPE_CHECKING:
     from fireflyzmq.api.cores.service import ServiceCore
-    from fireflyzmq.gateways.netport.clients import Clients
+    from fireflyzmq.gateways.netport.complaints import Complaints
     from fireflyzmq.gateways.netport.session import SessionCore
     from fireflyzmq.peer.records import Target
     from fireflyzmq.runtime.response import ResponseId
@@ -117,41 +117,50 @@ class Watcher:
 class Watchers:
     """The watchers of a netport's sessions, by address. Those that have gone for good are left out."""
 
-    def __init__(self, core: ServiceCore, clients: Clients) -> None:
+    def __init__(self, core: ServiceCore, complaints: Complaints) -> None:
         self.loop = core.connection.loop
         self._core = core
-        self._clients = clients
+        self._complaints = complaints
+        self._start_call: Callable[..., Any] = core.connection.session.calls.start
         self._by_address: dict[str, Watcher] = {}
+        self._of_session: dict[SessionCore, dict[str, Watcher]] = {}
+
+    def of_session(self, session: SessionCore) -> list[Watcher]:
+        """Those that watch a session."""
+        return list(self._of_session.get(session, {}).values())
 
     def add(self, session: SessionCore, binding: Binding) -> None:
         """Let a service watch a session."""
-        former = session.watchers.get(binding.address)
+        its = self._of_session.setdefault(session, {})
         watcher = self._of(binding)
-        if former is not watcher:  # that had been given up
-            session.watchers[binding.address] = watcher
+        if its.get(binding.address) is not watcher:  # a former one had been given up
+            its[binding.address] = watcher
             watcher.sessions += 1
 
     def remove(self, session: SessionCore, binding: Binding) -> bool:
         """Let a service not watch a session; False when it did not."""
-        watcher = session.watchers.pop(binding.address, None)
+        its = self._of_session.get(session, {})
+        watcher = its.pop(binding.address, None)
         if watcher is None:
             return False
+        if not its:
+            del self._of_session[session]
         watcher.sessions -= 1
         self.look(watcher)
         return True
 
     def prune(self, session: SessionCore) -> None:
         """Leave those out that are not there."""
-        for watcher in [each for each in session.watchers.values() if not each.there]:
+        for watcher in [each for each in self.of_session(session) if not each.there]:
             self.remove(session, watcher.binding)
 
     def ended(self, session: SessionCore, also: Iterable[Binding]) -> None:
         """A session has ended: tell those that watch it, and other services."""
         content = {"session": session.id, "user": session.user, "reason": session.reason}
-        told = dict.fromkeys(watcher for watcher in session.watchers.values() if self._known(watcher))
-        for watcher in session.watchers.values():
+        its = self._of_session.pop(session, {}).values()
+        told = dict.fromkeys(watcher for watcher in its if self._known(watcher))
+        for watcher in its:
             watcher.sessions -= 1
-        session.watchers.clear()
         if self._core.local.closed:
             return
         told.update(dict.fromkeys(map(self._of, also)))
@@ -190,10 +199,10 @@ class Watchers:
             if isinstance(failure, (ServiceUnavailable, ExchangeLost)):
                 self._of(binding).keep(content)
             else:
-                self._clients.complain("%r is not told that %s has ended: %s", binding, content["session"], failure)
+                self._complaints.complain("%r is not told that %s has ended: %s", binding, content["session"], failure)
 
         destination = Destination(self._core.local, target, oneway=True)
-        call = self._clients.start_call(destination, "system.report", (SESSION_CLOSED, content), {})
+        call = self._start_call(destination, "system.report", (SESSION_CLOSED, content), {})
         call.add_done_callback(ended, context=contextvars.Context())
 
     def close(self) -> None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
-from collections.abc import Callable
-from typing import Any, cast
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from fireflyzmq.errors import Failure
-from fireflyzmq.gateways.netport.clients import Clients
 from fireflyzmq.gateways.netport.codecs.codec import Codec, Command, Frame
 from fireflyzmq.gateways.netport.codecs.firefly import FireflyCodec
 from fireflyzmq.gateways.netport.limits import NetLimits
-from fireflyzmq.gateways.netport.session import SessionCore
+from fireflyzmq.gateways.netport.outlet import Outlet
+from fireflyzmq.gateways.netport.session import Responder, SessionCore
+from fireflyzmq.wire.binding import Binding
 
 
 class FakeTransport:
@@ -70,35 +71,43 @@ class FakeJob:
             self._when_cancelled(self)
 
 
+class OneResponder(dict[Command, Responder]):
+    """Commands that are all served by one."""
+
+    def __init__(self, responder: Responder) -> None:
+        self._responder = responder
+
+    def __missing__(self, command: Command) -> Responder:
+        return self._responder
+
+
 class FakeClients:
-    """What a session knows of `Clients`. `serve` takes its requests; they are in `served`."""
+    """A session's host, and its controls. `serve` takes its requests; they are in `served`."""
 
     def __init__(self, codec: Codec | None = None, ordered: bool = False, **limits: Any) -> None:
-        self.codec = codec or FireflyCodec()
+        self.codec: Codec = codec or FireflyCodec()
         self.limits = NetLimits(**{"frames_per_second": 0, "bytes_per_second": 0, **limits})
         self.ordered = ordered
         self.failures = 0
-        self.commands = self
+        self.commands: Mapping[Command, Responder] = OneResponder(self)
         self.now = 1000.0
         self.served: list[Frame] = []
         self.told_of_end: list[SessionCore] = []
-        self.told_of_stop: list[SessionCore] = []
+        self.told_of_rest: list[SessionCore] = []
         self.complaints: list[str] = []
+        self.on_end: Callable[[SessionCore], None] = lambda session: None
         self.serve_next: Callable[[SessionCore, Command, bytes, int | None], bytes | None] = lambda *request: None
-        self._unwritten: list[SessionCore] = []
+        self._unwritten: list[Outlet] = []
         self._timers: list[tuple[float, int, Callable[..., object], tuple[object, ...]]] = []
         self._numbers = itertools.count()
 
-    def session(self, ordered: bool | None = None) -> tuple[SessionCore, FakeTransport]:
+    def session(self, ordered: bool | None = None, id: str = "net/1") -> tuple[SessionCore, FakeTransport]:
         """A client that has come."""
         transport = FakeTransport()
-        session = SessionCore(cast(Clients, self), "net/1", "127.0.0.1:4711", transport)
+        session = SessionCore(self, self, id, "127.0.0.1:4711", transport)
         if ordered is not None:
             session.ordered = ordered
         return session, transport
-
-    def __getitem__(self, command: Command) -> FakeClients:
-        return self
 
     def serve(self, session: SessionCore, command: Command, body: bytes, request: int | None) -> bytes | None:
         """A request has come; an answer may be returned, or given by `SessionCore.reply`."""
@@ -114,14 +123,14 @@ class FakeClients:
         when = max(self.now + delay, math.nextafter(self.now, math.inf)) if delay else self.now  # time does pass
         heapq.heappush(self._timers, (when, next(self._numbers), function, args))
 
-    def flush_later(self, session: SessionCore) -> None:
-        self._unwritten.append(session)
+    def flush_later(self, outlet: Outlet) -> None:
+        self._unwritten.append(outlet)
 
     def turn(self) -> None:
         """The end of a turn: what was to be written is."""
         unwritten, self._unwritten = self._unwritten, []
-        for session in unwritten:
-            session.flush()
+        for outlet in unwritten:
+            outlet.flush()
 
     def next_turn(self) -> None:
         """End the turn, and do in the next one what was left for it."""
@@ -146,25 +155,39 @@ class FakeClients:
 
     # What a session tells.
 
-    def in_loop(self, function: Callable[..., Any], *args: Any) -> Any:
-        return function(*args)
-
-    def push(self, command: Command, body: Any, sessions: tuple[SessionCore, ...]) -> int:
-        frame = self.codec.encode(command, self.codec.dump(body))
-        there = [session for session in sessions if not session.closed]
-        for session in there:
-            session.send_push(frame)
-        return len(there)
-
     def ended(self, session: SessionCore) -> None:
         assert session.closed
         self.told_of_end.append(session)
+        self.on_end(session)
 
-    def stopped(self, session: SessionCore) -> None:
-        self.told_of_stop.append(session)
+    def rested(self, session: SessionCore) -> None:
+        self.told_of_rest.append(session)
 
     def complain(self, text: str, *args: object, error: BaseException | None = None) -> None:
         self.complaints.append(text % args)
+
+    # What is done with a session.
+
+    def push(self, session: SessionCore, command: Command, body: Any) -> bool:
+        there = not session.closed
+        if there:
+            session.send_push(self.codec.encode(command, self.codec.dump(body)))
+        return there
+
+    def close(self, session: SessionCore, reason: str) -> bool:
+        return session.end(reason)
+
+    def bind(self, session: SessionCore, user: str) -> bool:
+        raise NotImplementedError
+
+    def join(self, session: SessionCore, channel: str) -> bool:
+        raise NotImplementedError
+
+    def leave(self, session: SessionCore, channel: str) -> bool:
+        raise NotImplementedError
+
+    def attach(self, session: SessionCore, key: str, binding: Binding) -> bool:
+        raise NotImplementedError
 
 
 def failure(description: str = "no") -> Failure:

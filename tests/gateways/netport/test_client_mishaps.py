@@ -27,7 +27,7 @@ def test_frames_behind_one_whose_handler_closes_the_session_are_not_served() -> 
     clients = FakeClients()
     clients.serve_next = lambda session, *request: session.close() and None
     session, _ = clients.session()
-    session.received(numbered(3))
+    session.intake.received(numbered(3))
     assert len(clients.served) == 1
 
 
@@ -40,18 +40,18 @@ def test_nothing_is_at_work_for_a_session_that_a_handler_has_closed() -> None:
             session.close()
         else:
             jobs.append(FakeJob())
-            session.begin(jobs[-1])
+            session.intake.begin(jobs[-1])
 
     clients.serve_next = serve
     session, _ = clients.session()
-    session.received(numbered(3))
-    assert not session.jobs and all(job.cancelled for job in jobs)
+    session.intake.received(numbered(3))
+    assert not session.intake.jobs and all(job.cancelled for job in jobs)
 
 
 def test_a_throttled_client_that_has_waited_goes_on() -> None:
     clients = FakeClients(frames_per_second=10)
     session, _ = clients.session()
-    session.received(numbered(20))
+    session.intake.received(numbered(20))
     clients.move(1.001)
     assert clients.due() == []  # now: throttled again and again, once a second, for ever
 
@@ -62,7 +62,7 @@ def test_a_throttled_client_gets_its_rate() -> None:
     wire = numbered(1000)
     for _ in range(60 * 100):
         if transport.reading:
-            session.received(wire[:180])
+            session.intake.received(wire[:180])
             wire = wire[180:]
         clients.move(0.01)
     assert len(clients.served) > 550
@@ -74,18 +74,18 @@ def test_bytes_that_come_while_it_waits_count_too() -> None:
 
     def serve(session: Any, *request: Any) -> None:
         working.append(FakeJob())
-        session.begin(working[-1])
+        session.intake.begin(working[-1])
 
     clients.serve_next = serve
     session, transport = clients.session()
     started = clients.now
     for _ in range(100):
         if transport.reading:
-            session.received(numbered(1, 482))  # pipelined: 500 bytes each
+            session.intake.received(numbered(1, 482))  # pipelined: 500 bytes each
         if transport.reading:
-            session.received(numbered(1, 482))
-        if session.jobs:
-            session.done(working[-1])
+            session.intake.received(numbered(1, 482))
+        if session.intake.jobs:
+            session.intake.done(working[-1])
         clients.move(0.01)
     assert session.bytes_received <= 1000 * (clients.now - started) + 1000 + 1000
 
@@ -96,16 +96,18 @@ def test_a_client_that_sends_faster_than_it_is_served_is_held_back() -> None:
 
     def serve(session: Any, *request: Any) -> None:
         working.append(FakeJob())
-        session.begin(working[-1])
+        session.intake.begin(working[-1])
 
     clients.serve_next = serve
     session, transport = clients.session()
     for _ in range(200):
         for _ in range(5):  # what asyncio reads as long as it may
             if transport.reading:
-                session.received(numbered(1000))
-        session.done(working[-1])
-    assert kept(session._decoder) < 100_000  # now 3.7 MB after 200 requests: 1000 frames come for each that is served
+                session.intake.received(numbered(1000))
+        session.intake.done(working[-1])
+    assert (
+        kept(session.intake._decoder) < 100_000
+    )  # now 3.7 MB after 200 requests: 1000 frames come for each that is served
 
 
 @pytest.mark.parametrize("codec", [FireflyCodec(values=json), LineCodec(), MessagePackCodec()])
@@ -125,19 +127,18 @@ def test_a_failure_whose_code_is_no_number_of_64_bits_is_told_somehow() -> None:
 
 @pytest.mark.parametrize("command", [-1, 10**10, (1 << 64) - 1])
 def test_a_forwarded_command_that_is_no_methods_number_fails(command: int) -> None:
-    from fireflyzmq.gateways.netport.forwarding import Forward
+    from fireflyzmq.gateways.netport.forwarding import Forward, Shape
 
-    clients: Any = FakeClients(MessagePackCodec())
-    clients.start_call = lambda *args: None
+    clients = FakeClients(MessagePackCodec())
     session, _ = clients.session()
 
     class Anywhere(Forward):
         def destination(self, *args: Any) -> Any:
             return type("D", (), {"oneway": True})()
 
-    rule = Anywhere(clients, None, True, True)
+    rule = Anywhere(clients.codec, lambda *args: None, Shape(None, True, True))
     clients.serve_next = rule.serve
-    session.received(b"\0\0\0" + bytes([len(m := msgpack.packb([0, 1, command, None]))]) + m)
+    session.intake.received(b"\0\0\0" + bytes([len(m := msgpack.packb([0, 1, command, None]))]) + m)
 
 
 @pytest.mark.parametrize("command", ["a\n", "\na", "a\r", " a", "a "])
@@ -159,8 +160,8 @@ def test_a_limit_of_the_wrong_type_is_a_value_error() -> None:
 def test_a_client_is_not_idle_while_what_it_has_sent_waits() -> None:
     clients = FakeClients(frames_per_second=1, idle_seconds=60)
     session, _ = clients.session()
-    session.received(numbered(200))
-    session.received(numbered(1))
+    session.intake.received(numbered(200))
+    session.intake.received(numbered(1))
     clients.move(60)
     session.overdue(clients.now)
     assert not session.closed
@@ -169,8 +170,8 @@ def test_a_client_is_not_idle_while_what_it_has_sent_waits() -> None:
 def test_a_client_is_not_silent_while_its_connect_hook_runs() -> None:
     clients = FakeClients(first_frame_seconds=5)
     session, _ = clients.session()
-    session.hold()
-    session.received(numbered(1))
+    session.intake.hold()
+    session.intake.received(numbered(1))
     clients.move(5)
     session.overdue(clients.now)
     assert not session.closed
@@ -188,7 +189,7 @@ def test_an_answer_of_several_lines_is_a_response_encoding_failure() -> None:
     handler = Handler(lambda session, body: b"two\nlines", clients, None, 0, 10, False)  # type: ignore[arg-type]
     clients.serve_next = handler.serve
     session, transport = clients.session()
-    session.received(b"say x\n")
+    session.intake.received(b"say x\n")
     clients.turn()
     assert b"ResponseEncoding" in transport.writes[0]
 

@@ -47,7 +47,7 @@ class SessionHistory(RuleBasedStateMachine):
 
     def serve(self, session: SessionCore, command: Command, body: bytes, request: int | None) -> bytes | None:
         assert not session.closed and not self.held and not self.blocked and not self.stopped
-        assert len(session.jobs) < REQUESTS and not (session.ordered and session.jobs)
+        assert len(session.intake.jobs) < REQUESTS and not (session.ordered and session.intake.jobs)
         self.served.append(int(body))
         if command in (ANSWERED, RETURNED):
             self.expected.append(body)
@@ -55,11 +55,11 @@ class SessionHistory(RuleBasedStateMachine):
                 return CODEC.encode(command, body)
             session.reply(command, request, body, False)
         elif command != UNANSWERED:
-            job = FakeJob(session.done if len(self.jobs) % 2 else None)
+            job = FakeJob(session.intake.done if len(self.jobs) % 2 else None)
             self.jobs.append(job)
-            session.begin(job)
+            session.intake.begin(job)
             if command == WORKED_FOR_A_MOMENT:
-                session.done(job)
+                session.intake.done(job)
         return None
 
     def written(self, data: bytes) -> None:
@@ -71,7 +71,7 @@ class SessionHistory(RuleBasedStateMachine):
         return self.at_end is None
 
     def open_jobs(self) -> list[FakeJob]:
-        return [job for job in self.jobs if job in self.session.jobs]
+        return [job for job in self.jobs if job in self.session.intake.jobs]
 
     # What the client does.
 
@@ -93,7 +93,7 @@ class SessionHistory(RuleBasedStateMachine):
         data, self.wire = self.wire[:size], self.wire[size:]
         waited = self.held or self.blocked or self.stopped
         had, self.writes = len(self.served), 0
-        self.session.received(data)
+        self.session.intake.received(data)
         assert self.writes <= 1
         if waited and self.open:
             assert len(self.served) == had and not self.transport.reading
@@ -103,7 +103,7 @@ class SessionHistory(RuleBasedStateMachine):
     def send_no_more(self) -> None:
         if self.transport.reading and not self.transport.done:
             self.half_closed = True
-            if not self.session.input_ended():
+            if not self.session.intake.input_ended():
                 assert self.session.closed and not self.open_jobs()
                 self.session.lost("goodbye")
 
@@ -119,7 +119,7 @@ class SessionHistory(RuleBasedStateMachine):
     def block(self, unsent: int) -> None:
         self.transport.unsent = unsent
         self.blocked = True
-        self.session.blocked()
+        self.session.intake.blocked()
         assert not self.session.closed  # it may only not be pushed to any more
 
     @precondition(lambda self: self.blocked)
@@ -127,7 +127,7 @@ class SessionHistory(RuleBasedStateMachine):
     def unblock(self) -> None:
         self.transport.unsent = 0
         self.blocked = False
-        self.session.unblocked()
+        self.session.intake.unblocked()
 
     # What the netport does.
 
@@ -135,13 +135,13 @@ class SessionHistory(RuleBasedStateMachine):
     @rule()
     def hold(self) -> None:
         self.held = True
-        self.session.hold()
+        self.session.intake.hold()
 
     @precondition(lambda self: self.held)
     @rule()
     def release(self) -> None:
         self.held = False
-        self.session.release()
+        self.session.intake.release()
 
     @rule(ordered=st.booleans())
     def order(self, ordered: bool) -> None:
@@ -155,14 +155,14 @@ class SessionHistory(RuleBasedStateMachine):
                 self.expected.append(b"of a job")
             self.session.reply(WORKED_FOR, None, b"of a job", False)
             self.writes = 0
-            self.session.done(job)
+            self.session.intake.done(job)
             assert self.writes <= 1
 
     @rule()
     def end_requests_again(self) -> None:
         for job in self.jobs:
-            if job not in self.session.jobs:
-                self.session.done(job)
+            if job not in self.session.intake.jobs:
+                self.session.intake.done(job)
 
     @rule(count=st.integers(1, 3))
     def push(self, count: int) -> None:
@@ -186,7 +186,7 @@ class SessionHistory(RuleBasedStateMachine):
     @rule()
     def stop(self) -> None:
         self.stopped = True
-        self.session.stop()
+        self.session.intake.stop()
 
     @precondition(lambda self: self.sent > 20)
     @rule(cut=st.booleans())
@@ -216,7 +216,7 @@ class SessionHistory(RuleBasedStateMachine):
         assert self.clients.told_of_end == ([self.session] if self.session.closed else [])
         assert all(job.cancelled <= 1 for job in self.jobs)
         if self.session.closed:
-            assert not self.session.jobs and len(self.served) == self.served_at_end
+            assert not self.session.intake.jobs and len(self.served) == self.served_at_end
             assert [job for job in self.jobs if job.cancelled] == self.at_end
         else:
             assert not any(job.cancelled for job in self.jobs) and not self.transport.done
@@ -249,7 +249,7 @@ class SessionHistory(RuleBasedStateMachine):
         elif not (self.session.closed or self.stopped):
             assert not self.wire and len(self.served) == self.sent and self.transport.reading
         if not self.session.closed or self.session.reason == "goodbye":
-            assert self.session.frames_sent == len(self.expected) and not self.session.jobs
+            assert self.session.frames_sent == len(self.expected) and not self.session.intake.jobs
             if not self.stopped:
                 assert len(self.served) == self.sent
 

@@ -121,21 +121,21 @@ class TcpClient(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Hand on what has come."""
         if self._session is not None:
-            self._session.received(data)
+            self._session.intake.received(data)
 
     def eof_received(self) -> bool:
         """Stay open for what is still to be answered; TLS cannot."""
-        return self._session is not None and self._session.input_ended() and not self._encrypted
+        return self._session is not None and self._session.intake.input_ended() and not self._encrypted
 
     def pause_writing(self) -> None:
         """The client does not read as fast as it gets."""
         if self._session is not None:
-            self._session.blocked()
+            self._session.intake.blocked()
 
     def resume_writing(self) -> None:
         """It has read."""
         if self._session is not None:
-            self._session.unblocked()
+            self._session.intake.unblocked()
 
     def connection_lost(self, error: Exception | None) -> None:
         """The connection is gone."""

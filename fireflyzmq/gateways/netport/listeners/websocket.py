@@ -173,10 +173,10 @@ class _WebSocketClient:
         try:
             async for message in self._response:
                 if message.type is WSMsgType.BINARY:
-                    self._session.received(message.data)
+                    self._session.intake.received(message.data)
                 elif message.type is WSMsgType.TEXT:
                     self._text = True
-                    self._session.received(message.data.encode())
+                    self._session.intake.received(message.data.encode())
                 elif isinstance(message.data, WebSocketError):  # aiohttp has closed it for that
                     self._clients.complain("%r is closed: %s", self._session, message.data)
                     reason = "protocol"
@@ -198,7 +198,7 @@ class _WebSocketClient:
             self._writer = self._loop.create_task(self._send())
         elif self._waiting > BUFFERED and not self._blocked:
             self._blocked = True
-            self._session.blocked()
+            self._session.intake.blocked()
 
     async def _send(self) -> None:
         with contextlib.suppress(ConnectionError):
@@ -208,7 +208,7 @@ class _WebSocketClient:
                 self._waiting -= len(data) + _MESSAGE_COST
                 if self._blocked and not self._unwritten:
                     self._blocked = False
-                    self._session.unblocked()
+                    self._session.intake.unblocked()
             if self._ending is not None:
                 code, text = self._ending
                 await self._response.close(code=code, message=text.encode())

@@ -11,8 +11,12 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from fireflyzmq import EXCHANGE_SERVER, Exchange, NetPort, Service
+from fireflyzmq import EXCHANGE_SERVER, Exchange, NetPort, Service, Session
 from fireflyzmq.api.client import Peer
+from fireflyzmq.api.cores.service import core_of
+from fireflyzmq.gateways.netport.core import NetPortCore
+from fireflyzmq.gateways.netport.session import core_of as session_core
+from fireflyzmq.gateways.netport.watchers import Watcher
 from tests.gateways.netport.sockets.player import Player
 
 TEST_SECONDS = 40.0
@@ -130,6 +134,11 @@ async def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
     while not condition():
         assert time.monotonic() < end, f"it did not come true: {inspect.getsource(condition).strip()}"
         await asyncio.sleep(0.002)
+
+
+def watching(netport: NetPort, session: Session) -> list[Watcher]:
+    """The services that watch a session of a netport."""
+    return core_of(netport).part(NetPortCore).watchers.of_session(session_core(session))
 
 
 async def let_pass(player: Player, command: int, body: bytes = b"") -> None:

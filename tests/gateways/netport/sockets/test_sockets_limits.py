@@ -254,7 +254,7 @@ async def test_a_client_that_reads_late_gets_everything(site: Site, new_loop: Lo
     player.stop_reading()
     bodies = [b"%10d" % number * 1000 for number in range(2000)]  # 20 MB
     player.write(b"".join(frame(1, body) for body in bodies))
-    await until(lambda: net.sessions() and session_core(net.sessions()[0])._waits)
+    await until(lambda: net.sessions() and session_core(net.sessions()[0]).intake.waits)
     player.read_on()
     for body in bodies:
         assert await player.receive() == (1, body)

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from fireflyzmq import InvalidArguments, LineCodec, NetLimits, NetPort, Overloaded, Sessions
-from fireflyzmq.gateways.netport import clients as clients_module
+from fireflyzmq.gateways.netport import pushing
 from fireflyzmq.gateways.netport.session import core_of as session_core
 from fireflyzmq.peer.records import current_request
 from tests.gateways.netport.sockets.player import Player, frame
-from tests.gateways.netport.sockets.site import Site, at_site, let_pass, until
+from tests.gateways.netport.sockets.site import Site, at_site, let_pass, until, watching
 
 
 @at_site
@@ -61,9 +61,9 @@ async def test_empty_lines_cost_others_next_to_nothing(site: Site) -> None:
     player = await site.player(net)
     await until(lambda: net.came)
     start = time.perf_counter()
-    session_core(net.came[0]).received(b"\n" * 4_000_000)
+    session_core(net.came[0]).intake.received(b"\n" * 4_000_000)
     empty = time.perf_counter() - start
-    session_core(net.came[0]).received(b"1 x\r\n\r\n1 y\n")
+    session_core(net.came[0]).intake.received(b"1 x\r\n\r\n1 y\n")
     assert await player.reader.readexactly(8) == b"1 x\n1 y\n"
     assert empty < 0.5, "a look at each of them takes seconds"
 
@@ -113,8 +113,8 @@ async def test_a_byte_now_and_then_is_no_frame(site: Site) -> None:
 
 @at_site
 async def test_pushes_to_many_that_wait_are_bounded(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clients_module, "_PUSHES_A_TURN", 1)
-    monkeypatch.setattr(clients_module, "_MOST_PUSHES", 3)
+    monkeypatch.setattr(pushing, "_PUSHES_A_TURN", 1)
+    monkeypatch.setattr(pushing, "_MOST_PUSHES", 3)
     net = site.netport()
     players = [await site.player(net) for _ in range(3)]
     await until(lambda: len(net.came) == 3)
@@ -151,7 +151,7 @@ async def test_two_that_monitor_for_one_service_both_hear(site: Site) -> None:
     told: list[tuple[str, str]] = []
     one.monitor(lambda *event: told.append(("one", event[1])), net.came[0].id)
     two.monitor(lambda *event: told.append(("two", event[1])), net.came[1].id)
-    await until(lambda: all(session_core(session).watchers for session in net.came))
+    await until(lambda: all(watching(net, session) for session in net.came))
     for session in list(net.came):
         session.close("enough")
     await until(lambda: len(told) == 2)
@@ -167,23 +167,24 @@ async def test_who_ignores_a_session_is_not_told_nor_kept(site: Site) -> None:
     await site.player(net)
     await until(lambda: net.came)
     sessions.monitor(lambda *event: None, net.came[0].id)
-    await until(lambda: session_core(net.came[0]).watchers)
+    await until(lambda: watching(net, net.came[0]))
     sessions.ignore(net.came[0].id)
-    await until(lambda: not session_core(net.came[0]).watchers)
+    await until(lambda: not watching(net, net.came[0]))
 
 
 @at_site
 async def test_a_user_has_one_session_though_the_clock_is_set_back(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    real, set_back = time.time, [0.0]
+    monkeypatch.setattr(time, "time", lambda: real() - set_back[0])
     net = site.netport(onePerUser=True)
     await site.player(net)
     await site.player(net)
     await until(lambda: len(net.came) == 2)
     first, second = net.came
     first.bind("ann")
-    real = time.time
-    monkeypatch.setattr(time, "time", lambda: real() - 3600)
+    set_back[0] = 3600.0
     second.bind("ann")
     assert net.sessionsOf("ann") == [second]
     assert net.gone == [(first.id, "replaced")]

@@ -9,7 +9,7 @@ import pytest
 
 from fireflyzmq import ApplicationFailure, NetLimits, Sessions
 from fireflyzmq.gateways.netport.session import core_of as session_core
-from tests.gateways.netport.sockets.site import Noted, Site, at_site, until
+from tests.gateways.netport.sockets.site import Noted, Site, at_site, until, watching
 from tests.gateways.netport.sockets.test_sockets_sessions import entered
 
 
@@ -188,7 +188,7 @@ async def test_a_monitored_session_is_told_once_with_the_reason(site: Site) -> N
     for session in sessions:
         clients.monitor(lambda id, reason: told.append((id, f"replaced {reason}")), session.id)
         clients.monitor(lambda id, reason: told.append((id, reason)), session.id)
-    await until(lambda: all(session_core(session).watchers for session in sessions))
+    await until(lambda: all(watching(net, session) for session in sessions))
     clients.ignore(sessions[2].id)
     players[0].reset()
     await until(lambda: told)
@@ -226,8 +226,8 @@ async def test_monitored_sessions_are_told_when_their_netport_goes(site: Site, h
     told: list[tuple[str, str]] = []
     for session in sessions:
         clients.monitor(lambda id, reason: told.append((id, reason)), session.id)
-    await until(lambda: all(session_core(session).watchers for session in sessions))
-    await until(lambda: all(each.there for session in sessions for each in session_core(session).watchers.values()))
+    await until(lambda: all(watching(net, session) for session in sessions))
+    await until(lambda: all(each.there for session in sessions for each in watching(net, session)))
     if how == "close":
         net.close()
     elif how == "drain":
@@ -259,7 +259,7 @@ async def test_a_callback_that_raises_spoils_nothing(site: Site, caplog: pytest.
 
     clients.monitor(fall, sessions[0].id)
     clients.monitor(tell_later, sessions[1].id)
-    await until(lambda: all(session_core(session).watchers for session in sessions))
+    await until(lambda: all(watching(net, session) for session in sessions))
     net.push(1, b"", everyone=True)
     for player in players:
         player.reset()
@@ -275,7 +275,7 @@ async def test_a_thousand_monitored_sessions_are_all_told(site: Site) -> None:
     told: list[str] = []
     for session in sessions:
         clients.monitor(lambda id, reason: told.append(id), session.id)
-    await until(lambda: all(session_core(session).watchers for session in sessions))
+    await until(lambda: all(watching(net, session) for session in sessions))
     for player in players:
         player.reset()
     await until(lambda: len(told) >= 1000)

@@ -273,11 +273,11 @@ async def test_the_disconnect_hook_hears_of_every_end_once(
     lingers = end not in (client_closes, client_is_idle, the_netport_drains)  # these wait for requests at work
     if lingers:
         player.send(3)
-        await until(lambda: session_core(session).jobs)
+        await until(lambda: session_core(session).intake.jobs)
     await end(net, player)
     await until(lambda: net.gone)
     assert net.gone == [(session.id, reason)]
-    assert (session.closed, session.reason, session_core(session).jobs) == (True, reason, set())
+    assert (session.closed, session.reason, session_core(session).intake.jobs) == (True, reason, set())
     await until(lambda: cancelled == [session.id] * lingers)
     if not core_of(net).local.closed:
         await until(lambda: net.stats()["connections"] == 0)

@@ -11,17 +11,17 @@ import pytest
 from fireflyzmq import Service, Sessions
 from fireflyzmq.api.client import Peer
 from fireflyzmq.api.cores.service import core_of
+from fireflyzmq.api.endpoint import destination_of
 from fireflyzmq.gateways.netport import watchers
 from fireflyzmq.gateways.netport.core import NetPortCore
-from fireflyzmq.gateways.netport.session import core_of as session_core
 from fireflyzmq.testing import ExchangeProcess, PythonProcess
 from tests.gateways.netport.sockets.programs import GAME
-from tests.gateways.netport.sockets.site import Noted, Site, at_site, until
+from tests.gateways.netport.sockets.site import Noted, Site, at_site, until, watching
 
 
 def watchers_of(net: Noted) -> watchers.Watchers:
     """Who watches the sessions of a netport."""
-    return core_of(net).part(NetPortCore)._hooks.watchers
+    return core_of(net).part(NetPortCore).watchers
 
 
 def pending(service: Service) -> int:
@@ -47,8 +47,8 @@ async def watched(site: Site, net: Noted, count: int, peer: Peer) -> tuple[Servi
     await until(lambda: len(net.came) == count)
     for session in net.came:
         Sessions(service).monitor(lambda *event: told.append(event), session.id)
-    await until(lambda: all(each.there for session in net.came for each in session_core(session).watchers.values()))
-    await until(lambda: all(session_core(session).watchers for session in net.came) and pending(service) == 0)
+    await until(lambda: all(each.there for session in net.came for each in watching(net, session)))
+    await until(lambda: all(watching(net, session) for session in net.came) and pending(service) == 0)
     return service, told
 
 
@@ -67,7 +67,7 @@ async def test_sessions_of_a_node_that_was_killed_end_without_a_call_that_waits(
         caller = await site.peer()
         for session in net.came:
             assert await caller.serviceEndPoint("game").take(session.id)
-        await until(lambda: all(session_core(session).watchers for session in net.came))
+        await until(lambda: all(watching(net, session) for session in net.came))
         [watcher] = watchers_of(net)._by_address.values()
         await until(lambda: watcher.there)
         caplog.clear()
@@ -171,8 +171,8 @@ async def test_a_user_who_comes_while_there_is_no_exchange_is_replaced_elsewhere
         players = [await site.player(net) for net in (one, two, two)]
         await until(lambda: one.came and len(two.came) == 2)
         one.came[0].bind("ada")
-        known: Any = core_of(two).part(NetPortCore)._netports
-        await until(lambda: len(known._target.ready) == 2)
+        netports = two.groupEndPoint("netports")
+        await until(lambda: len(destination_of(netports).target.ready) == 2)
         exchange.kill()
         await until(lambda: all(core_of(peer).connection.state != "connected" for peer in peers))
         two.came[0].bind("ada")
@@ -182,8 +182,8 @@ async def test_a_user_who_comes_while_there_is_no_exchange_is_replaced_elsewhere
         await asyncio.to_thread(exchange.restart)
         await until(lambda: one.gone)
         assert one.gone == [(one.came[0].id, "replaced")] and two.gone == [(two.came[1].id, "closed")]
-        netport = core_of(two).part(NetPortCore)
-        assert netport._undisplaced == {}
+        displacement = core_of(two).part(NetPortCore).displacement
+        assert displacement is not None and displacement.untold == {}
         for peer in peers:
             peer.close()
         del players

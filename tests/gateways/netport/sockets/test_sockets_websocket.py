@@ -13,7 +13,8 @@ import pytest
 from aiohttp import WSMsgType
 
 from fireflyzmq import LineCodec, NetLimits, NetPort
-from fireflyzmq.gateways.netport.core import clients_of
+from fireflyzmq.api.cores.service import core_of
+from fireflyzmq.gateways.netport.core import NetPortCore, clients_of
 from fireflyzmq.gateways.netport.session import core_of as session_core
 from tests.gateways.netport.sockets.player import ERROR, HEADER, MAGIC, frame
 from tests.gateways.netport.sockets.site import Noted, Site, at_site, until
@@ -166,7 +167,7 @@ async def be_silent(net: Noted, socket: aiohttp.ClientWebSocketResponse) -> None
 async def come_again(net: Noted, socket: aiohttp.ClientWebSocketResponse) -> None:
     await until(lambda: net.came)
     net.came[0].bind("ada")
-    clients_of(net).displace("ada", net.came[0]._fireflyzmq.bound_at + 1, "net2/1")
+    core_of(net).part(NetPortCore).audience.displace("ada", net.came[0]._fireflyzmq.bound_at + 1, "net2/1")
 
 
 async def be_closed(net: Noted, socket: aiohttp.ClientWebSocketResponse) -> None:
@@ -308,7 +309,7 @@ async def test_a_websocket_that_sends_a_lot_is_held_back_and_loses_nothing(site:
     async def serve(session: Any, body: bytes) -> bytes:
         nonlocal begun, most
         begun += 1
-        most = max(most, len(session_core(session).jobs))
+        most = max(most, len(session_core(session).intake.jobs))
         await asyncio.sleep(0)
         return body
 
@@ -372,7 +373,7 @@ async def test_a_websocket_that_reads_late_gets_everything(site: Site, new_loop:
                 await socket.send_bytes(frame(1, body))
 
         sending = asyncio.ensure_future(send_all())
-        await until(lambda: net.came and session_core(net.came[0])._waits)
+        await until(lambda: net.came and session_core(net.came[0]).intake.waits)
         connection.transport.resume_reading()  # type: ignore[attr-defined]
         got = bytearray()
         while len(got) < 2000 * 10_017:
