@@ -9,10 +9,15 @@ import msgpack
 import pytest
 
 from fireflyzmq.errors import Failure
+from fireflyzmq.gateways.netport.attachments import Attachments
 from fireflyzmq.gateways.netport.codecs.firefly import FireflyCodec
 from fireflyzmq.gateways.netport.codecs.lines import LineCodec
 from fireflyzmq.gateways.netport.codecs.messagepack import MessagePackCodec
+from fireflyzmq.gateways.netport.forwarding import Forward, Shape
+from fireflyzmq.gateways.netport.handlers import Handler
 from fireflyzmq.gateways.netport.limits import NetLimits
+from fireflyzmq.peer.presence import SERVICE_WITHDRAWN
+from fireflyzmq.wire.binding import Binding
 from tests.gateways.netport.fakes import FakeClients, FakeJob
 from tests.gateways.netport.streams import kept
 
@@ -127,8 +132,6 @@ def test_a_failure_whose_code_is_no_number_of_64_bits_is_told_somehow() -> None:
 
 @pytest.mark.parametrize("command", [-1, 10**10, (1 << 64) - 1])
 def test_a_forwarded_command_that_is_no_methods_number_fails(command: int) -> None:
-    from fireflyzmq.gateways.netport.forwarding import Forward, Shape
-
     clients = FakeClients(MessagePackCodec())
     session, _ = clients.session()
 
@@ -183,8 +186,6 @@ def test_json_as_deep_as_a_body_is_long_is_a_value_error() -> None:
 
 
 def test_an_answer_of_several_lines_is_a_response_encoding_failure() -> None:
-    from fireflyzmq.gateways.netport.handlers import Handler
-
     clients: Any = FakeClients(LineCodec())
     handler = Handler(lambda session, body: b"two\nlines", clients, None, 0, 10, False)  # type: ignore[arg-type]
     clients.serve_next = handler.serve
@@ -194,41 +195,42 @@ def test_an_answer_of_several_lines_is_a_response_encoding_failure() -> None:
     assert b"ResponseEncoding" in transport.writes[0]
 
 
+class FakeConnection:
+    """What attachments know of a connection: who is there, as the test says, and turns, which come at once."""
+
+    def __init__(self) -> None:
+        self.session = self
+        self.watches = self
+        self._tells: dict[str, Any] = {}
+
+    def observe(self, kind: int, address: str, tell: Any) -> Any:
+        self._tells[address] = tell
+        return object()
+
+    def cease(self, presence: Any) -> None:
+        pass
+
+    def later(self, function: Any, *args: Any) -> None:
+        function(*args)
+
+    def lose(self, binding: Binding) -> None:
+        """A service has gone."""
+        self._tells[binding.address](binding, None, SERVICE_WITHDRAWN)
+
+
 def test_a_session_that_was_attached_anew_by_anothers_hook_is_not_lost() -> None:
-    from fireflyzmq.gateways.netport.attachments import Attachments
-    from fireflyzmq.wire.binding import Binding
-
     first, second = Binding("a", "1.1", (), None), Binding("b", "2.1", (), None)
-    tells: dict[str, Any] = {}
-
-    class Presences:
-        def observe(self, kind: Any, address: str, tell: Any) -> Any:
-            tells[address] = tell
-            return object()
-
-        def cease(self, presence: Any) -> None: ...
-
-    class Connection:
-        session = Presences()
-
-        def later(self, function: Any, *args: Any) -> None:
-            function(*args)
-
-    lost: list[Any] = []
+    connection, lost = FakeConnection(), []
     clients = FakeClients()
-    one, two = clients.session()[0], clients.session()[0]
+    team = [clients.session()[0], clients.session()[0]]
 
-    def hook(session: Any, key: str, binding: Binding, reason: str) -> None:
+    def move_together(session: Any, key: str, binding: Binding, reason: str) -> None:
         lost.append(session)
-        for each in (one, two):
-            attachments.attach(each, key, second)  # a team moves together
+        for each in team:
+            attachments.attach(each, key, second)
 
-    attachments = Attachments(Connection(), hook)  # type: ignore[arg-type]
-    for each in (one, two):
+    attachments = Attachments(connection, move_together)  # type: ignore[arg-type]
+    for each in team:
         attachments.attach(each, "game", first)
-
-    class Gone:
-        reason = "withdrawn"
-
-    tells[first.address](first, None, Gone())
-    assert lost == [one] and two.attachments["game"].binding == second
+    connection.lose(first)
+    assert lost == team[:1] and team[1].attachments["game"].binding == second

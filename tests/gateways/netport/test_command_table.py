@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from fireflyzmq.gateways.netport.codecs.codec import Command
 from fireflyzmq.gateways.netport.commands import CommandTable, checked, command_from
 
+Entries = list[tuple[Command | range | None, str]]
+
 
 def table(*entries: tuple[Command | range | None, str]) -> CommandTable[str]:
     """A table with some entries, and "unknown" for the rest."""
@@ -113,6 +115,20 @@ def test_a_functions_name_says_its_command() -> None:
             command_from(name)
 
 
+def overlaps(commands: Command | range | None, added: Entries) -> bool:
+    """Whether it is a range that has a command in common with another one."""
+    ranges = [set(other) for other, _ in added if isinstance(other, range)]
+    return isinstance(commands, range) and any(other & set(commands) for other in ranges)
+
+
+def found_by_search(command: Command, added: Entries) -> str:
+    """What was added last of the most special kind that there is for a command."""
+    own = [entry for commands, entry in added if commands == command]
+    in_range = [entry for commands, entry in added if isinstance(commands, range) and command in commands]
+    rest = [entry for commands, entry in added if commands is None]
+    return (own or in_range or rest)[-1]
+
+
 @given(
     st.lists(
         st.tuples(
@@ -126,24 +142,16 @@ def test_a_functions_name_says_its_command() -> None:
     )
 )
 def test_a_table_finds_what_a_search_through_all_that_was_added_finds(
-    entries: list[tuple[Command | range | None, str]],
+    entries: Entries,
 ) -> None:
     made = table()
-    single: dict[Command, str] = {}
-    ranges: list[tuple[range, str]] = []
-    rest = "unknown"
+    added: Entries = [(None, "unknown")]
     for commands, entry in entries:
-        if isinstance(commands, range):
-            if any(set(commands) & set(other) for other, _ in ranges):
-                with pytest.raises(ValueError):
-                    made.add(commands, entry)
-                continue
-            ranges.append((commands, entry))
-        elif commands is None:
-            rest = entry
+        if overlaps(commands, added):
+            with pytest.raises(ValueError):
+                made.add(commands, entry)
         else:
-            single[commands] = entry
-        made.add(commands, entry)
+            made.add(commands, entry)
+            added.append((commands, entry))
     for command in [*range(-1, 40), "chat", "move", "other"]:
-        in_range = next((entry for numbers, entry in ranges if command in numbers), rest)
-        assert made[command] == single.get(command, in_range)
+        assert made[command] == found_by_search(command, added)

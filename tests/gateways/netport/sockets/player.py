@@ -9,7 +9,7 @@ import socket
 import ssl
 import struct
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Self
 
 ERROR = 0xFFFFFFFF
 HEADER = struct.Struct(">4sBIII")
@@ -36,7 +36,7 @@ class Player:
         context: ssl.SSLContext | None = None,
         receive_buffer: int | None = None,
         local_address: tuple[str, int] | None = None,
-    ) -> Player:
+    ) -> Self:
         """Connect; with a receive buffer of so many bytes."""
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         sock = socket.socket(family)

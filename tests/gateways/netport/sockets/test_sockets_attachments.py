@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from fireflyzmq import Service
-from tests.gateways.netport.sockets.player import frame
-from tests.gateways.netport.sockets.site import Site, at_site, until
+from tests.gateways.netport.sockets.player import Player, frame
+from tests.gateways.netport.sockets.site import Noted, Site, at_site, until
 
 
 class Node(Service):
@@ -71,87 +71,135 @@ async def test_a_session_has_an_attachment_for_each_key(site: Site) -> None:
     assert described["attached"] == {"game": first.serviceBinding(), "chat": second.serviceBinding()}
 
 
-@pytest.mark.parametrize("how", ["a def", "an async def"])
-@at_site
-async def test_the_sessions_of_a_service_that_goes_go_where_the_hook_says(site: Site, how: str) -> None:
-    first, second, third = await three_nodes(site)
+class Chooser:
+    """A hook that gives what it was told to; `later` it is asked and gives it when it is `decided`."""
+
+    def __init__(self, choice: Any) -> None:
+        self.lost: list[Any] = []
+        self.asked = asyncio.Event()
+        self.decided = asyncio.Event()
+        self._choice = choice
+
+    def at_once(self, *lost: Any) -> Any:
+        self.lost.append(lost)
+        self.asked.set()
+        return self._choice
+
+    async def later(self, *lost: Any) -> Any:
+        self.at_once(*lost)
+        await self.decided.wait()
+        if isinstance(self._choice, Exception):
+            raise self._choice
+        return self._choice
+
+
+def play_here(site: Site) -> Noted:
+    """A netport whose command 1 goes to a session's game."""
     net = site.netport()
     net.forward(1, attached="game", method="play")
+    return net
+
+
+@at_site
+async def test_the_sessions_of_a_service_that_goes_go_where_the_hook_says(site: Site) -> None:
+    first, second, third = await three_nodes(site)
+    net = play_here(site)
     net.forward(2, attached="game", method="hang")
-    lost: list[Any] = []
-    found = asyncio.Event()
-
-    def choose(session: Any, key: str, binding: Any, reason: str) -> Any:
-        lost.append((session, key, binding, reason))
-        return second.serviceBinding()
-
-    async def choose_later(session: Any, key: str, binding: Any, reason: str) -> Any:
-        lost.append((session, key, binding, reason))
-        await found.wait()
-        return second.serviceBinding()
-
-    net.doAttachedLost = choose if how == "a def" else choose_later
+    chooser = Chooser(second.serviceBinding())
+    net.doAttachedLost = chooser.at_once
     player, other = await site.player(net), await site.player(net)
     await until(lambda: len(net.came) == 2)
     mine, others = net.came
     mine.attach("game", first.serviceBinding())
     others.attach("game", third.serviceBinding())
     assert await player.ask(1, b"a") == b"node0: a"
-    assert await other.ask(1, b"a") == b"node2: a"
     player.send(2, b"in flight")
     await until(lambda: net.stats()["requests"] == 1)
     first.close()
     assert (await player.told(2))["kind"] == "ServiceWithdrawn"
-    await until(lambda: lost)
+    await chooser.asked.wait()
     player.write(frame(1, b"b") + frame(1, b"c"))
-    if how == "an async def":
-        await until(lambda: net.stats()["requests"] == 2)
-        assert await other.ask(1, b"meanwhile") == b"node2: meanwhile"
-        found.set()
+    assert [await player.receive(), await player.receive()] == [(1, b"node1: b"), (1, b"node1: c")]
+    assert await other.ask(1, b"d") == b"node2: d"
+    assert chooser.lost == [(mine, "game", first.serviceBinding(), "goodbye")]
+
+
+@at_site
+async def test_what_a_session_sends_waits_for_a_hook_that_takes_its_time(site: Site) -> None:
+    first, second, third = await three_nodes(site)
+    net = play_here(site)
+    chooser = Chooser(second.serviceBinding())
+    net.doAttachedLost = chooser.later
+    player, other = await site.player(net), await site.player(net)
+    await until(lambda: len(net.came) == 2)
+    mine, others = net.came
+    mine.attach("game", first.serviceBinding())
+    others.attach("game", third.serviceBinding())
+    assert await player.ask(1, b"a") == b"node0: a"
+    first.close()
+    await chooser.asked.wait()
+    player.write(frame(1, b"b") + frame(1, b"c"))
+    await until(lambda: net.stats()["requests"] == 2)
+    assert await other.ask(1, b"meanwhile") == b"node2: meanwhile"
+    chooser.decided.set()
     assert [await player.receive(), await player.receive()] == [(1, b"node1: b"), (1, b"node1: c")]
     assert await player.ask(1, b"d") == b"node1: d"
-    assert lost == [(mine, "game", first.serviceBinding(), "goodbye")]
+    assert chooser.lost == [(mine, "game", first.serviceBinding(), "goodbye")]
 
 
-@pytest.mark.parametrize("how", ["a def", "an async def", "one that raises", "one that gives what is none"])
-@at_site
-async def test_without_another_service_the_frames_fail_until_the_session_is_attached_again(
-    site: Site, how: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    first, second, _ = await three_nodes(site)
-    net = site.netport()
-    net.forward(1, attached="game", method="play")
-    decided = asyncio.Event()
-    asked = asyncio.Event()
+NO_NODE_IS_LEFT = LookupError("no node is left")
 
-    def nothing(session: Any, key: str, binding: Any, reason: str) -> Any:
-        asked.set()
-        return "node1" if how == "one that gives what is none" else None
 
-    async def nothing_later(session: Any, key: str, binding: Any, reason: str) -> Any:
-        asked.set()
-        await decided.wait()
-        if how == "one that raises":
-            raise LookupError("no node is left")
-
-    later = how in ("an async def", "one that raises")
-    net.doAttachedLost = nothing_later if later else nothing
+async def lose_its_game(site: Site, net: Noted, first: Any, hook: Any) -> Player:
+    """A player whose session's game has gone, which the hook was told."""
+    net.doAttachedLost = hook
     player = await site.player(net)
     await until(lambda: net.came)
     net.came[0].attach("game", first.serviceBinding())
     assert await player.ask(1, b"a") == b"node0: a"
     first.close()
-    await asked.wait()
-    player.write(frame(1, b"b"))
-    if later:
-        await until(lambda: net.stats()["requests"] == 1)
-        decided.set()
+    return player
+
+
+async def fails_until_attached_again(player: Player, net: Noted, second: Any) -> None:
+    """What the player has sent fails, and what it sends, until another service takes the session."""
     assert (await player.told(1))["kind"] == "ServiceUnavailable"
     assert (await player.ask_in_vain(1, b"c"))["kind"] == "ServiceUnavailable"
     assert await second.take(net.came[0].id) is True
     assert await player.ask(1, b"d") == b"node1: d"
-    assert ("no node is left" in caplog.text) is (how == "one that raises")
-    assert ("not another binding" in caplog.text) is (how == "one that gives what is none")
+
+
+@pytest.mark.parametrize(("choice", "said"), [(None, []), ("node1", ["not another binding"])])
+@at_site
+async def test_without_another_service_the_frames_fail_until_the_session_is_attached_again(
+    site: Site, choice: Any, said: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second, _ = await three_nodes(site)
+    net, chooser = play_here(site), Chooser(choice)
+    player = await lose_its_game(site, net, first, chooser.at_once)
+    await chooser.asked.wait()
+    player.send(1, b"b")
+    await fails_until_attached_again(player, net, second)
+    assert [text for text in COMPLAINTS if text in caplog.text] == said
+
+
+@pytest.mark.parametrize(("choice", "said"), [(None, []), (NO_NODE_IS_LEFT, ["no node is left"])])
+@at_site
+async def test_frames_that_have_waited_for_nothing_fail_until_the_session_is_attached_again(
+    site: Site, choice: Any, said: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second, _ = await three_nodes(site)
+    net, chooser = play_here(site), Chooser(choice)
+    player = await lose_its_game(site, net, first, chooser.later)
+    await chooser.asked.wait()
+    player.send(1, b"b")
+    await until(lambda: net.stats()["requests"] == 1)
+    chooser.decided.set()
+    await fails_until_attached_again(player, net, second)
+    assert [text for text in COMPLAINTS if text in caplog.text] == said
+
+
+COMPLAINTS = ("no node is left", "not another binding")
 
 
 @at_site

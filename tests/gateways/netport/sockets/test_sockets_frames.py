@@ -6,13 +6,14 @@ import asyncio
 import socket
 import struct
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from fireflyzmq import Failure, FireflyCodec, NetLimits, NotAuthorised
 from tests.gateways.netport.sockets.player import ERROR, HEADER, Player, frame
-from tests.gateways.netport.sockets.site import Site, at_site, until
+from tests.gateways.netport.sockets.site import Noted, Site, at_site, until
 
 
 def echo(session: Any, body: bytes) -> bytes:
@@ -215,12 +216,20 @@ async def test_a_coroutine_does_not_hold_up_later_frames(site: Site) -> None:
     assert await player.receive() == (1, b"waited")
 
 
-@pytest.mark.parametrize("whose", ["the netport", "the session"])
+def ordered_netport(site: Site) -> Noted:
+    return site.netport(ordered=True)
+
+
+def ordered_sessions(site: Site) -> Noted:
+    net = site.netport()
+    net.doConnectionMade = lambda session: setattr(session, "ordered", True)
+    return net
+
+
+@pytest.mark.parametrize("ordered", [ordered_netport, ordered_sessions])
 @at_site
-async def test_what_is_ordered_is_served_one_after_the_other(site: Site, whose: str) -> None:
-    net = site.netport(ordered=whose == "the netport")
-    if whose == "the session":
-        net.doConnectionMade = lambda session: setattr(session, "ordered", True)
+async def test_what_is_ordered_is_served_one_after_the_other(site: Site, ordered: Callable[[Site], Noted]) -> None:
+    net = ordered(site)
     opened = asyncio.Event()
     begun: list[bytes] = []
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import random
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -50,35 +51,42 @@ async def test_a_frame_over_the_limit_ends_the_connection_before_its_body(site: 
     assert net.stats()["bytes_received"] == 1017 + 2 * 17
 
 
-@pytest.mark.parametrize("limit", ["connections", "connections_per_address"])
+async def is_in(player: Player) -> None:
+    assert await player.ask(1, b"in") == b"in"
+
+
+async def is_out(player: Player) -> None:
+    await player.ended()
+
+
+@pytest.mark.parametrize(("limit", "elsewhere"), [("connections", is_out), ("connections_per_address", is_in)])
 @at_site
 async def test_connections_over_a_limit_are_closed_at_once(
-    site: Site, limit: str, new_loop: Loops, caplog: pytest.LogCaptureFixture
+    site: Site,
+    limit: str,
+    elsewhere: Callable[[Player], Awaitable[None]],
+    new_loop: Loops,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     net = site.netport(limits=NetLimits(**{limit: 3}))
     net.exportCommand(echo, 1)
     players = [await site.player(net) for _ in range(3)]
     for player in players:
-        assert await player.ask(1, b"in") == b"in"
-    refused = [await site.player(net) for _ in range(2)]
-    for player in refused:
-        await player.ended()
+        await is_in(player)
+    for _ in range(2):
+        await is_out(await site.player(net))
     assert net.stats()["refused"] == {limit: 2}
     assert len(net.came) == net.stats()["connections"] == 3
     assert f"refused: {limit}" in caplog.text
     if sys.platform == "linux":  # where all of 127.0.0.0/8 is this host
-        elsewhere = await site.player(net, local_address=("127.0.0.2", 0))
-        if limit == "connections":
-            await elsewhere.ended()
-        else:
-            assert await elsewhere.ask(1, b"another address") == b"another address"
-            elsewhere.reset()
+        neighbour = await site.player(net, local_address=("127.0.0.2", 0))
+        await elsewhere(neighbour)
+        neighbour.reset()
     await until(lambda: net.stats()["connections"] == 3)
     players[0].reset()
     await until(lambda: net.stats()["connections"] == 2)
-    late = await site.player(net)
-    assert await late.ask(1, b"in") == b"in"
-    assert await players[1].ask(1, b"in") == b"in"
+    await is_in(await site.player(net))
+    await is_in(players[1])
 
 
 # How long.
@@ -173,9 +181,23 @@ async def _receive(player: Player, count: int) -> list[tuple[int, bytes]]:
 # How many.
 
 
-@pytest.mark.parametrize("where", ["here", "at a service"])
+async def here(site: Site, net: Noted, function: Callable[..., Any]) -> None:
+    """Let a handler serve command 1."""
+    net.exportCommand(function, 1)
+
+
+async def at_a_service(site: Site, net: Noted, function: Callable[..., Any]) -> None:
+    """Let a service serve command 1."""
+    await site.service("game", serve=function)
+    net.forward(1, "game", "serve")
+
+
+Serve = Callable[[Site, Noted, Callable[..., Any]], Awaitable[None]]
+
+
+@pytest.mark.parametrize("serve", [here, at_a_service])
 @at_site
-async def test_so_many_requests_of_a_client_are_at_work_and_the_rest_wait(site: Site, where: str) -> None:
+async def test_so_many_requests_of_a_client_are_at_work_and_the_rest_wait(site: Site, serve: Serve) -> None:
     net = site.netport(limits=NetLimits(requests=4))
     opened = asyncio.Semaphore(0)
     begun: list[bytes] = []
@@ -185,11 +207,7 @@ async def test_so_many_requests_of_a_client_are_at_work_and_the_rest_wait(site: 
         await opened.acquire()
         return body
 
-    if where == "here":
-        net.exportCommand(wait, 1)
-    else:
-        await site.service("game", wait=wait)
-        net.forward(1, "game", "wait")
+    await serve(site, net, wait)
     player, neighbour = await site.player(net), await site.player(net)
     bodies = [b"%d" % number for number in range(20)]
     player.write(b"".join(frame(1, body) for body in bodies))
@@ -210,14 +228,19 @@ async def test_so_many_requests_of_a_client_are_at_work_and_the_rest_wait(site: 
 # Who does not read.
 
 
-@pytest.mark.parametrize("what", ["answers", "pushes", "answers of a service"])
+LARGE = bytes(60_000)
+
+
+@pytest.mark.parametrize(
+    ("command", "pushes"), [(1, 0), (2, 10), (3, 0)], ids=["answers", "pushes", "answers of a service"]
+)
 @at_site
 async def test_a_client_that_does_not_read_is_cut_or_held_and_its_neighbour_hardly_notices(
-    site: Site, what: str, new_loop: Loops
+    site: Site, command: int, pushes: int, new_loop: Loops
 ) -> None:
     net = site.netport(limits=NetLimits(write_bytes=500_000, idle_seconds=1.5, first_frame_seconds=0.3))
-    await site.service("game", blow=lambda session, body: bytes(60_000))
-    net.exportCommand(lambda session, body: bytes(60_000), 1)
+    await site.service("game", blow=lambda session, body: LARGE)
+    net.exportCommand(lambda session, body: LARGE, 1)
     net.exportCommand(echo, 2)
     net.forward(3, "game", "blow")
     deaf, neighbour = await site.player(net, receive_buffer=4096), await site.player(net)
@@ -225,25 +248,29 @@ async def test_a_client_that_does_not_read_is_cut_or_held_and_its_neighbour_hard
     deaf.stop_reading()
     gc.collect()
     before, most, longest = resident(), 0, 0.0
-    deaf.writer.write(frame({"answers": 1, "pushes": 2, "answers of a service": 3}[what]) * 10_000)  # 600 MB
+    deaf.write(frame(command) * 10_000)  # 600 MB of answers
     session = net.sessions()[0]
-    number = 0
     while not session.closed:
-        if what == "pushes":
-            for _ in range(10):
-                session.push(9, bytes(60_000))
-        asked = time.monotonic()
-        body = b"%d" % number
-        assert await neighbour.ask(2, body) == body
-        longest = max(longest, time.monotonic() - asked)
+        for _ in range(pushes):
+            session.push(9, LARGE)
+        longest = max(longest, await seconds_until_answered(neighbour))
         most = max(most, resident() - before)
-        number += 1
         await asyncio.sleep(0.002)
     assert net.gone == [(session.id, "slow")]
     assert longest < 0.25
     assert most < 40_000_000
     assert await neighbour.ask(2, b"still here") == b"still here"
     await until(lambda: net.stats()["connections"] == 1)
+
+
+NUMBERS = itertools.count()
+
+
+async def seconds_until_answered(player: Player) -> float:
+    """How long a player waits for an echo."""
+    asked, body = time.monotonic(), b"%d" % next(NUMBERS)
+    assert await player.ask(2, body) == body
+    return time.monotonic() - asked
 
 
 @at_site
@@ -310,6 +337,34 @@ async def test_what_one_client_does_in_a_turn_does_not_hold_up_another(site: Sit
 # What makes no sense.
 
 
+class Raver(Player):
+    """A client that sends what makes no sense, as the dice say."""
+
+    async def send_noise(self, dice: random.Random) -> None:
+        self.write(dice.randbytes(dice.randrange(1, 3000)))
+        await self.rest()
+
+    async def begin_a_frame_and_go(self, dice: random.Random) -> None:
+        self.write(MAGIC + bytes(1) + dice.randbytes(dice.randrange(1, 100)))
+
+    async def send_noise_behind_frames(self, dice: random.Random) -> None:
+        self.write(frame(1, b"good") * 3 + dice.randbytes(20))
+        await self.rest()
+
+    async def send_no_more_within_a_frame(self, dice: random.Random) -> None:
+        self.write(frame(dice.randrange(1 << 32), dice.randbytes(100))[: dice.randrange(1, 117)])
+        self.end_input()
+        await self.rest()
+
+
+RAVES = (
+    Raver.send_noise,
+    Raver.begin_a_frame_and_go,
+    Raver.send_noise_behind_frames,
+    Raver.send_no_more_within_a_frame,
+)
+
+
 @at_site
 async def test_random_bytes_from_many_connections_change_nothing(site: Site, new_loop: Loops) -> None:
     net = site.netport(limits=NetLimits(connections_per_address=5000))
@@ -319,18 +374,8 @@ async def test_random_bytes_from_many_connections_change_nothing(site: Site, new
     dice = random.Random(4711)
 
     async def rave() -> None:
-        raver: Player = await Player.connect(net.port)
-        kind = dice.randrange(4)
-        if kind == 0:
-            raver.write(dice.randbytes(dice.randrange(1, 3000)))
-        elif kind == 1:
-            raver.write(MAGIC + bytes(1) + dice.randbytes(dice.randrange(1, 100)))
-        elif kind == 2:
-            raver.write(frame(1, b"good") * 3 + dice.randbytes(20))
-        else:
-            raver.write(frame(dice.randrange(1 << 32), dice.randbytes(100))[: dice.randrange(1, 117)])
-            raver.end_input()
-        await raver.rest() if kind != 1 else None
+        raver = await Raver.connect(net.port)
+        await dice.choice(RAVES)(raver, dice)
         raver.writer.transport.abort()
 
     async def rave_all(count: int) -> None:
@@ -359,19 +404,15 @@ async def test_what_clients_cause_does_not_fill_the_log(site: Site, caplog: pyte
     assert 1 <= len([record for record in caplog.records if "unknown command" in record.getMessage()]) <= 30
 
 
-@pytest.mark.parametrize("where", ["here", "at a service"])
+@pytest.mark.parametrize("serve", [here, at_a_service])
 @at_site
 async def test_a_client_that_reads_is_not_cut_because_it_asks_for_much_at_once(
-    site: Site, where: str, new_loop: Loops
+    site: Site, serve: Serve, new_loop: Loops
 ) -> None:
     net = site.netport()
-    answer = bytes(60_000)
-    net.exportCommand(lambda session, body: answer, 1)
-    await site.service("game", blow=lambda session, body: answer)
-    net.forward(2, "game", "blow")
+    await serve(site, net, lambda session, body: LARGE)
     player = await site.player(net)
-    command = 1 if where == "here" else 2
-    player.write(frame(command) * 256)  # 15 MB of answers
+    player.write(frame(1) * 256)  # 15 MB of answers
     for _ in range(256):
-        assert await player.receive() == (command, answer)
+        assert await player.receive() == (1, LARGE)
     assert net.gone == []

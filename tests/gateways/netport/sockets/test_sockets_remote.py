@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
 
 import pytest
 
-from fireflyzmq import ApplicationFailure, NetLimits, Sessions
+from fireflyzmq import ApplicationFailure, NetLimits, Service, Session, Sessions
+from fireflyzmq.api.client import Peer
 from fireflyzmq.gateways.netport.session import core_of as session_core
+from tests.gateways.netport.sockets.player import Player
 from tests.gateways.netport.sockets.site import Noted, Site, at_site, until, watching
 from tests.gateways.netport.sockets.test_sockets_sessions import entered
 
@@ -68,20 +71,34 @@ async def test_a_service_closes_binds_and_puts_sessions_into_channels(site: Site
 
 
 @at_site
-async def test_a_service_sees_sessions_and_counters(site: Site) -> None:
+async def test_a_service_sees_the_sessions_of_a_user_and_of_a_channel(site: Site) -> None:
     net = site.netport()
-    net.exportCommand(lambda session, body: body, 1)
     far = (await site.peer()).serviceEndPoint("net")
-    players = [await site.player(net) for _ in range(3)]
-    ann, bob, carl = await entered(net, players)
+    ann, bob, carl = await entered(net, [await site.player(net) for _ in range(3)])
     ann.bind("ann")
     ann.join("lobby")
     bob.join("lobby")
-    assert await players[0].ask(1, b"12345") == b"12345"
     assert {each["id"] for each in await far.sessions()} == {ann.id, bob.id, carl.id}
     assert [each["id"] for each in await far.sessions(user="ann")] == [ann.id]
     assert [each["id"] for each in await far.sessions(channel="lobby")] == [ann.id, bob.id]
     assert await far.sessions(user="ann", channel="none") == await far.sessions(user="nobody") == []
+
+
+TRAFFIC = {"frames_received": 1, "bytes_received": 22, "frames_sent": 1, "bytes_sent": 22}
+"""What one echo of five bytes counts as."""
+
+
+@at_site
+async def test_a_service_sees_a_session_and_counters(site: Site) -> None:
+    net = site.netport()
+    net.exportCommand(lambda session, body: body, 1)
+    far = (await site.peer()).serviceEndPoint("net")
+    players = [await site.player(net) for _ in range(3)]
+    ann, bob, _ = await entered(net, players)
+    ann.bind("ann")
+    ann.join("lobby")
+    bob.join("lobby")
+    assert await players[0].ask(1, b"12345") == b"12345"
     [seen] = await far.sessions(user="ann")
     assert 0 <= seen.pop("idle") <= seen.pop("age") < 20
     assert seen == {
@@ -91,10 +108,7 @@ async def test_a_service_sees_sessions_and_counters(site: Site) -> None:
         "channels": ["lobby"],
         "attached": {},
         "requests": 0,
-        "frames_received": 1,
-        "bytes_received": 22,
-        "frames_sent": 1,
-        "bytes_sent": 22,
+        **TRAFFIC,
     }
     players[0].reset()
     await until(lambda: net.gone)
@@ -108,10 +122,7 @@ async def test_a_service_sees_sessions_and_counters(site: Site) -> None:
         "refused": {},
         "closed": {"lost": 1},
         "failures": 0,
-        "frames_received": 1,
-        "bytes_received": 22,
-        "frames_sent": 1,
-        "bytes_sent": 22,
+        **TRAFFIC,
     }
 
 
@@ -139,14 +150,28 @@ async def test_ten_services_may_watch_one_session_and_each_is_told_once(site: Si
 # The helper.
 
 
-@at_site
-async def test_sessions_of_several_netports_are_reached_by_their_ids(site: Site) -> None:
+class TwoNetports(NamedTuple):
+    """The clients of two netports, two of each, and a service that reaches them."""
+
+    service: Service
+    clients: Sessions
+    players: list[Player]
+    sessions: list[Session]
+    ids: list[str]
+
+
+async def two_netports(site: Site) -> TwoNetports:
     nets = [site.netport(f"net{number}") for number in range(2)]
     service = await site.service("game")
-    clients = Sessions(service)
     players = [await site.player(net) for net in nets for _ in range(2)]
     sessions = await entered(nets[0], players[:2]) + await entered(nets[1], players[2:])
-    ids = [session.id for session in sessions]
+    return TwoNetports(service, Sessions(service), players, sessions, [session.id for session in sessions])
+
+
+@at_site
+async def test_sessions_of_several_netports_are_pushed_to_by_ids_user_and_channel(site: Site) -> None:
+    both = await two_netports(site)
+    clients, ids = both.clients, both.ids
     assert [await clients.bind(id, "ann") for id in ids[:3]] == [True] * 3
     assert [await clients.join(id, "lobby") for id in ids[1:]] == [True] * 3
     clients.push(1, b"ids", [*ids, "net0/1", "net1/2"])
@@ -155,27 +180,36 @@ async def test_sessions_of_several_netports_are_reached_by_their_ids(site: Site)
     clients.push(4, b"channel", channel="lobby")
     clients.push(5, b"all", everyone=True)
     expected = [[1, 3, 5], [1, 3, 4, 5], [1, 3, 4, 5], [1, 2, 4, 5]]
-    for player, commands in zip(players, expected, strict=True):
+    for player, commands in zip(both.players, expected, strict=True):
         got = [(await player.receive())[0] for _ in commands]
         assert sorted(got) == commands
-    assert await clients.leave(ids[3], "lobby") is True
+
+
+@at_site
+async def test_sessions_of_several_netports_are_reached_by_their_ids(site: Site) -> None:
+    both = await two_netports(site)
+    clients, ids = both.clients, both.ids
+    assert [await clients.bind(id, "ann") for id in ids[:3]] == [True] * 3
+    assert await clients.join(ids[3], "lobby") is await clients.leave(ids[3], "lobby") is True
     assert await clients.attach(ids[0], "game") is True
-    seen = await clients.sessions(user="ann")
+    seen: Any = await clients.sessions(user="ann")
     assert {binding.name: [each["id"] for each in there] for binding, there in seen.items()} == {
         "net0": ids[:2],
         "net1": ids[2:3],
     }
-    assert session_core(sessions[0]).attachments["game"].binding == service.serviceBinding()
-    assert {binding.name: stats["sessions"] for binding, stats in (await clients.stats()).items()} == {
-        "net0": 2,
-        "net1": 2,
-    }
+    assert session_core(both.sessions[0]).attachments["game"].binding == both.service.serviceBinding()
+    stats: Any = await clients.stats()
+    assert {binding.name: of["sessions"] for binding, of in stats.items()} == {"net0": 2, "net1": 2}
     assert await clients.close(ids[0], "cheating") is True
     assert await clients.close(ids[0]) is False
-    await players[0].ended()
-    for wrong in ("net0", "net0/", "/5", "net0/x", ""):
-        with pytest.raises(ValueError):
-            clients.close(wrong)
+    await both.players[0].ended()
+
+
+@pytest.mark.parametrize("wrong", ["net0", "net0/", "/5", "net0/x", ""])
+@at_site
+async def test_what_is_no_sessions_id_is_refused(site: Site, wrong: str) -> None:
+    with pytest.raises(ValueError):
+        Sessions(await site.service("game")).close(wrong)
 
 
 @at_site
@@ -214,9 +248,25 @@ async def test_sessions_of_a_netport_that_is_not_there_are_lost_and_unknown_ones
     assert sorted(told) == [("elsewhere/1", "lost"), ("net/1", "absent")]
 
 
-@pytest.mark.parametrize("how", ["close", "drain", "cut"])
+async def close(net: Noted, peer: Peer) -> None:
+    net.close()
+
+
+async def drain(net: Noted, peer: Peer) -> None:
+    await net.drain()
+
+
+async def cut(net: Noted, peer: Peer) -> None:
+    peer.close()
+
+
+@pytest.mark.parametrize(
+    ("end", "reasons"), [(close, {"lost", "stopped"}), (drain, {"stopped"}), (cut, {"lost", "stopped"})]
+)
 @at_site
-async def test_monitored_sessions_are_told_when_their_netport_goes(site: Site, how: str) -> None:
+async def test_monitored_sessions_are_told_when_their_netport_goes(
+    site: Site, end: Callable[[Noted, Peer], Awaitable[None]], reasons: set[str]
+) -> None:
     peer = await site.peer()
     net = Noted("far", exchange=peer)
     await net.ready()
@@ -228,15 +278,9 @@ async def test_monitored_sessions_are_told_when_their_netport_goes(site: Site, h
         clients.monitor(lambda id, reason: told.append((id, reason)), session.id)
     await until(lambda: all(watching(net, session) for session in sessions))
     await until(lambda: all(each.there for session in sessions for each in watching(net, session)))
-    if how == "close":
-        net.close()
-    elif how == "drain":
-        await net.drain()
-    else:
-        peer.close()
+    await end(net, peer)
     await until(lambda: len(told) >= 2)
     await site.service("another")
-    reasons = {"stopped"} if how == "drain" else {"lost", "stopped"}
     assert {id for id, _ in told} == {session.id for session in sessions} and len(told) == 2
     assert {reason for _, reason in told} <= reasons
     assert sorted(net.gone) == sorted((session.id, "stopped") for session in sessions)

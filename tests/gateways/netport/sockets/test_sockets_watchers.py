@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -52,10 +53,18 @@ async def watched(site: Site, net: Noted, count: int, peer: Peer) -> tuple[Servi
     return service, told
 
 
-@pytest.mark.parametrize("when", ["at once", "when that is known"])
+async def at_once(watcher: watchers.Watcher) -> None:
+    pass
+
+
+async def when_that_is_known(watcher: watchers.Watcher) -> None:
+    await until(lambda: not watcher.there)
+
+
+@pytest.mark.parametrize("wait", [at_once, when_that_is_known])
 @at_site
 async def test_sessions_of_a_node_that_was_killed_end_without_a_call_that_waits(
-    site: Site, when: str, caplog: pytest.LogCaptureFixture
+    site: Site, wait: Callable[[watchers.Watcher], Awaitable[None]], caplog: pytest.LogCaptureFixture
 ) -> None:
     net = site.netport()
     await net.ready()
@@ -72,8 +81,7 @@ async def test_sessions_of_a_node_that_was_killed_end_without_a_call_that_waits(
         await until(lambda: watcher.there)
         caplog.clear()
         game.kill()
-        if when == "when that is known":
-            await until(lambda: not watcher.there)
+        await wait(watcher)
         for session in net.came:
             session.close("enough")
         await until(lambda: not watcher.there)
