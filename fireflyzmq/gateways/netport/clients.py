@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from fireflyzmq.datastructures.deadlines import Deadlines
+from fireflyzmq.gateways.netport.closing import KNOWN_REASONS
 from fireflyzmq.gateways.netport.codecs.codec import Command
 from fireflyzmq.gateways.netport.commands import CommandTable, no_command
 from fireflyzmq.gateways.netport.session import Controls, Responder, SessionCore
@@ -206,11 +207,3 @@ class Clients:
             "failures": self.failures,
             **{name: self._ended[name] + sum(getattr(session, name) for session in open_now) for name in _COUNTED},
         }
-
-
-KNOWN_REASONS: Final = frozenset(
-    {"goodbye", "lost", "protocol", "silent", "idle", "slow", "replaced", "refused", "stopped", "closed"}
-)
-"""Why sessions end, but for reasons that services give: the client left, its connection broke, it sent what makes no
-sense, never a frame, none for long, it did not read, its user came again, its connect hook did not want it, the
-netport stopped."""

@@ -1,10 +1,17 @@
-"""Close codes: what a WebSocket is told of why its session has ended (RFC 6455, sections 5.5.1 and 7.4). Pure."""
+"""Closing: why sessions end, and what a WebSocket is told of it (RFC 6455, sections 5.5.1 and 7.4). Pure."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from fireflyzmq.gateways.netport.codecs.codec import TooLong
+
+KNOWN_REASONS: Final = frozenset(
+    {"goodbye", "lost", "protocol", "silent", "idle", "slow", "replaced", "refused", "stopped", "closed"}
+)
+"""Why sessions end, but for reasons that services give: the client left, its connection broke, it sent what makes no
+sense, never a frame, none for long, it did not read, its user came again, its connect hook did not want it, the
+netport stopped."""
 
 _CODES: Final = {
     "goodbye": 1000,
