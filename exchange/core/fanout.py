@@ -9,11 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
-import msgpack
-
 from fireflyzmq.datastructures.deadlines import Deadlines
 from fireflyzmq.datastructures.patterns import Patterns
-from fireflyzmq.wire.bounds import check_claims
 from fireflyzmq.wire.commands import (
     BY_ADDRESS,
     BY_NAME,
@@ -23,7 +20,6 @@ from fireflyzmq.wire.commands import (
     INTRODUCED,
     MAX_FRAME,
     MAX_NAME,
-    MAX_TIMEOUT,
     POLICIES,
     SUBSCRIBE,
     SUBSCRIBER,
@@ -33,11 +29,12 @@ from fireflyzmq.wire.commands import (
 from fireflyzmq.wire.frames import ProtocolError, describe, parse_publish_head
 from fireflyzmq.wire.names import matches, pattern_problem, subject_problem
 from fireflyzmq.wire.parts import UNFINISHED
+from fireflyzmq.wire.reports import Index, Message, cost_of, join_singles, parse_index
 
 from .directory import Directory, Entry, Watch
 from .flow import Flow, Peer, guarded
 from .options import subscribe_problem
-from .streams import Batch, Message, Stream, cost_of, join_contents
+from .streams import Batch, Stream
 
 _KNOWN_SUBJECTS = 10_000
 """How many subjects of one publisher have their subscriptions looked up once only."""
@@ -102,12 +99,12 @@ class Fanout:
         number = parse_publish_head(frames[0])
         message = frames[1], frames[2]
         self._flow.charge(peer, cost_of(message))
-        index = _read_index(message)
+        index = parse_index(message)
         entry = peer.services.get(number)
         if entry is None:  # it crossed with the end of its service
             return
         publisher = entry.publisher or self._new_publisher(entry)
-        if index[4] is not None:
+        if index.part is not None:
             batch = self._join_parts(publisher, entry, index, message)
             if batch is None:
                 return
@@ -116,8 +113,8 @@ class Fanout:
         self.expire(now)
         self.published += batch.count
         self._spread(publisher, batch)
-        if index[3] is not None:
-            self._keep(publisher, batch, index[3], now)
+        if index.lives is not None:
+            self._keep(publisher, batch, index.lives, now)
 
     def _new_publisher(self, entry: Entry) -> Publisher:
         entry.publisher = Publisher()
@@ -125,9 +122,10 @@ class Fanout:
             self._publishers.setdefault(key, {})[entry] = None
         return entry.publisher
 
-    def _join_parts(self, publisher: Publisher, entry: Entry, index: list[Any], message: Message) -> Batch | None:
+    def _join_parts(self, publisher: Publisher, entry: Entry, index: Index, message: Message) -> Batch | None:
         """Collect the messages of a report that no frame holds; the batch when the last has come."""
-        position, last = index[4]
+        assert index.part is not None, "it is in parts"
+        position, last = index.part
         if position == 0:
             self._forget_parts(publisher, entry)
         if position != len(publisher.parts):
@@ -142,7 +140,7 @@ class Fanout:
             raise ProtocolError(f"a report of more than {self._limits.message} bytes")
         if not last:
             return None
-        if publisher.parts_size != index[2][0]:
+        if publisher.parts_size != index.sizes[0]:
             raise ProtocolError("the parts of a report are not of the size that its index says")
         batch = Batch(entry, index, tuple(publisher.parts))
         self._forget_parts(publisher, entry)
@@ -154,7 +152,7 @@ class Fanout:
 
     def _spread(self, publisher: Publisher, batch: Batch) -> None:
         """Give each stream the reports that its pattern matches, in their order."""
-        subjects = batch.index[1]
+        subjects = batch.index.subjects
         routes = {subject: self._route(publisher, batch.entry, subject) for subject in set(subjects)}
         several = set(routes.values())
         if len(several) == 1:
@@ -305,9 +303,9 @@ class Fanout:
         elif len(together) == 1:
             self._offer(stream, together[0])
         elif together:
-            index = [[batch.index[column][0] for batch in together] for column in range(3)]
-            contents = [batch.messages[0][1][-batch.index[2][0] :] for batch in together]
-            self._offer(stream, Batch(together[0].entry, index, ((msgpack.packb(index), join_contents(contents)),)))
+            indexes, contents = [batch.index for batch in together], [batch.messages[0][1] for batch in together]
+            index, message = join_singles(indexes, contents)
+            self._offer(stream, Batch(together[0].entry, index, (message,)))
         together.clear()
 
     # Subscribing.
@@ -434,56 +432,3 @@ def _keys_of(entry: Entry) -> list[Watch]:
     if entry.name and entry.visible:
         keys.append((BY_NAME, entry.name))
     return keys
-
-
-def _read_index(message: Message) -> list[Any]:
-    """The index of a message of reports: sequence numbers, subjects, sizes, lives or nil, part or nil.
-
-    ProtocolError when it is not one, or does not fit the contents.
-    """
-    packed, contents = message
-    if len(contents) > MAX_FRAME or len(packed) > MAX_FRAME:
-        raise ProtocolError("a frame of reports is over the limit")
-    try:
-        check_claims(packed)
-        index = msgpack.unpackb(packed)
-    except Exception as error:
-        raise ProtocolError("an index of reports does not decode") from error
-    problem = _index_problem(index, len(contents))
-    if problem is not None:
-        raise ProtocolError(f"an index of reports: {problem}")
-    return list(index[:5])
-
-
-def _index_problem(index: Any, size: int) -> str | None:
-    """What is wrong with an index, or does not fit contents of this size; or None."""
-    if type(index) is not list or len(index) < 5:
-        return "it is an array of five elements"
-    sequence, subjects, sizes, lives, part = index[:5]
-    if not type(sequence) is type(subjects) is type(sizes) is list or not len(sequence) == len(subjects) == len(sizes):
-        return "numbers, subjects and sizes are arrays of one length"
-    if not sequence:
-        return "it is of one report at least"
-    if {*map(type, sequence), *map(type, sizes)} != {int} or min(min(sequence), min(sizes)) <= 0:
-        return "numbers and sizes are integers of 1 or more"
-    if {*map(type, subjects)} != {str}:
-        return "subjects are texts"
-    return _lives_problem(lives, len(sequence)) or _sizes_problem(sizes, part, size)
-
-
-def _lives_problem(lives: Any, count: int) -> str | None:
-    if lives is None:
-        return None
-    if type(lives) is not list or len(lives) != count:
-        return "lives are nil, or an array of a number for each report"
-    if not {*map(type, lives)} <= {int, float} or not all(life == -1 or 0 <= life <= MAX_TIMEOUT for life in lives):
-        return f"a life is -1, or 0 to {MAX_TIMEOUT:g} seconds"
-    return None
-
-
-def _sizes_problem(sizes: list[int], part: Any, size: int) -> str | None:
-    if part is None:
-        return None if sum(sizes) + 5 == size else f"its sizes come to {sum(sizes)} bytes, its contents to {size - 5}"
-    if type(part) is not list or [*map(type, part)] != [int, bool] or len(sizes) != 1:
-        return "a part is nil, or for one report an array of an integer and a boolean"
-    return None if size > 0 else "a part has bytes"

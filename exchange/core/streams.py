@@ -6,95 +6,58 @@ missed is counted there.
 
 from __future__ import annotations
 
-import itertools
 from collections import deque
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import msgpack
-
-from fireflyzmq.wire.commands import (
-    DISCONNECT,
-    DROP_NEWEST,
-    ENVELOPE_COST,
-    LATEST,
-)
+from fireflyzmq.wire.commands import DISCONNECT, DROP_NEWEST, LATEST
 from fireflyzmq.wire.frames import reports_head
+from fireflyzmq.wire.reports import Index, Message, cost_of, pick, singles, starts_of
 
 if TYPE_CHECKING:
     from .directory import Entry
     from .flow import Peer
 
 Positions = tuple[int, ...]
-Message = tuple[bytes, bytes]
-"""Index and contents: two of the three frames in which reports travel."""
 
 
 class Batch:
     """Reports of one publisher in its order: their number, the messages that they are sent in, and what these cost.
 
     One message holds all of them, or one report, too large for a frame, is in several. `index` is what the first
-    message's index says: sequence numbers, subjects, sizes.
+    message's index says.
     """
 
     __slots__ = ("cost", "count", "entry", "index", "messages")
 
-    def __init__(self, entry: Entry, index: list[Any], messages: tuple[Message, ...]) -> None:
+    def __init__(self, entry: Entry, index: Index, messages: tuple[Message, ...]) -> None:
         self.entry = entry
         self.index = index
         self.messages = messages
-        self.count = len(index[0])
+        self.count = len(index.numbers)
         self.cost = sum(map(cost_of, messages))
 
     @property
     def subject(self) -> str:
         """The subject of a batch of one."""
-        subject: str = self.index[1][0]
-        return subject
+        return self.index.subjects[0]
 
     def picks(self, wanted: Iterable[Positions]) -> dict[Positions, Batch]:
         """Batches of some of the reports of this one, by the positions that were wanted."""
-        starts = self._starts()
-        return {each: self if len(each) == self.count else self._pick(each, starts) for each in wanted}
-
-    def _pick(self, positions: Positions, starts: list[int]) -> Batch:
         ((_, contents),) = self.messages
-        index = [[column[position] for position in positions] for column in self.index[:3]]
-        picked = [contents[starts[position] : starts[position + 1]] for position in positions]
-        return Batch(self.entry, index, ((msgpack.packb(index), join_contents(picked)),))
+        starts = starts_of(self.index, contents)
+        return {each: self if len(each) == self.count else self._pick(each, contents, starts) for each in wanted}
 
-    def _starts(self) -> list[int]:
-        """Where each content begins, and the last one ends."""
-        ((_, contents),) = self.messages
-        sizes = self.index[2]
-        return list(itertools.accumulate(sizes, initial=len(contents) - sum(sizes)))
+    def _pick(self, positions: Positions, contents: bytes, starts: list[int]) -> Batch:
+        index, message = pick(self.index, contents, starts, positions)
+        return Batch(self.entry, index, (message,))
 
     def singles(self) -> list[Batch]:
         """A batch for each report."""
         if self.count == 1:
             return [self]
         ((_, contents),) = self.messages
-        entry, pack = self.entry, msgpack.Packer().pack
-        singles = []
-        for number, subject, size, start in zip(*self.index[:3], self._starts()[:-1], strict=True):
-            index = [[number], [subject], [size]]
-            message = pack(index), _ONE + contents[start : start + size]
-            singles.append(Batch(entry, index, (message,)))
-        return singles
-
-
-_ONE = b"\xdd\x00\x00\x00\x01"
-"""The header of an array of one content."""
-
-
-def join_contents(contents: list[bytes]) -> bytes:
-    """Packed contents as the one array that a message has of them."""
-    return b"\xdd" + len(contents).to_bytes(4, "big") + b"".join(contents)
-
-
-def cost_of(message: Message) -> int:
-    """What a message of reports costs in credit."""
-    return len(message[0]) + len(message[1]) + ENVELOPE_COST
+        return [Batch(self.entry, index, (message,)) for index, message in singles(self.index, contents)]
 
 
 class Stream:

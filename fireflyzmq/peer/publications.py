@@ -11,8 +11,6 @@ from collections import deque
 from collections.abc import Callable, Hashable
 from typing import Any
 
-import msgpack
-
 from fireflyzmq.datastructures.deadlines import Deadlines
 from fireflyzmq.errors import MessageTooLarge, RequestEncoding
 from fireflyzmq.peer.flow import Lane, Outgoing
@@ -24,6 +22,7 @@ from fireflyzmq.wire.commands import BY_ADDRESS, BY_NAME, ENVELOPE_COST, EXPIRE
 from fireflyzmq.wire.frames import encode_control, join_items, publish_head
 from fireflyzmq.wire.names import matches, subject_problem
 from fireflyzmq.wire.parts import MAX_BODY, cut
+from fireflyzmq.wire.reports import encode_index
 
 logger = logging.getLogger(__name__)
 
@@ -92,8 +91,7 @@ class Outbox(Lane):
         sequences, subjects, contents, kept = zip(*said, strict=True)
         sizes = list(map(len, contents))
         each = [life or 0 for life in kept] if lives else None
-        index: bytes = msgpack.packb([sequences, subjects, sizes, each, None])
-        return index, join_items(contents)
+        return encode_index(sequences, subjects, sizes, each), join_items(contents)
 
 
 class Publications:
@@ -210,7 +208,7 @@ class Publications:
         """Send a report that no message holds in several."""
         lives = None if life is None else [life]
         for position, last, data in cut(packed):
-            index = msgpack.packb([[sequence], [subject], [len(packed)], lives, [position, last]])
+            index = encode_index([sequence], [subject], [len(packed)], lives, (position, last))
             self._post(outbox, index, data, more=not last)
 
     def _flush_outbox(self, outbox: Outbox) -> None:

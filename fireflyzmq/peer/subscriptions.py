@@ -9,10 +9,8 @@ from __future__ import annotations
 import itertools
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, Protocol
-
-import msgpack
 
 from fireflyzmq.datastructures.patterns import Patterns
 from fireflyzmq.errors import Failure
@@ -24,6 +22,7 @@ from fireflyzmq.wire.codec import unpack
 from fireflyzmq.wire.commands import BY_ADDRESS, BY_NAME, ENVELOPE_COST, MAX_NAME, SUBSCRIBE, UNSUBSCRIBE
 from fireflyzmq.wire.frames import NOBODY, ProtocolError, encode_control, join_items, parse_reports_head
 from fireflyzmq.wire.parts import TooMuchUnfinished, Unfinished
+from fireflyzmq.wire.reports import read_index
 
 logger = logging.getLogger(__name__)
 
@@ -246,17 +245,17 @@ class Subscriptions:
         publisher = self._channels.introduced(peer, number) or self._departed.get((peer, number))
         if subscription is None or publisher is None:  # it crossed with the subscription's end
             return
-        index = msgpack.unpackb(frames[1])
-        part = index[4] if len(index) > 4 else None
+        numbers, subjects, sizes, _, part = read_index(frames[1])
         contents: list[Any]
         if part is None:
-            contents = _contents(publisher, frames[2], index[2])
+            contents = _contents(publisher, frames[2], sizes)
         else:
-            whole = self._join(subscription, index[0][0], part, frames[2])
+            whole = self._join(subscription, numbers[0], part, frames[2])
             if whole is None:
                 return
             contents = _contents(publisher, join_items([whole]), [len(whole)])
-        self._take(subscription, publisher, (peer, number), lost, index, contents)
+        said = zip(numbers, subjects, sizes, contents, strict=True)
+        self._take(subscription, publisher, (peer, number), lost, numbers, said)
 
     def _take(
         self,
@@ -264,20 +263,20 @@ class Subscriptions:
         publisher: Binding,
         place: Place,
         lost: int,
-        index: list[Any],
-        contents: list[Any],
+        numbers: list[int],
+        said: Iterable[tuple[int, str, int, Any]],
     ) -> None:
         """Hand on what was not heard before, in order, with the number that was missed in front of it."""
-        unknown = subscription.interrupted and index[0][0] > 1
+        unknown = subscription.interrupted and numbers[0] > 1
         before, last = subscription.heard.get(publisher.address, (None if unknown else place, 0))
         missed: int | None = lost if before == place else None
         if publisher.address not in subscription.heard and len(subscription.heard) >= _HEARD:
             del subscription.heard[next(iter(subscription.heard))]
         take = subscription.sink.take
         self.missed += lost
-        newest = max(last, index[0][-1])
+        newest = max(last, numbers[-1])
         subscription.heard[publisher.address] = None, newest  # until it has been told what it missed
-        for sequence, subject, size, content in zip(index[0], index[1], index[2], contents, strict=True):
+        for sequence, subject, size, content in said:
             if sequence > last and content is not _UNREADABLE:
                 self.delivered += 1
                 take(Report(publisher, subject, content, missed, size, sequence))

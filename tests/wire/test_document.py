@@ -11,7 +11,7 @@ import pytest
 import fireflyzmq as netsvc
 from fireflyzmq.errors import KINDS
 from fireflyzmq.testing import ExchangeProcess
-from fireflyzmq.wire import codec, commands
+from fireflyzmq.wire import codec, commands, reports
 from fireflyzmq.wire.frames import FIELDS
 from fireflyzmq.wire.parts import MAX_PARTS, UNFINISHED
 from tests.conformance.record import shown
@@ -55,6 +55,12 @@ def test_the_items_have_their_numbers() -> None:
     listed = {name: int(number) for number, name, _, _ in rows}
     assert listed == {name: getattr(commands, name) for name in listed} and len(listed) == commands.PART
     assert all(row[2].startswith(f"{row[0]}, ") for row in rows)
+
+
+def test_the_index_of_reports_has_its_elements() -> None:
+    documented = {element: kind for element, kind, _ in table("PUBLISH")}
+    assert tuple(documented) == reports.Index._fields
+    assert dict(re.findall(r"^    (\w+) +(\S.*?)  +", reports.__doc__ or "", re.MULTILINE)[1:]) == documented
 
 
 def test_the_reasons_have_their_numbers() -> None:

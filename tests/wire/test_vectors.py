@@ -33,6 +33,7 @@ from fireflyzmq.wire.frames import (
     returned_head,
 )
 from fireflyzmq.wire.names import matches, method_problem, name_problem, pattern_problem, subject_problem
+from fireflyzmq.wire.reports import Index, encode_index, parse_index, read_index
 from tests.wire import notation
 from tests.wire.notation import octets, same
 
@@ -170,6 +171,9 @@ def test_what_is_published_is_read_and_written_as_the_vector_says(vector: dict[s
     head = bytes.fromhex(vector["frames"][0])
     assert publish_head(vector["number"]) == head and parse_publish_head(head) == vector["number"]
     assert_frames_behind_the_head(vector)
+    index, contents = (bytes.fromhex(frame) for frame in vector["frames"][1:])
+    assert same(list(parse_index((index, contents))), notation.read(vector["index"]))
+    assert encode_index(*notation.read(vector["index"])) == index
 
 
 @every("reports")
@@ -178,6 +182,7 @@ def test_reports_are_read_and_written_as_the_vector_says(vector: dict[str, Any])
     fields = bytes.fromhex(vector["peer"]), vector["number"], vector["subscription"], vector["lost"]
     assert reports_head(*fields) == head and parse_reports_head(head) == fields
     assert_frames_behind_the_head(vector)
+    assert read_index(bytes.fromhex(vector["frames"][1])) == Index(*notation.read(vector["index"]))
 
 
 @pytest.mark.parametrize("kind", ["published", "reports"])
