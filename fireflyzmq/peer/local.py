@@ -51,6 +51,61 @@ class Owner(Protocol):
     def rest(self) -> Awaitable[Any] | None: ...
 
 
+class SilentOwner:
+    """An owner that is told everything and does nothing about it: without hooks, middleware or work of its own."""
+
+    def registered(self) -> None:
+        """The service is registered."""
+
+    def registration_failed(self, code: str, problem: str, group: str) -> None:
+        """It was refused its name, or a place in a group."""
+
+    def unexpected_failure(self, failure: Failure) -> None:
+        """A call that nobody waits for has failed."""
+
+    def stray_method(self, name: str) -> Callable[..., Any] | None:
+        """No catch-all."""
+        return None
+
+    def middleware(self) -> Callable[[str, Method, list[Any], dict[str, Any]], Any] | None:
+        """No middleware."""
+        return None
+
+    def closed(self) -> None:
+        """The service has ended."""
+
+    def abandoned(self) -> None:
+        """It has ended, and so has its loop."""
+
+    def joined(self, group: str, role: str) -> None:
+        """It is in a group."""
+
+    def left(self, group: str, reason: str) -> None:
+        """It is in a group no more."""
+
+    def wants_notices(self) -> bool:
+        """It does not want to hear of subscribers."""
+        return False
+
+    def subscribed(self, subscriber: Binding, pattern: str, subscribed: bool) -> None:
+        """Somebody subscribes to its reports, or does no more."""
+
+    def stray_report(self, publisher: Binding, subject: str, content: Any) -> None:
+        """A report came for it alone, which none of its subscriptions takes."""
+
+    def begin_to_stop(self) -> Awaitable[Any] | None:
+        """Nothing is to be waited for."""
+        return None
+
+    def at_work(self) -> str:
+        """Nothing that the peer does not see."""
+        return ""
+
+    def rest(self) -> Awaitable[Any] | None:
+        """No hook."""
+        return None
+
+
 class LocalService(Served):
     """What a session knows of one of its services: its identity, its methods, and how busy it is.
 
