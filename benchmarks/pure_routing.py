@@ -10,7 +10,7 @@ import msgpack
 
 from benchmarks.plan import Plan
 from benchmarks.timing import per_second
-from exchange.core.flow import Send
+from exchange.core.records import Send
 from exchange.core.routing import RoutingCore
 from fireflyzmq.wire.commands import (
     BY_NAME,

@@ -9,19 +9,20 @@ from collections.abc import Callable
 from typing import Any
 
 from fireflyzmq._version import VERSION
-from fireflyzmq.errors import Failure, ServiceUnavailable
+from fireflyzmq.errors import ServiceUnavailable
 from fireflyzmq.peer.at_work import Finish
+from fireflyzmq.peer.local import SilentOwner
 from fireflyzmq.peer.methods import Method
 from fireflyzmq.peer.records import Request
 from fireflyzmq.peer.session import Session
-from fireflyzmq.wire.binding import Binding
 from fireflyzmq.wire.commands import BY_GROUP, BY_NAME
 from fireflyzmq.wire.names import EXCHANGE_NAME
 
+from .core.records import Peer
 from .server import Server
 
 
-class Operator:
+class Operator(SilentOwner):
     """The service `exchange`: what is registered, who is connected, and how much has gone through."""
 
     def __init__(self, server: Server) -> None:
@@ -92,13 +93,20 @@ class Operator:
                 "seconds": now - peer.since,
                 "queued": peer.queued,
                 "credit": peer.credit,
-                "reports_queued": peer.reports_queued,
-                "reports_lost": peer.reports_lost,
-                "reports_kept": peer.retained,
+                **self._reports_of(peer),
                 "envelopes": peer.forwarded,
             }
             for peer in self._server.core.peers.values()
         ]
+
+    def _reports_of(self, peer: Peer) -> dict[str, int]:
+        core = self._server.core
+        reader, account = core.fanout.readers.get(peer.key), core.retention.accounts.get(peer.key)
+        return {
+            "reports_queued": reader.queued if reader is not None else 0,
+            "reports_lost": reader.lost if reader is not None else 0,
+            "reports_kept": account.retained if account is not None else 0,
+        }
 
     def stats(self) -> dict[str, Any]:
         """Count peers, services, envelopes, bytes, controls and reports (`sent`: messages), those of peers that
@@ -110,7 +118,7 @@ class Operator:
         """
         core = self._server.core
         flow, gone = core.flow, core.flow.gone
-        peers = list(core.peers.values())
+        peers, readers = list(core.peers.values()), list(core.fanout.readers.values())
         return {
             "version": VERSION,
             "uptime": time.monotonic() - self._started,
@@ -127,64 +135,19 @@ class Operator:
             "controls_sent": flow.controls_sent,
             "refusals": core.refusals,
             "returned": flow.returned,
-            "subscriptions": sum(len(peer.streams) for peer in peers),
+            "subscriptions": sum(len(reader.streams) for reader in readers),
             "reports_published": core.fanout.published,
-            "reports_sent": core.fanout.delivered,
-            "reports_lost": gone.reports_lost + sum(peer.reports_lost for peer in peers),
-            "reports_queued": sum(peer.reports_queued for peer in peers),
-            "reports_kept": sum(peer.retained for peer in peers),
+            "reports_sent": flow.reports_sent,
+            "reports_lost": core.fanout.lost + sum(reader.lost for reader in readers),
+            "reports_queued": sum(reader.queued for reader in readers),
+            "reports_kept": sum(account.retained for account in core.retention.accounts.values()),
         }
 
     # What its session asks of a service's owner.
 
-    def registered(self) -> None:
-        """Nothing is to be done."""
-
     def registration_failed(self, code: str, problem: str, group: str) -> None:
         """Cannot be: the name is kept for this service."""
         raise ServiceUnavailable(f"the exchange's own service was refused: {problem}")
-
-    def unexpected_failure(self, failure: Failure) -> None:
-        """Nothing is to be done: this service calls nobody."""
-
-    def stray_method(self, name: str) -> Callable[..., Any] | None:
-        """No catch-all."""
-        return None
-
-    def middleware(self) -> None:
-        """No middleware."""
-
-    def begin_to_stop(self) -> None:
-        """Nothing is to be done: all its methods end at once."""
-
-    def at_work(self) -> str:
-        """Nothing that the session does not see."""
-        return ""
-
-    def rest(self) -> None:
-        """No hook."""
-
-    def closed(self) -> None:
-        """Nothing of the exchange's own ends with its service."""
-
-    def abandoned(self) -> None:
-        """Nor without a loop."""
-
-    def joined(self, group: str, role: str) -> None:
-        """Nothing is to be done: this service joins no group."""
-
-    def left(self, group: str, reason: str) -> None:
-        """Nothing is to be done: this service joins no group."""
-
-    def wants_notices(self) -> bool:
-        """No: this service publishes nothing."""
-        return False
-
-    def subscribed(self, subscriber: Binding, pattern: str, subscribed: bool) -> None:
-        """Nothing is to be done: this service publishes nothing."""
-
-    def stray_report(self, publisher: Binding, subject: str, content: Any) -> None:
-        """Nothing is to be done: this service reads no reports."""
 
 
 class _NothingLater:

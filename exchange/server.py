@@ -22,8 +22,8 @@ from fireflyzmq.wire.addresses import address_to_listen
 from fireflyzmq.wire.commands import HEARTBEATS_MISSED
 from fireflyzmq.wire.frames import describe
 
-from .core.flow import Key, LocalKey, Send
 from .core.limits import Limits
+from .core.records import Key, LocalKey, Send
 from .core.routing import RoutingCore
 
 logger = logging.getLogger(__name__)

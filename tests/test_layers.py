@@ -85,10 +85,6 @@ ZMQ_USERS = {"exchange.server", "fireflyzmq.runtime.dealer", "fireflyzmq.runtime
 
 
 STILL_IN_CIRCLES = {
-    "exchange.core.directory",
-    "exchange.core.fanout",
-    "exchange.core.flow",
-    "exchange.core.streams",
     "fireflyzmq.api.calling",
     "fireflyzmq.api.cores.reporting",
     "fireflyzmq.api.cores.service",

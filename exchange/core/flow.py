@@ -9,16 +9,13 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from fireflyzmq.wire.commands import CREDIT, ENVELOPE_COST, MAX_FRAME, ROOM
-from fireflyzmq.wire.frames import ProtocolError, encode_control, envelope_head, returned_head
+from fireflyzmq.wire.frames import ProtocolError, encode_control, returned_head
 
 from .limits import Limits
-
-if TYPE_CHECKING:
-    from .directory import Entry, Watch
-    from .streams import Stream
+from .records import Backlog, Entry, Frames, Key, Peer, Route, Send
 
 logger = logging.getLogger(__name__)
 
@@ -30,8 +27,6 @@ MAX_WINDOW = 64 * 1024 * 1024
 
 ROOM_PAUSE = 0.05
 """Seconds after which further senders are told of room, when those that were told before have not used it."""
-
-Frames = tuple[bytes, ...]
 
 Result = TypeVar("Result")
 
@@ -45,122 +40,11 @@ def guarded(what: str, function: Callable[..., Result], *args: Any) -> Result | 
         return None
 
 
-class LocalKey:
-    """What the server knows a peer of its own process by. Connections are known by bytes, which never equal it."""
-
-    __slots__ = ("name",)
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def hex(self) -> str:
-        """What a log shows of it, in the place of a routing id."""
-        return self.name
-
-
-Key = bytes | LocalKey
-"""What the server knows its peers by."""
-
-Send = tuple[Key, Frames]
-
-
-class Route:
-    """Where the envelopes under one head of one peer go, and the head they go on under.
-
-    `returned` says that some came back because the target's queue was full. From then on its sender is told of room
-    only when there is.
-    """
-
-    __slots__ = ("head", "out_head", "peer", "returned", "source", "target")
-
-    def __init__(self, peer: Peer, head: bytes, source: Entry, target: Entry) -> None:
-        self.peer = peer
-        self.head = head
-        self.source = source
-        self.target = target
-        self.returned = False
-        self.out_head = envelope_head(peer.id, target.number, source.number)
-
-
-class Peer:
-    """One connection: its services, its routes, and the flow of bytes in both directions.
-
-    `credit` is how many bytes of envelopes the peer still takes, `allowance` how many it may still send; `taken` and
-    `granted` are the credit that it gave, and was given, in all. `streams` are
-    its subscriptions by number, `behind` those for which reports wait, taking turns; `unfinished` are bytes of reports
-    that it has not published to the end; `publishers` are the entries that
-    it was told of because of their reports. `awaiting` are the routes whose senders are to be told when there is room
-    in its queue.
-    """
-
-    __slots__ = (
-        "allowance",
-        "awaiting",
-        "behind",
-        "credit",
-        "forwarded",
-        "granted",
-        "id",
-        "key",
-        "process",
-        "publishers",
-        "queue",
-        "queued",
-        "reports_lost",
-        "reports_queued",
-        "retained",
-        "routes",
-        "services",
-        "since",
-        "streams",
-        "taken",
-        "unfinished",
-        "watches",
-        "window",
-    )
-
-    def __init__(self, key: Key, peer_id: bytes, process: str, window: int, allowance: int, since: float) -> None:
-        self.key = key
-        self.id = peer_id
-        self.process = process
-        self.since = since
-        self.window = window
-        self.credit = self.taken = window
-        self.allowance = self.granted = allowance
-        self.services: dict[int, Entry] = {}
-        self.routes: dict[bytes, Route] = {}
-        self.watches: set[Watch] = set()
-        self.queue: deque[tuple[Frames, int, Route | None]] = deque()
-        self.queued = 0
-        self.awaiting: dict[Route, None] = {}
-        self.forwarded = 0
-        self.streams: dict[int, Stream] = {}
-        self.behind: deque[Stream] = deque()
-        self.reports_queued = 0
-        self.reports_lost = 0
-        self.retained = 0
-        self.unfinished = 0
-        self.publishers: set[Entry] = set()
-
-    @property
-    def bytes_sent(self) -> int:
-        """What it was sent, as credit counts it: envelopes and reports, each with what it costs besides."""
-        return self.taken - self.credit
-
-    @property
-    def bytes_received(self) -> int:
-        """What it sent, counted in the same way."""
-        return self.granted - self.allowance
-
-    def __repr__(self) -> str:
-        return f"<peer {self.id.hex()} {self.process}>"
-
-
 class Gone:
     """What peers had done that are there no more."""
 
     def __init__(self) -> None:
-        self.peers = self.forwarded = self.bytes_sent = self.bytes_received = self.reports_lost = 0
+        self.peers = self.forwarded = self.bytes_sent = self.bytes_received = 0
 
     def add(self, peer: Peer) -> None:
         """One more is gone."""
@@ -168,14 +52,13 @@ class Gone:
         self.forwarded += peer.forwarded
         self.bytes_sent += peer.bytes_sent
         self.bytes_received += peer.bytes_received
-        self.reports_lost += peer.reports_lost
 
 
 class Flow:
-    """The peers by their keys, and what is to be sent. `on_credit` hears of credit that nothing else has used.
+    """The peers by their keys, and what is to be sent.
 
-    `returned` counts envelopes that came back, `controls_sent` control messages; `gone` is what the peers had done
-    that have left.
+    `returned` counts envelopes that came back, `controls_sent` control messages, `reports_sent` messages of reports;
+    `gone` is what the peers had done that have left.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -184,13 +67,13 @@ class Flow:
         self.low_allowance = limits.window // 2
         self.returned = 0
         self.controls_sent = 0
+        self.reports_sent = 0
         self.gone = Gone()
         self.sends: list[Send] = []
         self.overfull: set[Key] = set()
         self._room = limits.queue // 2
         self._crowded: dict[Peer, None] = {}
         self._tell_at: float | None = None
-        self.on_credit: Callable[[Peer], None] = lambda peer: None
 
     def charge(self, peer: Peer, cost: int) -> None:
         """Count what a peer sent against its allowance, and give it back when half of it is used."""
@@ -265,7 +148,39 @@ class Flow:
         if peer.awaiting:
             self._tell_of_room(peer)
         if peer.behind and peer.credit > 0:
-            self.on_credit(peer)
+            self._catch_up(peer)
+
+    # Reports, which wait behind everything else.
+
+    def forward_reports(self, peer: Peer, frames: Frames, cost: int) -> bool:
+        """Send a message of reports; False when the peer lacks credit for it, or something waits before it."""
+        if peer.credit <= 0 or peer.queue or peer.behind:
+            return False
+        peer.credit -= cost
+        self.reports_sent += 1
+        self.sends.append((peer.key, frames))
+        return True
+
+    def put_behind(self, peer: Peer, backlog: Backlog) -> None:
+        """Let reports wait for a peer's credit, if it has none; its backlogs take turns."""
+        peer.behind.append(backlog)
+        if peer.credit > 0 and not peer.queue:
+            self._catch_up(peer)
+
+    def forget_behind(self, peer: Peer, backlog: Backlog) -> None:
+        """Some reports are not to leave any more."""
+        peer.behind.remove(backlog)
+
+    def _catch_up(self, peer: Peer) -> None:
+        """A peer has credit again: what waits leaves, its backlogs taking turns."""
+        while peer.behind and peer.credit > 0:
+            backlog = peer.behind.popleft()
+            frames = backlog.next_message()
+            peer.credit -= len(frames[1]) + len(frames[2]) + ENVELOPE_COST
+            self.reports_sent += 1
+            self.sends.append((peer.key, frames))
+            if backlog.pending:
+                peer.behind.append(backlog)
 
     # Room, for senders whose envelopes came back.
 

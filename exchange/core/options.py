@@ -1,4 +1,4 @@
-"""Options: what is wrong with the dictionaries that control messages bring, said so that its writer finds it.
+"""Options: what is wrong with the names and the dictionaries that control messages bring, so that its writer finds it.
 
 An option that is left out has its default, one that is not known is ignored; what is there is never guessed at.
 """
@@ -8,9 +8,28 @@ from __future__ import annotations
 from typing import Any
 
 from fireflyzmq.wire.commands import POLICIES
+from fireflyzmq.wire.names import name_problem
 
 _REGISTER_BOOLEANS = ("visible", "unique", "notices", "waiting")
 _REGISTER_GROUPS = ("sole", "standby")
+
+
+def service_problem(name: object, limit: int) -> str | None:
+    """What is wrong with the name of a service, which has up to `limit` bytes, or None."""
+    return _name_problem(name, "service name", limit) if name else None
+
+
+def membership_problem(group: object, role: object, limit: int) -> str | None:
+    """What is wrong with a group and a role in it, each of up to `limit` bytes, or None."""
+    problem = _name_problem(group, "group name", limit)
+    return problem or (_name_problem(role, "role", limit) if role != "" else None)
+
+
+def _name_problem(name: object, what: str, limit: int) -> str | None:
+    problem = name_problem(name, what)
+    if problem is None and len(str(name).encode()) > limit:
+        return f"{what} {name!r} is longer than {limit} bytes"
+    return problem
 
 
 def register_problem(groups: dict[str, str], options: dict[str, Any]) -> str | None:

@@ -46,10 +46,14 @@ from fireflyzmq.wire.frames import (
 
 from .directory import Directory
 from .fanout import Fanout
-from .flow import MAX_COST, MAX_WINDOW, Flow, Key, Peer, Route, Send, guarded
+from .flow import MAX_COST, MAX_WINDOW, Flow, guarded
 from .limits import Limits
+from .membership import Membership
 from .options import hello_problem
+from .records import Key, Peer, Route, Send
 from .registrar import Registrar
+from .retention import Retention
+from .standing import Standing
 
 logger = logging.getLogger(__name__)
 
@@ -77,11 +81,14 @@ class RoutingCore:
     ) -> None:
         self.identity = identity
         self.limits = limits or Limits()
-        self.directory = Directory()
         self.flow = Flow(self.limits)
         self.peers = self.flow.peers
-        self.fanout = Fanout(self.flow, self.directory)
-        self.registrar = Registrar(self.flow, self.directory, self.fanout, operator)
+        self.directory = Directory()
+        self.standing = Standing(self.flow, self.directory)
+        self.retention = Retention(self.limits)
+        self.fanout = Fanout(self.flow, self.directory, self.standing, self.retention)
+        self.membership = Membership(self.flow, self.directory, self.standing, self.fanout)
+        self.registrar = Registrar(self.flow, self.directory, self.standing, self.fanout, self.membership, operator)
         self.refusals = 0
         self.controls_received = 0
         self._low_allowance = self.flow.low_allowance
@@ -96,6 +103,7 @@ class RoutingCore:
             CREDIT: self.flow.receive_credit,
             AWAIT: self._receive_await,
             **self.registrar.commands,
+            **self.membership.commands,
             **self.fanout.commands,
         }
 
@@ -130,15 +138,15 @@ class RoutingCore:
 
     def expire(self, now: float) -> list[Send]:
         """React to the time: reports whose life is over, names kept for those that a restart has cut off."""
-        guarded("names that were kept", self.registrar.expire, now)
-        guarded("reports that were kept", self.fanout.expire, now)
+        guarded("names that were kept", self.membership.expire, now)
+        guarded("reports that were kept", self.retention.expire, now)
         guarded("room in queues", self.flow.expire, now)
         return self._take()
 
     def next_deadline(self) -> float | None:
         """When `expire` has something to do next."""
-        due = self.registrar.next_deadline()
-        for when in (self.fanout.next_deadline(), self.flow.next_deadline()):
+        due = self.membership.next_deadline()
+        for when in (self.retention.next_deadline(), self.flow.next_deadline()):
             if when is not None and (due is None or when < due):
                 due = when
         return due
@@ -155,7 +163,7 @@ class RoutingCore:
             elif frames[0][:1] == _PUBLISH_BYTE:
                 self.fanout.receive_publish(peer, frames, now)
             elif frames[0]:
-                guarded("names that were kept", self.registrar.expire, now)  # what is due comes first
+                guarded("names that were kept", self.membership.expire, now)  # what is due comes first
                 self._receive_command(peer, frames)
         except ProtocolError as error:
             self._refuse(key, "protocol", str(error))
@@ -187,7 +195,7 @@ class RoutingCore:
         target = target_peer.services.get(to) if target_peer is not None else None
         if target is None:
             return NO_TARGET
-        self.registrar.introduce(source, target.peer)
+        self.standing.introduce(source, target.peer)
         route = Route(peer, head, source, target)
         peer.routes[head] = route
         source.routes.add(route)
@@ -246,7 +254,7 @@ class RoutingCore:
         peer = Peer(key, peer_id, process, min(window, MAX_WINDOW), self.limits.window, now)
         self.peers[key] = self._by_id[peer_id] = peer
         if key != self._operator:
-            self.registrar.begin(now)
+            self.membership.begin(now)
         welcome = {
             "version": VERSION,
             "peer": peer_id,

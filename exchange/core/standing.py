@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from fireflyzmq.wire.commands import BY_NAME, INTRODUCED, PRESENT
 
-from .directory import Directory, Entry
-from .flow import Flow, Peer
+from .directory import Directory
+from .flow import Flow
+from .records import Entry, Key, Peer
 
 
 class Standing:
@@ -24,6 +25,10 @@ class Standing:
         if peer.key not in source.introduced:
             source.introduced.add(peer.key)
             self._flow.control(peer, INTRODUCED, source.to_fields())
+
+    def forget_partner(self, source: Entry, key: Key) -> None:
+        """A peer is in touch with a service no more: it is told again who that is when messages come from it anew."""
+        source.introduced.discard(key)
 
     def _introduce_anew(self, entry: Entry) -> None:
         """Tell those who know an entry what has changed of it."""

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from fireflyzmq.wire.commands import DISCONNECT, DROP_NEWEST, LATEST
 from fireflyzmq.wire.frames import reports_head
 from fireflyzmq.wire.reports import Index, Message, cost_of, pick, singles, starts_of
 
-if TYPE_CHECKING:
-    from .directory import Entry
-    from .flow import Peer
+from .records import Entry, Frames, Peer, Watch
 
 Positions = tuple[int, ...]
 
@@ -30,12 +27,12 @@ class Batch:
 
     __slots__ = ("cost", "count", "entry", "index", "messages")
 
-    def __init__(self, entry: Entry, index: Index, messages: tuple[Message, ...]) -> None:
+    def __init__(self, entry: Entry, index: Index, messages: tuple[Message, ...], cost: int) -> None:
         self.entry = entry
         self.index = index
         self.messages = messages
         self.count = len(index.numbers)
-        self.cost = sum(map(cost_of, messages))
+        self.cost = cost
 
     @property
     def subject(self) -> str:
@@ -50,18 +47,36 @@ class Batch:
 
     def _pick(self, positions: Positions, contents: bytes, starts: list[int]) -> Batch:
         index, message = pick(self.index, contents, starts, positions)
-        return Batch(self.entry, index, (message,))
+        return Batch(self.entry, index, (message,), cost_of(message))
 
     def singles(self) -> list[Batch]:
         """A batch for each report."""
         if self.count == 1:
             return [self]
         ((_, contents),) = self.messages
-        return [Batch(self.entry, index, (message,)) for index, message in singles(self.index, contents)]
+        return [
+            Batch(self.entry, index, (message,), cost_of(message)) for index, message in singles(self.index, contents)
+        ]
+
+
+class Reader:
+    """What one peer reads: its subscriptions by number, and the services that it was told of because of their reports.
+
+    `queued` is how many bytes wait for all of its subscriptions, `lost` how many reports were dropped for them.
+    """
+
+    __slots__ = ("lost", "peer", "publishers", "queued", "streams")
+
+    def __init__(self, peer: Peer) -> None:
+        self.peer = peer
+        self.streams: dict[int, Stream] = {}
+        self.publishers: set[Entry] = set()
+        self.queued = 0
+        self.lost = 0
 
 
 class Stream:
-    """One subscription: whose reports, under which pattern, for which service of which peer.
+    """One subscription of a reader: whose reports (`watch`), under which pattern, for which of its services.
 
     `pending` is how many batches wait, each with the number of reports missed just before it; `missed` counts those
     missed since the last one; `queued` is what all of them cost.
@@ -72,27 +87,25 @@ class Stream:
         "_latest",
         "_leaving",
         "_sent",
-        "key",
-        "kind",
         "limit",
         "missed",
         "number",
         "pattern",
-        "peer",
         "pending",
         "policy",
         "queued",
+        "reader",
         "subscriber",
+        "watch",
     )
 
     def __init__(
-        self, peer: Peer, number: int, subscriber: Entry, kind: int, key: str, pattern: str, policy: str, limit: int
+        self, reader: Reader, number: int, subscriber: Entry, watch: Watch, pattern: str, policy: str, limit: int
     ) -> None:
-        self.peer = peer
+        self.reader = reader
         self.number = number
         self.subscriber = subscriber
-        self.kind = kind
-        self.key = key
+        self.watch = watch
         self.pattern = pattern
         self.policy = policy
         self.limit = limit
@@ -110,13 +123,13 @@ class Stream:
         return [(cell.batch, cell.missed) for cell in cells if cell.batch is not None]
 
     def keep(self, batch: Batch, room: int) -> bool:
-        """Let a batch wait, or what the policy leaves of it. `room` is how many bytes all of the peer's streams have.
+        """Let a batch wait, or what the policy leaves of it. `room` is how many bytes all streams of the reader have.
 
         False when the policy is to end the subscription instead.
         """
         room += self.queued
         leaving = self._leaving.batch.cost if self._leaving is not None and self._leaving.batch is not None else 0
-        if leaving + batch.cost > room and self.peer.reports_queued > self.queued:  # the other streams leave no room
+        if leaving + batch.cost > room and self.reader.queued > self.queued:  # the other streams leave no room
             return self._refuse(batch)
         room = min(self.limit, room)
         if self.policy == LATEST:
@@ -164,7 +177,7 @@ class Stream:
             self._count(-oldest.cost)
             following = self._first()
             following.missed += missed + oldest.count
-            self.peer.reports_lost += oldest.count
+            self.reader.lost += oldest.count
 
     def _first(self) -> _Cell:
         """The oldest that has not begun to leave; those that were replaced before it are forgotten."""
@@ -190,13 +203,13 @@ class Stream:
 
     def _miss(self, count: int) -> None:
         self.missed += count
-        self.peer.reports_lost += count
+        self.reader.lost += count
 
     def _count(self, size: int) -> None:
         self.queued += size
-        self.peer.reports_queued += size
+        self.reader.queued += size
 
-    def next_message(self) -> tuple[bytes, bytes, bytes]:
+    def next_message(self) -> Frames:
         """Take out the frames of the next message that is to leave; a batch's last one says how many were missed."""
         if self._leaving is None:
             self._leaving = _Cell(*self._take_first())
@@ -205,16 +218,13 @@ class Stream:
         assert batch is not None, "what leaves is not replaced"
         index, contents = batch.messages[self._sent]
         self._sent += 1
-        head = self.head(batch.entry, missed if self._sent == len(batch.messages) else 0)
+        entry, told = batch.entry, missed if self._sent == len(batch.messages) else 0
+        head = reports_head(entry.peer.id, entry.number, self.number, told)
         if self._sent == len(batch.messages):
             self._drop(self._leaving)
             self._leaving = None
             self._sent = 0
         return head, index, contents
-
-    def head(self, entry: Entry, missed: int) -> bytes:
-        """The head under which an entry's reports go to this subscription."""
-        return reports_head(entry.peer.id, entry.number, self.number, missed)
 
     def clear(self) -> None:
         """Forget what waits."""

@@ -247,7 +247,7 @@ def served() -> tuple[Server, Served]:
 
 def test_something_due_in_months_does_not_end_the_loop() -> None:
     server, loop = served()
-    server.core.registrar.next_deadline = lambda: server.clock() + 30 * 86400.0  # type: ignore[method-assign]
+    server.core.membership.next_deadline = lambda: server.clock() + 30 * 86400.0  # type: ignore[method-assign]
     with loop as peer:
         peer.send(encode_control(HELLO, HELLO_1))
         assert peer.answer(PATIENCE)[0] == "WELCOME"
@@ -268,7 +268,7 @@ def test_a_loop_in_which_something_fails_again_and_again_goes_on_and_keeps_no_co
         raise RuntimeError("out of order")
 
     if what == "expire":
-        server.core.registrar.next_deadline = lambda: 0.0  # type: ignore[method-assign]
+        server.core.membership.next_deadline = lambda: 0.0  # type: ignore[method-assign]
     owner = server if what.startswith(("_probe", "process")) else server.core
     setattr(owner, what, fail)
     if what == "_probe":

@@ -47,7 +47,7 @@ def stall(world: World, reading: WorldPeer, service: WorldService) -> int:
     before = service.published
     link = service.peer.link
     assert link is not None
-    while not reading.at_exchange.reports_queued:
+    while not reading.reading_at_exchange.queued:
         publish(service, 1, "a", 250_000)
         world.deliver_to_exchange(link, 100)
         world.deliver_to_peer(link, 100)
@@ -95,7 +95,7 @@ def test_large_reports_of_several_services_at_once_leave_one_after_the_other() -
     most = 0
     while link.to_exchange or link.to_peer:
         world.deliver_to_exchange(link)
-        most = max(most, publishing.at_exchange.unfinished)
+        most = max(most, publishing.unfinished_at_exchange)
         world.deliver_to_peer(link)
     assert 500_000 < most < 1_000_000, "only one is unfinished at a time"
     world.settle()
@@ -116,7 +116,7 @@ def test_what_is_small_overtakes_another_services_report_in_parts() -> None:
         for link in (publishing.link, reading.link):
             world.deliver_to_exchange(link)
             world.deliver_to_peer(link)
-        if publishing.at_exchange.unfinished:
+        if publishing.unfinished_at_exchange:
             seen = len(readers[1].got)
     assert seen == 1
 
@@ -203,11 +203,11 @@ def test_kept_reports_that_are_replaced_leave_nothing_behind() -> None:
     publish(service, 500, "kept.a", 0, 1000.0)
     publish(service, 1, "kept.b", 0, 1000.0)
     world.settle()
-    assert len(publishing.session.publications._lives) == len(world.core.fanout._lives) == 2
+    assert len(publishing.session.publications._lives) == len(world.core.retention._lives) == 2
     publishing.session.publications.expire_kept(service.local, ">", 0.0)
     publishing.run_turns()
     world.settle()
-    assert len(publishing.session.publications._lives) == len(world.core.fanout._lives) == 0
+    assert len(publishing.session.publications._lives) == len(world.core.retention._lives) == 0
 
 
 def test_reports_that_are_kept_up_to_the_limit_cost_nobody_the_connection() -> None:
@@ -315,7 +315,7 @@ def test_a_subscription_is_asked_for_behind_the_registration_of_its_service() ->
     peer.caller.subscribe(BY_NAME, "math")
     peer.connect()
     world.settle()
-    assert len(peer.at_exchange.streams) == 1 and world.core.refusals == 0
+    assert len(peer.reading.reading_at_exchange.streams) == 1 and world.core.refusals == 0
 
 
 class Unscanned(dict[Any, Any]):
@@ -336,7 +336,7 @@ def test_closing_a_service_looks_at_no_subscriptions_but_its_own() -> None:
     closing.close()
     world.settle()
     assert [each.ends for each in (reader, *readers)] == [0, 1, 1]
-    assert len(subscriptions) == len(reading.at_exchange.streams) == 1
+    assert len(subscriptions) == len(reading.reading_at_exchange.streams) == 1
 
 
 # Groups and places.
@@ -363,7 +363,7 @@ def test_a_place_that_was_given_up_before_the_exchange_answered_is_not_waited_fo
     assert service.problems == [] and service.local.refused_groups == set()
     caller.session.memberships.leave(other.local, GROUP)
     world.settle()
-    assert service.local.groups == {} and world.core.registrar._claims.waiting == {}
+    assert service.local.groups == {} and world.core.membership._claims.waiting == {}
 
 
 def rivals() -> tuple[World, list[WorldService]]:

@@ -531,7 +531,7 @@ class Histories(RuleBasedStateMachine):
 
     @invariant()
     def who_wants_a_place_alone_has_it_alone(self) -> None:
-        claims, directory = self.world.core.registrar._claims, self.world.core.directory
+        claims, directory = self.world.core.membership._claims, self.world.core.directory
         for place, holders in claims._held.items():
             assert len(holders) == 1 or not any(holders.values()), place
             listed = {holder.address for holder in holders if holder.listed}
@@ -539,12 +539,15 @@ class Histories(RuleBasedStateMachine):
 
     @invariant()
     def reports_that_wait_are_counted_bounded_and_lack_credit(self) -> None:
-        for peer in self.world.core.peers.values():
-            waiting = [stream for stream in peer.streams.values() if stream.pending]
-            assert peer.reports_queued == sum(batch.cost for stream in waiting for batch, _ in stream.waiting())
-            assert peer.reports_queued <= LIMITS.reports or len(waiting) == 1
-            assert sorted(stream.number for stream in peer.behind) == sorted(stream.number for stream in waiting)
-            assert not waiting or peer.credit <= 0
+        for reader in self.world.core.fanout.readers.values():
+            waiting = [stream for stream in reader.streams.values() if stream.pending]
+            assert reader.queued == sum(batch.cost for stream in waiting for batch, _ in stream.waiting())
+            assert reader.queued <= LIMITS.reports or len(waiting) == 1
+            assert {*reader.peer.behind} == {*waiting} and len(reader.peer.behind) == len(waiting)
+            assert not waiting or reader.peer.credit <= 0
+        assert all(
+            not peer.behind or key in self.world.core.fanout.readers for key, peer in self.world.core.peers.items()
+        )
 
     @invariant()
     def nobody_is_told_what_it_should_not_be(self) -> None:
@@ -628,8 +631,9 @@ class Histories(RuleBasedStateMachine):
         assert core.peers == {} and self.world.links == {}
         assert all(not peer.services and not peer.routes for peer in former)
         assert [core.directory.keys(kind) for kind in range(BY_NAME, BY_MEMBER + 1)] == [[], [], [], [], []]
-        assert not core.fanout._patterns and not core.fanout._publishers and len(core.fanout._lives) == 0
-        assert not core.registrar._claims._held and core.registrar._claims.waiting == {}
+        assert not core.fanout._patterns and not core.fanout._publishers and len(core.retention._lives) == 0
+        assert not core.fanout.readers and not core.retention.accounts
+        assert not core.membership._claims._held and core.membership._claims.waiting == {}
         for peer in self.peers:
             assert queued_of(peer.session) == 0
             assert kept_answers_of(peer.session) == 0

@@ -14,8 +14,9 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
-from exchange.core.flow import Peer, Send
+import exchange.core.streams
 from exchange.core.limits import Limits
+from exchange.core.records import Peer, Send
 from exchange.core.routing import RoutingCore
 from fireflyzmq.datastructures.deadlines import TICK
 from fireflyzmq.errors import Failure
@@ -470,6 +471,17 @@ class WorldPeer:
         """What the exchange knows of this peer."""
         assert self.link is not None
         return self.world.core.peers[self.link.key]
+
+    @property
+    def reading_at_exchange(self) -> exchange.core.streams.Reader:
+        """What the exchange knows of this peer's subscriptions, once it has had one."""
+        return self.world.core.fanout.readers[self.at_exchange.key]
+
+    @property
+    def unfinished_at_exchange(self) -> int:
+        """How many bytes of this peer's reports the exchange holds that have come in part."""
+        account = self.world.core.retention.accounts.get(self.at_exchange.key)
+        return account.unfinished if account is not None else 0
 
     @property
     def welcome(self) -> bool:

@@ -12,8 +12,7 @@ from typing import Any
 import msgpack
 import pytest
 
-from exchange.core.directory import Entry
-from exchange.core.flow import Peer
+from exchange.core.records import Entry, Peer
 from fireflyzmq.datastructures.patterns import Patterns
 from fireflyzmq.errors import KINDS
 from fireflyzmq.wire import codec, commands

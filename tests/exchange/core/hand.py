@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 
 import msgpack
 
-from exchange.core.directory import Entry
 from exchange.core.limits import Limits
-from exchange.core.routing import Peer, Route, RoutingCore, Send
+from exchange.core.records import Entry, Peer, Route, Send
+from exchange.core.retention import Account
+from exchange.core.routing import RoutingCore
+from exchange.core.streams import Reader
 from fireflyzmq.wire.commands import (
     BY_NAME,
     CLOSE,
@@ -162,6 +164,16 @@ class HandPeer:
     def state(self) -> Peer:
         """What the core knows of this peer."""
         return self.core.core.peers[self.key]
+
+    @property
+    def reading(self) -> Reader:
+        """What the core knows of this peer's subscriptions."""
+        return self.core.core.fanout.readers.get(self.key) or Reader(self.state)
+
+    @property
+    def account(self) -> Account:
+        """What the core holds of this peer's reports."""
+        return self.core.core.retention.accounts.get(self.key) or Account()
 
 
 class Got(NamedTuple):

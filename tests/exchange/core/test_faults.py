@@ -182,7 +182,7 @@ def test_what_is_due_fails_without_keeping_what_else_is_due(caplog: pytest.LogCa
     def fail(now: float) -> None:
         raise Fault("expire")
 
-    core.core.registrar.expire = fail  # type: ignore[method-assign]
+    core.core.membership.expire = fail  # type: ignore[method-assign]
     core.expire(2.0)
-    assert peer.state.retained == 0
+    assert peer.account.retained == 0
     assert any(record.exc_info and record.levelno == logging.ERROR for record in caplog.records)

@@ -630,7 +630,7 @@ def test_no_table_mentions_a_peer_that_had_places_and_waited_for_others(way: str
         place.core.send(b"one", b"\xff")
     assert mentions(place.core.core, former) == []
     place.core.lose(b"two")
-    claims = place.core.core.registrar._claims
+    claims = place.core.core.membership._claims
     assert claims.waiting == {} and not claims._held
     assert vars(place.core.core.directory) == vars(Core().core.directory)
 
@@ -692,7 +692,7 @@ def test_whatever_happens_each_place_is_had_by_one_or_shared_and_each_peer_knows
                 known.pop((key, number), None)
         learn()
         directory = core.core.directory
-        claims = core.core.registrar._claims
+        claims = core.core.membership._claims
         for each in core.core.peers.values():
             for service in each.services.values():
                 assert service.groups == known[each.key, service.number]

@@ -70,7 +70,7 @@ class Prices:
 
     @property
     def retained(self) -> int:
-        return self.publisher.state.retained
+        return self.publisher.account.retained
 
 
 # Who gets what.
@@ -216,7 +216,7 @@ def test_a_hidden_publisher_is_heard_by_its_address_and_when_it_is_announced_by_
     prices.publish("a.2")
     assert subjects(by_name.reports()) == subjects(by_address.reports()) == ["a.2"]
     prices.publisher.say(CLOSE, 5, "")
-    assert prices.core.core.fanout._publishers == {}
+    assert prices.core.core.fanout._publishers == prices.core.core.fanout._found == {}
 
 
 @pytest.mark.parametrize("name", ["", "prices"])
@@ -233,7 +233,7 @@ def test_a_hidden_publisher_that_has_no_name_to_be_announced_by_leaves_nothing_b
     peer.publish(5, ("a", None))
     assert reader.reports() == []
     core.lose(b"peer")
-    assert mentions(core.core, former) == [] and core.core.fanout._publishers == {}
+    assert mentions(core.core, former) == [] and core.core.fanout._publishers == core.core.fanout._found == {}
 
 
 def test_a_publisher_that_was_refused_its_name_is_heard_by_its_address_alone() -> None:
@@ -272,7 +272,7 @@ def test_subscriptions_end_with_their_service() -> None:
     one.subscribe(2, "prices", service=2)
     one.say(CLOSE, 1, "")
     prices.publish("a")
-    assert [got.subscription for got in one.reports()] == [2] and list(one.state.streams) == [2]
+    assert [got.subscription for got in one.reports()] == [2] and list(one.reading.streams) == [2]
 
 
 class Unscanned(dict[Any, Any]):
@@ -290,7 +290,7 @@ def test_closing_a_service_looks_at_no_subscriptions_but_its_own() -> None:
     one.register(2, "second")
     one.subscribe(1, "prices", service=1)
     one.subscribe(2, "prices", service=2)
-    one.state.streams = streams = Unscanned(one.state.streams)
+    one.reading.streams = streams = Unscanned(one.reading.streams)
     one.say(CLOSE, 2, "")
     assert 1 in streams and 2 not in streams
 
@@ -300,7 +300,7 @@ def test_a_subscription_of_a_service_that_is_not_there_is_ignored() -> None:
     (one,) = prices.subscribers
     one.subscribe(1, "prices", service=2)
     prices.publish("a")
-    assert one.take() == [] and one.state.streams == {}
+    assert one.take() == [] and one.reading.streams == {}
 
 
 def test_subjects_are_looked_up_anew_when_too_many_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -316,8 +316,8 @@ def test_subjects_are_looked_up_anew_when_too_many_are_known(monkeypatch: pytest
         assert subjects(odd.reports()) == said[1:count:2]
     prices.publish(*said)
     assert subjects(odd.reports()) == said[1::2]
-    publisher = prices.publisher.state.services[5].publisher
-    assert publisher is not None and len(publisher.routes) <= 3
+    (publisher,) = prices.core.core.fanout._publishers.values()
+    assert len(publisher.routes) <= 3
 
 
 def test_what_a_message_of_reports_costs_both_ways() -> None:
@@ -508,9 +508,9 @@ def test_what_was_replaced_does_not_wait_for_the_end_of_its_life() -> None:
     prices = Prices()
     for _ in range(100):
         prices.publish("a", lives=[1000.0])
-    assert len(prices.core.core.fanout._lives) == 1
+    assert len(prices.core.core.retention._lives) == 1
     prices.publish("a", lives=[FOR_EVER])
-    assert len(prices.core.core.fanout._lives) == 0 and prices.core.core.next_deadline() is None
+    assert len(prices.core.core.retention._lives) == 0 and prices.core.core.next_deadline() is None
 
 
 def test_a_publisher_has_kept_reports_forgotten() -> None:
@@ -827,18 +827,18 @@ def test_a_report_of_which_a_part_begins_anew_is_forgotten() -> None:
     (one,) = prices.subscribers
     one.subscribe(1, "prices")
     prices.publisher.publish_in_parts(5, "a", "given up", 3, stop=2)
-    assert prices.publisher.state.unfinished > 0
+    assert prices.publisher.account.unfinished > 0
     prices.publisher.publish_in_parts(5, "a", "whole", 2)
     got = one.reports()
     assert msgpack.unpackb(b"".join(part.contents[0] for part in got)) == "whole"
-    assert prices.publisher.state.unfinished == 0
+    assert prices.publisher.account.unfinished == 0
 
 
 def test_what_is_unfinished_of_a_service_goes_with_it() -> None:
     prices = Prices()
     prices.publisher.publish_in_parts(5, "a", bytes(1000), 3, stop=2)
     prices.publisher.say(CLOSE, 5, "")
-    assert prices.publisher.state.unfinished == 0
+    assert prices.publisher.account.unfinished == 0
 
 
 def test_a_report_larger_than_a_message_may_be_is_refused_before_it_is_whole() -> None:
@@ -860,7 +860,7 @@ def test_unfinished_reports_of_many_services_are_refused_when_they_are_too_much(
         prices.publisher.register(number)
     for number in range(10, 20 + taken):
         if number == 10 + taken:
-            assert 0 < UNFINISHED - prices.publisher.state.unfinished < 2_000_000
+            assert 0 < UNFINISHED - prices.publisher.account.unfinished < 2_000_000
         for part in range(4):
             index = msgpack.packb([[1], ["a"], [999_999], None, [part, False]])
             if b"publisher" in prices.core.core.peers:
@@ -881,7 +881,7 @@ def test_a_subscription_with_an_option_that_makes_no_sense_ends_at_once(option: 
     one.subscribe(1, "prices", **{option: value})
     ((name, number, problem),) = one.take()
     assert (name, number) == ("ENDED", 1) and option in problem
-    assert one.state.streams == {} and prices.core.core.fanout._patterns == {}
+    assert one.reading.streams == {} and prices.core.core.fanout._patterns == {}
     one.subscribe(1, "prices")
     prices.publish("a")
     assert subjects(one.reports()) == ["a"]
@@ -964,7 +964,7 @@ def test_a_limit_of_any_size_is_taken() -> None:
     (one,) = prices.subscribers
     for number, limit in enumerate((1, 1 << 62), 1):
         one.subscribe(number, "prices", limit=limit)
-    assert [stream.limit for stream in one.state.streams.values()] == [1, 1000]
+    assert [stream.limit for stream in one.reading.streams.values()] == [1, 1000]
 
 
 # What is left behind.
@@ -987,18 +987,19 @@ def test_no_table_mentions_a_peer_that_left(who: str, way: str) -> None:
     prices.publisher.publish_in_parts(5, "a.2", bytes(600), 3, life=500.0)
     prices.publisher.publish_in_parts(6, "a.3", bytes(600), 3, stop=2)
     prices.publisher.publish(6, ("a", None), lives=[1000.0])
-    assert slow.state.streams and slow.state.behind and slow.state.reports_queued
+    assert slow.reading.streams and slow.state.behind and slow.reading.queued
     former = peers[who].state
     peers[who].go(way, 1)
     if who == "publisher":  # what waits is still delivered
-        while slow.state.reports_queued:
+        while slow.reading.queued:
             slow.say(CREDIT, 1)
     assert mentions(prices.core.core, former) == []
     for each in set(peers) - {who}:
         prices.core.lose(each.encode())
-    fanout = prices.core.core.fanout
-    assert not fanout._patterns and not fanout._publishers and len(fanout._lives) == 0
-    assert fanout.next_deadline() is None
+    fanout, retention = prices.core.core.fanout, prices.core.core.retention
+    assert not fanout._patterns and not fanout._publishers and not fanout._found and not fanout._streams
+    assert not fanout.readers and not retention.accounts and len(retention._lives) == 0
+    assert retention.next_deadline() is None
 
 
 PUBLISHERS = st.sampled_from([5, 6])

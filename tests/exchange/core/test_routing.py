@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from exchange.core.directory import Entry
 from exchange.core.limits import Limits
+from exchange.core.records import Entry
 from fireflyzmq.wire.binding import address_of
 from fireflyzmq.wire.commands import (
     AWAIT,

@@ -11,7 +11,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from exchange.core.flow import Peer
+from exchange.core.records import Peer
+from exchange.core.streams import Reader
 from fireflyzmq.wire.commands import (
     BY_ADDRESS,
     BY_NAME,
@@ -81,7 +82,7 @@ class Slow:
         """What arrives when the reader gives credit until nothing waits."""
         got = self.reader.reports()
         for _ in range(10_000):
-            if not self.reader.state.reports_queued:
+            if not self.reader.reading.queued:
                 assert not self.reader.state.behind
                 return got
             (message,) = self.let_one_leave()
@@ -102,11 +103,11 @@ def test_what_waits_leaves_in_order_when_credit_comes(policy: str) -> None:
     slow = Slow()
     slow.reader.subscribe(1, "prices", policy=policy)
     slow.publish(*range(10))
-    assert slow.reader.reports() == [] and slow.reader.state.reports_queued == 10 * ONE
+    assert slow.reader.reports() == [] and slow.reader.reading.queued == 10 * ONE
     assert summary(slow.drain()) == [(0, number) for number in range(10)]
     slow.stall()
     slow.publish("again")
-    assert summary(slow.drain()) == [(0, "again")] and slow.reader.state.reports_lost == 0
+    assert summary(slow.drain()) == [(0, "again")] and slow.reader.reading.lost == 0
 
 
 def test_a_reader_with_credit_waits_for_nothing() -> None:
@@ -114,7 +115,7 @@ def test_a_reader_with_credit_waits_for_nothing() -> None:
     slow.reader.subscribe(1, "prices")
     slow.reader.say(CREDIT, ENOUGH)
     slow.publish("now")
-    assert summary(slow.reader.reports()) == [(0, "now")] and slow.reader.state.reports_queued == 0
+    assert summary(slow.reader.reports()) == [(0, "now")] and slow.reader.reading.queued == 0
 
 
 def test_reports_wait_behind_everything_else_and_nothing_waits_behind_them() -> None:
@@ -164,7 +165,7 @@ def test_a_slow_reader_costs_a_fast_one_nothing() -> None:
         peer.subscribe(1, "prices", limit=5 * ONE)
     slow.publish(*range(100))
     assert summary(fast.reports()) == [(0, number) for number in range(100)]
-    assert slow.reader.state.reports_queued == 5 * ONE
+    assert slow.reader.reading.queued == 5 * ONE
 
 
 def test_a_reader_that_is_dead_keeps_no_more_waiting_than_its_limit_and_leaves_nothing() -> None:
@@ -172,10 +173,10 @@ def test_a_reader_that_is_dead_keeps_no_more_waiting_than_its_limit_and_leaves_n
     for number, policy in enumerate(POLICIES, 1):
         slow.reader.subscribe(number, "prices", policy=policy, limit=100_000)
     slow.publish(*(bytes(1000) for _ in range(200)))
-    state = slow.reader.state
-    assert 40_000 < state.reports_queued <= 50_000
+    state, reading = slow.reader.state, slow.reader.reading
+    assert 40_000 < reading.queued <= 50_000
     slow.core.lose(b"reader")
-    assert state.reports_queued == 0 and not state.behind and not slow.core.core.fanout._patterns
+    assert reading.queued == 0 and not state.behind and not slow.core.core.fanout._patterns
     slow.publish("on and on")
     assert slow.publisher.take() == [("GONE", slow.reader.id, 0, "lost")]
 
@@ -187,7 +188,7 @@ def test_a_subscription_that_ends_drops_what_waits(policy: str) -> None:
     slow.reader.subscribe(2, "prices")
     slow.publish("one", "two")
     slow.reader.say(UNSUBSCRIBE, 1)
-    assert slow.reader.state.reports_queued == 2 * ONE + 6
+    assert slow.reader.reading.queued == 2 * ONE + 6
     assert [got.subscription for got in slow.drain()] == [2, 2]
 
 
@@ -216,7 +217,7 @@ def test_each_policy_drops_what_it_says_and_says_how_much(policy: str, came: lis
     slow.reader.subscribe(1, "prices", policy=policy, limit=3 * ONE)
     slow.publish(*range(10))
     got = slow.drain()
-    assert slow.reader.state.reports_lost == 10 - len(got)
+    assert slow.reader.reading.lost == 10 - len(got)
     slow.stall()
     slow.publish("next")
     assert summary([*got, *slow.drain()]) == came
@@ -270,7 +271,7 @@ def test_a_subscription_that_is_to_end_when_it_is_slow_is_ended_and_says_so() ->
     slow.publish(*range(5))
     (told,) = [message for message in slow.reader.take() if message[0] == "ENDED"]
     assert told[:2] == ("ENDED", 1) and "too many" in told[2]
-    assert list(slow.reader.state.streams) == [2]
+    assert list(slow.reader.reading.streams) == [2]
     assert [(got.subscription, got.contents) for got in slow.drain()] == [(2, [number]) for number in range(5)]
     slow.reader.say(UNSUBSCRIBE, 1)
     slow.reader.subscribe(1, "prices", policy="disconnect")
@@ -332,7 +333,7 @@ def test_the_latest_report_may_replace_one_for_which_there_is_just_room() -> Non
     slow.reader.subscribe(1, "prices", policy="latest", limit=2 * ONE)
     for number, subject in enumerate("abab"):
         slow.publish(number, subject=subject)
-    assert slow.reader.state.reports_queued == 2 * ONE
+    assert slow.reader.reading.queued == 2 * ONE
     assert [(got.lost, got.contents) for got in slow.drain()] == [(1, [2]), (1, [3])]
 
 
@@ -346,8 +347,8 @@ def test_what_waits_for_all_subscriptions_of_a_peer_is_bounded(policy: str) -> N
         slow.reader.subscribe(number, "prices", f"a.{number}", policy=policy)
     for number in range(1, 101):
         slow.publish("x", subject=f"a.{number}")
-        assert slow.reader.state.reports_queued <= 10 * ONE
-    queued = {stream.number for stream in slow.reader.state.streams.values() if stream.pending}
+        assert slow.reader.reading.queued <= 10 * ONE
+    queued = {stream.number for stream in slow.reader.reading.streams.values() if stream.pending}
     assert queued and max(queued) < 11
     assert {got.subscription for got in slow.drain()} == queued
     slow.stall()
@@ -361,7 +362,7 @@ def test_a_subscription_makes_room_for_its_newest_within_what_the_others_leave()
     slow.reader.subscribe(2, "prices", "b")
     slow.publish(*range(4))
     slow.publish(*range(20), subject="b")
-    assert slow.reader.state.reports_queued == 10 * ONE
+    assert slow.reader.reading.queued == 10 * ONE
     got = slow.drain()
     assert summary([each for each in got if each.subscription == 1]) == [(0, number) for number in range(4)]
     kept = [each for each in got if each.subscription == 2]
@@ -453,7 +454,7 @@ def test_a_report_of_which_a_part_has_left_is_not_dropped(policy: str, came: lis
     slow.publish("next")
     got += slow.drain()
     assert joined(got[:PARTS]) == LARGE and summary(got[PARTS:]) == came
-    assert slow.reader.state.reports_lost == sum(lost for lost, _ in came)
+    assert slow.reader.reading.lost == sum(lost for lost, _ in came)
 
 
 def test_a_report_of_which_no_part_has_left_is_dropped_whole() -> None:
@@ -485,7 +486,7 @@ def test_a_subscription_that_ends_among_the_parts_of_a_report_sends_no_more_of_t
         assert [message[:2] for message in slow.reader.take()] == [("ENDED", 1)]
     else:
         slow.reader.say(UNSUBSCRIBE, 1)
-    assert slow.drain() == [] and slow.reader.state.reports_queued == 0
+    assert slow.drain() == [] and slow.reader.reading.queued == 0
     slow.reader.subscribe(1, "prices")
     publish_large(slow)
     assert joined(slow.drain()) == LARGE
@@ -523,7 +524,7 @@ def test_a_subscription_that_what_is_kept_is_too_much_for_ends_once(publishers: 
     ended = [message for message in slow.reader.take() if message[0] == "ENDED"]
     assert len(ended) == (publishers > 1)
     assert len(slow.drain()) == (publishers == 1)
-    assert bool(slow.reader.state.streams) is (publishers == 1)
+    assert bool(slow.reader.reading.streams) is (publishers == 1)
 
 
 @pytest.mark.parametrize("parts", [1, 2])
@@ -533,7 +534,7 @@ def test_a_subscription_that_the_large_reports_kept_are_too_much_for_ends_once(p
         slow.publisher.publish_in_parts(5, f"a.{number}", bytes(70_000), parts, life=FOR_EVER)
     slow.reader.subscribe(1, "prices", policy="disconnect", limit=1)
     ended = [message for message in slow.reader.take() if message[0] == "ENDED"]
-    assert len(ended) == 1 and slow.drain() == [] and not slow.reader.state.streams
+    assert len(ended) == 1 and slow.drain() == [] and not slow.reader.reading.streams
 
 
 # Whatever happens.
@@ -714,7 +715,7 @@ class Fanout(RuleBasedStateMachine):
     def every_report_is_delivered_waits_or_is_counted(self) -> None:
         self.listen()
         for reader, records in zip(self.readers, self.records, strict=True):
-            streams = reader.state.streams
+            streams = reader.reading.streams
             assert not set(streams) - set(records)
             for number, record in records.items():
                 if number not in streams:  # and the news of it waits
@@ -749,7 +750,7 @@ class Fanout(RuleBasedStateMachine):
     @invariant()
     def what_waits_is_counted_bounded_and_lacks_credit(self) -> None:
         for reader in self.readers:
-            assert_in_order(reader.state)
+            assert_in_order(reader.state, reader.reading)
 
     def teardown(self) -> None:
         for reader in self.readers:
@@ -758,23 +759,23 @@ class Fanout(RuleBasedStateMachine):
         self.every_report_is_delivered_waits_or_is_counted()
         self.what_is_lost_is_said_where_it_was_lost()
         for reader, records in zip(self.readers, self.records, strict=True):
-            assert reader.state.reports_queued == 0
-            assert set(reader.state.streams) == set(records)
+            assert reader.reading.queued == 0
+            assert set(reader.reading.streams) == set(records)
             for number, record in records.items():
-                trailing = reader.state.streams[number].missed
+                trailing = reader.reading.streams[number].missed
                 assert len(record.got) + sum(record.lost) + trailing == len(record.matched) and not record.parts
 
 
-def assert_in_order(peer: Peer) -> None:
+def assert_in_order(peer: Peer, reading: Reader) -> None:
     """A peer's queues of reports are counted and bounded; there is one only while credit is lacking."""
-    streams = list(peer.streams.values())
+    streams = list(reading.streams.values())
     for stream in streams:
         waiting = [batch.cost for batch, _ in stream.waiting()]
         assert stream.queued == sum(waiting) and stream.pending == len(waiting)
         assert (stream in peer.behind) is bool(waiting)
         assert stream.queued <= stream.limit or len(waiting) <= 1 + (stream._leaving is not None)
-    assert peer.reports_queued == sum(stream.queued for stream in streams)
-    assert peer.reports_queued <= LIMIT or sum(bool(stream.pending) for stream in streams) == 1
+    assert reading.queued == sum(stream.queued for stream in streams)
+    assert reading.queued <= LIMIT or sum(bool(stream.pending) for stream in streams) == 1
     assert len(set(peer.behind)) == len(peer.behind)
     assert not peer.behind or peer.credit <= 0
 

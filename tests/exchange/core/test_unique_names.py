@@ -420,6 +420,6 @@ def check(core: Core, named: dict[tuple[bytes, int], bool]) -> None:
             assert service.name == ("math" if known else "")
     waiting = [service for service in services if service.waiting]
     if waiting and not listed:
-        assert core.core.registrar.next_deadline() is not None
+        assert core.core.membership.next_deadline() is not None
     members = core.core.directory.find(BY_MEMBER, "red child math")
     assert [entry for entry in members if not entry.listed] == []
