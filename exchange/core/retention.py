@@ -37,12 +37,11 @@ class Retained:
 class Account:
     """How many bytes are held of all services of one peer: of reports that are kept, and of those come in part."""
 
-    __slots__ = ("retained", "shelves", "unfinished")
+    __slots__ = ("retained", "unfinished")
 
     def __init__(self) -> None:
         self.retained = 0
         self.unfinished = 0
-        self.shelves: dict[Entry, Shelf] = {}
 
 
 class Shelf:
@@ -65,12 +64,13 @@ class Retention:
     def __init__(self, limits: Limits) -> None:
         self.accounts: dict[Key, Account] = {}
         self._limits = limits
+        self._shelves: dict[Entry, Shelf] = {}
         self._lives: Deadlines[Retained] = Deadlines()
 
     def shelf(self, entry: Entry) -> Shelf:
         """A shelf for a service that begins to publish."""
         account = self.accounts.setdefault(entry.peer.key, Account())
-        account.shelves[entry] = shelf = Shelf(entry, account)
+        self._shelves[entry] = shelf = Shelf(entry, account)
         return shelf
 
     def clear(self, shelf: Shelf) -> None:
@@ -78,7 +78,7 @@ class Retention:
         self._forget_parts(shelf)
         for subject in list(shelf.retained):
             self.forget(shelf, subject)
-        shelf.account.shelves.pop(shelf.entry, None)
+        self._shelves.pop(shelf.entry, None)
 
     def remove(self, peer: Peer) -> None:
         """A peer is gone; its services are still to be cleared."""
@@ -135,9 +135,8 @@ class Retention:
 
         Peers keep to the limit themselves, as far as they can: a report lives a little longer here than there.
         """
-        account = shelf.account
-        services = shelf.entry.peer.services.values()
-        for each in (shelf, *(account.shelves[entry] for entry in services if entry in account.shelves)):
+        account, services = shelf.account, shelf.entry.peer.services.values()
+        for each in (shelf, *(self._shelves[entry] for entry in services if entry in self._shelves)):
             while account.retained > self._limits.retained and each.retained:
                 self.forget(each, next(iter(each.retained)))
 

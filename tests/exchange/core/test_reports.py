@@ -998,7 +998,7 @@ def test_no_table_mentions_a_peer_that_left(who: str, way: str) -> None:
         prices.core.lose(each.encode())
     fanout, retention = prices.core.core.fanout, prices.core.core.retention
     assert not fanout._patterns and not fanout._publishers and not fanout._found and not fanout._streams
-    assert not fanout.readers and not retention.accounts and len(retention._lives) == 0
+    assert not fanout.readers and not retention.accounts and not retention._shelves and len(retention._lives) == 0
     assert retention.next_deadline() is None
 
 
