@@ -29,6 +29,9 @@ from fireflyzmq.wire.frames import ProtocolError, join_items
 Message = tuple[bytes, bytes]
 """Index and contents: two of the three frames in which reports travel."""
 
+ELEMENTS: Final = 5
+"""Elements of the index of what is published."""
+
 CONTENTS_HEADER: Final = 5
 """Bytes in front of the contents that are not in parts."""
 
@@ -60,7 +63,7 @@ def encode_index(
 
 def read_index(packed: bytes) -> Index:
     """Read the index of what the exchange sends, which has checked it; whatever Python raises when it is none."""
-    return Index(*msgpack.unpackb(packed)[:5])
+    return Index(*msgpack.unpackb(packed)[:ELEMENTS])
 
 
 def parse_index(message: Message) -> Index:
@@ -76,9 +79,9 @@ def parse_index(message: Message) -> Index:
         elements = msgpack.unpackb(packed)
     except Exception as error:
         raise ProtocolError("an index of reports does not decode") from error
-    if type(elements) is not list or len(elements) < len(Index._fields):
+    if type(elements) is not list or len(elements) < ELEMENTS:
         raise _wrong("it is an array of five elements")
-    index = Index(*elements[: len(Index._fields)])
+    index = Index(*elements[: ELEMENTS])
     _check_columns(*elements[:3])
     if index.lives is not None:
         _check_lives(index.lives, len(index.numbers))

@@ -59,7 +59,7 @@ def test_the_items_have_their_numbers() -> None:
 
 def test_the_index_of_reports_has_its_elements() -> None:
     documented = {element: kind for element, kind, _ in table("PUBLISH")}
-    assert tuple(documented) == reports.Index._fields
+    assert tuple(documented) == reports.Index._fields and len(documented) == reports.ELEMENTS
     assert dict(re.findall(r"^    (\w+) +(\S.*?)  +", reports.__doc__ or "", re.MULTILINE)[1:]) == documented
 
 
