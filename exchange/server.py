@@ -25,14 +25,9 @@ from fireflyzmq.wire.frames import describe
 from .core.limits import Limits
 from .core.records import Key, LocalKey, Send
 from .core.routing import RoutingCore
+from .probing import NEVER, PROBE_AFTER, Probing
 
 logger = logging.getLogger(__name__)
-
-PROBE_AFTER: Final = (0.0, 0.002, 0.01, 0.05, 0.25)
-"""Seconds after a disconnection at which peers are probed: the event comes before the pipe's end is seen."""
-
-PROBE_SECONDS: Final = 1e-4
-"""Seconds, for each peer, between one probing of all and the next: some 10 µs of it is work."""
 
 MESSAGES_AT_ONCE: Final = 1000
 """Messages read before the time and other work get their turn."""
@@ -74,8 +69,6 @@ class Server:
         self.addresses: list[str] = []
         self._local: dict[LocalKey, Receive] = {}
         self._locals = 0
-        self._probes: list[float] = []
-        self._probed_at = float("-inf")
         self._due: float | None = None
         self._not_before = float("-inf")
         self._unread = False
@@ -84,7 +77,7 @@ class Server:
         _seed_routing_ids()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
         self._socket = self._open_socket()
-        self._monitor = self._open_monitor()
+        self._probing = Probing(self._context, self._socket, self.core.peers, clock)
         self._process = os.getpid()
         _held.add(self._socket)
         try:
@@ -113,18 +106,6 @@ class Server:
         for option, value in options.items():
             router.setsockopt(option, value)
         return router
-
-    def _open_monitor(self) -> zmq.Socket[bytes]:
-        """The socket that hears of disconnections; without a high-water mark, as a full one would stop ZeroMQ's thread
-        while this one is busy, and its heartbeats with it.
-        """
-        address = f"inproc://monitor-{os.urandom(8).hex()}"
-        self._socket.monitor(address, zmq.EVENT_DISCONNECTED)
-        monitor: zmq.Socket[bytes] = self._context.socket(zmq.PAIR)
-        monitor.setsockopt(zmq.RCVHWM, 0)
-        monitor.setsockopt(zmq.LINGER, 0)
-        monitor.connect(address)
-        return monitor
 
     def bind(self, address: str) -> str:
         """Listen at an address; returns it with the port that `:0` became. "::" takes clients of IPv4, too.
@@ -158,7 +139,7 @@ class Server:
     @property
     def descriptors(self) -> tuple[int, int]:
         """The descriptors that become readable when `process`, and when `process_monitor`, has something to do."""
-        return int(self._socket.getsockopt(zmq.FD)), int(self._monitor.getsockopt(zmq.FD))
+        return int(self._socket.getsockopt(zmq.FD)), self._probing.descriptor
 
     # Peers of this process.
 
@@ -203,12 +184,19 @@ class Server:
             if taken:
                 self.heard_at = now
         else:
-            self._probe_due(now - PROBE_AFTER[-1])  # an input that never runs dry must not hide a death for ever
+            if self._probing.due <= now - PROBE_AFTER[-1]:  # an input that never runs dry must not hide a death
+                self._probe_due(now - PROBE_AFTER[-1])
             self._expire(now)
             return True
-        self._probe_due(now)
+        if self._probing.due <= now:
+            self._probe_due(now)
         self._expire(now)
         return self._unread
+
+    def process_monitor(self) -> None:
+        """A connection went, though the event does not say whose: probe the peers, now and a little later."""
+        self._monitored_at = self.clock()
+        self._probing.hear()
 
     def _hear(self, now: float) -> None:
         """Look at the monitor; not again at once when that fails."""
@@ -219,13 +207,18 @@ class Server:
             self._monitored_at = now + FAULT_SECONDS
 
     def _probe_due(self, now: float) -> None:
-        """Probe the peers, if it was to be done by now."""
-        if self._probes and self._probes[0] <= now:
-            self._probes = [when for when in self._probes if when > now]
-            try:
-                self._probe()
-            except Exception:
-                logger.exception("probing the peers failed")
+        """Probe the peers, which was to be done by now."""
+        self._probing.begin(now)
+        try:
+            self._probe()
+        except Exception:
+            logger.exception("probing the peers failed")
+
+    def _probe(self) -> None:
+        """Who cannot be reached is gone. All that has come has been read by now, unless there is no end of it."""
+        self._unread = True  # as after every sending
+        for key in self._probing.unreachable():
+            self._transmit(self.core.gone(key, "lost"))
 
     def _expire(self, now: float) -> None:
         """Let the core react to the time, if it has something to do; a little later when it fails."""
@@ -242,8 +235,9 @@ class Server:
 
     def next_deadline(self) -> float | None:
         """When `process` has something to do though nothing arrives; seconds of `clock`."""
-        if self._probes and (self._due is None or self._probes[0] < self._due):
-            return self._probes[0]
+        probe = self._probing.due
+        if probe < NEVER and (self._due is None or probe < self._due):
+            return probe
         return self._due
 
     def _transmit(self, sends: list[Send]) -> None:
@@ -281,38 +275,6 @@ class Server:
         except Exception:
             logger.exception("%s failed on %s", key.name, describe(list(frames)))
 
-    # Death.
-
-    def process_monitor(self) -> None:
-        """A connection went, though the event does not say whose: probe the peers, now and a little later."""
-        self._monitored_at = self.clock()
-        events = 0
-        try:
-            while True:
-                self._monitor.recv_multipart(_NOBLOCK)  # there is one kind of them
-                events += 1
-        except zmq.Again:
-            pass
-        if events:
-            spacing = len(self.core.peers) * PROBE_SECONDS
-            first = max(self.clock(), self._probed_at + spacing)
-            later = [first + delay for delay in PROBE_AFTER if delay == 0 or delay > spacing]
-            self._probes = sorted({*(when for when in self._probes if when < first), *later})
-
-    def _probe(self) -> None:
-        """Send each peer an empty message, which means nothing: who cannot be reached is gone.
-
-        Everything that has come has been read by now, a dead peer's last answers too, unless there is no end of it.
-        """
-        self._probed_at = self.clock()
-        self._unread = True  # as after every sending
-        for key in list(self.core.peers):
-            if not isinstance(key, LocalKey):
-                try:
-                    self._socket.send_multipart((key, b""), _NOBLOCK)
-                except zmq.ZMQError:
-                    self._transmit(self.core.gone(key, "lost"))
-
     @property
     def closed(self) -> bool:
         """Whether the socket is closed."""
@@ -321,8 +283,7 @@ class Server:
     def close(self) -> None:
         """Close the socket; peers see the connection go."""
         if not self._socket.closed:
-            self._socket.disable_monitor()
-            self._monitor.close(0)
+            self._probing.close()
             self._socket.close()
             _held.discard(self._socket)
 

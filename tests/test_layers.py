@@ -81,7 +81,7 @@ SHELL_MODULES = {
 MEASURED = {"fireflyzmq.wire.bounds": {"time"}}
 """What measures how long its own work takes, which no test moves."""
 
-ZMQ_USERS = {"exchange.server", "fireflyzmq.runtime.dealer", "fireflyzmq.runtime.connection"}
+ZMQ_USERS = {"exchange.probing", "exchange.server", "fireflyzmq.runtime.dealer", "fireflyzmq.runtime.connection"}
 
 
 STILL_IN_CIRCLES = {

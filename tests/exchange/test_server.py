@@ -272,7 +272,7 @@ def test_a_loop_in_which_something_fails_again_and_again_goes_on_and_keeps_no_co
     owner = server if what.startswith(("_probe", "process")) else server.core
     setattr(owner, what, fail)
     if what == "_probe":
-        server._probes = [0.0]
+        server._probing.due = 0.0
     with loop as peer:
         peer.send(encode_control(HELLO, HELLO_1))
         assert peer.answer(PATIENCE)[0] == "WELCOME"
