@@ -1,4 +1,4 @@
-"""The exchange as a daemon: `python -m exchange --listen tcp://127.0.0.1:11111`."""
+"""The exchange as a command: `python -m exchange --listen tcp://127.0.0.1:11111`."""
 
 from __future__ import annotations
 
@@ -7,13 +7,8 @@ import dataclasses
 import gc
 import logging
 import os
-import select
 import signal
-import socket
-import subprocess
 import sys
-import time
-from types import FrameType
 from typing import Any
 
 from fireflyzmq._version import VERSION
@@ -22,27 +17,32 @@ from fireflyzmq.telemetry.logs import LOG_FORMATS, TEXT, log_to
 from fireflyzmq.wire.addresses import host_and_port
 
 from .core.limits import Limits
+from .daemon import ConsoleProcess, StopFlag, serve
 from .operator import Operator
 from .server import Server
 
 logger = logging.getLogger("exchange")
 
 DEFAULT_LISTEN = "tcp://127.0.0.1:11111"
-CONSOLE_SECONDS = 3.0
-"""How long the console may take to end."""
-
-FAULT_PAUSE = 0.1
-"""Seconds for which the loop does nothing after it has failed."""
-
-LONGEST_POLL = 3600.0
-"""Seconds after which the loop looks again at what is due."""
-
 BUSY_POLL = 300
 """Microseconds for which the daemon looks for more before it sleeps, as to be woken is much of a lone call's time."""
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line; prints and exits on --help, --version and what is wrong."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.http is not None:
+        try:
+            host_and_port(options.http)
+        except ValueError as error:
+            parser.error(str(error))
+    options.limits = limits_of(parser, options, Limits)
+    return options
+
+
+def _parser() -> argparse.ArgumentParser:
+    """The options of the daemon, those of its limits among them."""
     parser = argparse.ArgumentParser(
         prog="python -m exchange" if sys.argv[0].endswith("__main__.py") else None,
         description="The exchange of fireflyzmq: services register with it, and calls go through it.",
@@ -80,14 +80,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     add_limits(parser, Limits, _option_of)
     parser.add_argument("--version", action="version", version=f"fireflyzmq exchange {VERSION}")
-    options = parser.parse_args(arguments)
-    if options.http is not None:
-        try:
-            host_and_port(options.http)
-        except ValueError as error:
-            parser.error(str(error))
-    options.limits = limits_of(parser, options, Limits)
-    return options
+    return parser
 
 
 def _microseconds(text: str) -> int:
@@ -103,98 +96,6 @@ def _option_of(field: dataclasses.Field[Any]) -> str:
     if field.metadata["unit"] == SECONDS:
         return f"--{field.name}-seconds"
     return f"--max-{field.name.replace('_', '-')}"
-
-
-class StopFlag:
-    """Set by SIGINT and SIGTERM; its descriptor wakes whoever polls it."""
-
-    def __init__(self) -> None:
-        self.signal: int | None = None
-        self._reader, self._writer = socket.socketpair()
-        self._writer.setblocking(False)
-        signal.set_wakeup_fd(self._writer.fileno())
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._handle)
-
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        self.signal = number
-
-    def fileno(self) -> int:
-        """The descriptor that becomes readable when a signal has come."""
-        return self._reader.fileno()
-
-    def close(self) -> None:
-        """Hear of signals no more, which then do nothing: the process is at its end."""
-        signal.set_wakeup_fd(-1)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
-        self._reader.close()
-        self._writer.close()
-
-
-class ConsoleProcess:
-    """`python -m fireflyzmq console` as a child: a peer like others, with an event loop, which the daemon has not.
-
-    Its standard input is a pipe of which this process holds the other end. That closes however this process ends, and
-    the child ends with it.
-    """
-
-    def __init__(self, listen: str, address: str, log_level: str, log_format: str) -> None:
-        safe_path = ["-P"] if sys.flags.safe_path else []
-        command = [sys.executable, *safe_path, "-m", "fireflyzmq", "console", "--end-with-input"]
-        command += ["--listen", listen, "--exchange", reachable(address)]
-        command += ["--log-level", log_level, "--log-format", log_format]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE)
-
-    def close(self) -> None:
-        """End it, and wait until it has ended."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        try:
-            self._process.wait(CONSOLE_SECONDS)
-        except subprocess.TimeoutExpired:
-            logger.warning("the console did not end, and is killed")
-            self._process.kill()
-            self._process.wait()
-
-
-def reachable(address: str) -> str:
-    """The address at which this host reaches a server that listens at all of its own."""
-    return address.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
-
-
-def serve(server: Server, stop: StopFlag, busy_seconds: float) -> None:
-    """Run a server until a signal comes. Polls rather than running an event loop: it saves 20 µs a wake-up.
-
-    It sleeps when nothing has come for `busy_seconds`; until then it lets other processes have the CPU each time that
-    it has found nothing.
-    """
-    socket_descriptor, monitor_descriptor = server.descriptors
-    poller = select.poll()
-    for descriptor in (socket_descriptor, monitor_descriptor, stop.fileno()):
-        poller.register(descriptor, select.POLLIN)
-    while stop.signal is None:
-        try:
-            if server.process():
-                continue
-            if server.clock() < server.heard_at + busy_seconds:
-                os.sched_yield()
-                continue
-            for descriptor, _ in poller.poll(_poll_timeout(server)):
-                if descriptor == monitor_descriptor:
-                    server.process_monitor()
-        except Exception:
-            logger.exception("the exchange's loop failed, and goes on")
-            time.sleep(FAULT_PAUSE)  # what stays wrong must not fill the log, or a core
-
-
-def _poll_timeout(server: Server) -> int | None:
-    """Milliseconds until there is something to do though nothing comes; None when there is nothing.
-
-    `poll` takes a C int of them, and something may be due in months: then it looks again before.
-    """
-    due = server.next_deadline()
-    return None if due is None else max(0, int(min(due - server.clock(), LONGEST_POLL) * 1000) + 1)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 import zmq
 
-from exchange.__main__ import serve
+from exchange.daemon import serve
 from exchange.operator import Operator
 from exchange.server import Server
 from fireflyzmq.wire.commands import BY_NAME, GOODBYE, HELLO, REGISTER
