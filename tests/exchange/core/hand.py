@@ -176,6 +176,38 @@ class HandPeer:
         return self.core.core.retention.accounts.get(self.key) or Account()
 
 
+class Pair:
+    """A caller and a service, with the exchange between them."""
+
+    def __init__(self, core: Core | None = None, window: int = WINDOW, caller_window: int = WINDOW) -> None:
+        self.core = core or Core()
+        self.caller = self.core.peer(b"caller", caller_window)
+        self.callee = self.core.peer(b"callee", window)
+        self.caller_address = self.caller.register(1, "caller")
+        self.address = self.callee.register(5, "math")
+
+    def call(self, body: bytes = b"\x90") -> None:
+        self.caller.envelope(1, self.callee.id, 5, body)
+
+    def answer(self, body: bytes = b"\x90") -> None:
+        self.callee.envelope(5, self.caller.id, 1, body)
+
+    def touch(self) -> None:
+        """Let an envelope go each way, and take what came."""
+        self.call()
+        self.answer()
+        self.caller.take()
+        self.callee.take()
+
+
+def refusal(core: Core, key: bytes) -> tuple[str, str]:
+    """The code and the reason with which a peer was refused."""
+    *_, (name, code, reason, details) = core.take(key)
+    assert name == "REFUSED" and details == {"versions": [1]}
+    assert key not in core.core.peers
+    return code, reason
+
+
 class Got(NamedTuple):
     """A message of reports: who published them, for which subscription, and how many it missed before."""
 

@@ -65,6 +65,28 @@ def rejections(messages: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
 # Roles.
 
 
+@pytest.mark.parametrize(("group", "role"), [("", ""), ("a b", ""), ("red", "a b"), ("red", "*")])
+def test_joining_under_an_illegal_name_is_rejected(group: str, role: str) -> None:
+    core = Core()
+    peer = core.peer(b"one")
+    peer.register(1, "math")
+    peer.take()
+    peer.say(JOIN, 1, group, role, {})
+    [(name, number, code, _, about)] = peer.take()
+    assert (name, number, code, about) == ("REJECTED", 1, "group", group)
+    assert core.core.directory.find(BY_NAME, "math")[0].groups == {}
+
+
+def test_joining_a_group_too_many_is_rejected_but_a_new_role_is_not() -> None:
+    peer = Core(groups_per_service=2).peer(b"one")
+    peer.register(1, "math", {"red": "", "blue": ""})
+    peer.say(JOIN, 1, "green", "", {})
+    [(name, number, code, problem, group)] = peer.take()
+    assert (name, number, code, group) == ("REJECTED", 1, "group", "green") and "at most 2 groups" in problem
+    peer.say(JOIN, 1, "blue", "child", {})
+    assert peer.state.services[1].groups == {"red": "", "blue": "child"}
+
+
 @pytest.mark.parametrize("role", ["", "child"])
 def test_a_peer_is_told_that_its_service_is_in_the_group(role: str) -> None:
     place = Place("one")

@@ -1,4 +1,4 @@
-"""The limits of an exchange: what they may be, and how the command line says them."""
+"""The limits of an exchange: what they may be."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from exchange.__main__ import parse_arguments
 from exchange.core.limits import Limits
 from exchange.server import Server
 from fireflyzmq.conventions.limits import parse_size
@@ -53,32 +52,6 @@ def test_limits_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
         Limits(**wrong)
 
 
-def test_each_limit_is_an_option_of_the_daemon() -> None:
-    chosen = {
-        "peers": 5,
-        "services_per_peer": 6,
-        "groups_per_service": 7,
-        "watches_per_peer": 8,
-        "calls_per_peer": 9,
-        "name": 10,
-        "message": 1 << 20,
-        "window": 1 << 20,
-        "queue": 2 << 20,
-        "subscriptions_per_peer": 11,
-        "reports": 3 << 20,
-        "retained": 4 << 20,
-        "hello": 1.5,
-        "heartbeat": 2.0,
-    }
-    assert set(chosen) == {field.name for field in dataclasses.fields(Limits)}
-    arguments = []
-    for name, value in chosen.items():
-        option = f"--{name}-seconds" if isinstance(value, float) else f"--max-{name.replace('_', '-')}"
-        arguments += [option, str(value)]
-    assert parse_arguments(arguments).limits == Limits(**chosen)
-    assert parse_arguments([]).limits == Limits()
-
-
 def test_a_server_takes_the_least_and_the_most_of_each_limit() -> None:
     """What goes to ZeroMQ fits its options, which are C integers."""
     fields = {field.name: field.metadata for field in dataclasses.fields(Limits)}
@@ -86,16 +59,3 @@ def test_a_server_takes_the_least_and_the_most_of_each_limit() -> None:
     most = {name: said["most"] for name, said in fields.items() if name not in ("name", "message")}
     for limits in (least, most):
         Server((), Limits(**limits)).close()
-
-
-@pytest.mark.parametrize("text", ["-1", "1e3", "9" * 400, "soon"])
-def test_a_time_to_look_that_makes_no_sense_ends_the_daemon(text: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        parse_arguments(["--busy-poll-microseconds", text])
-    assert "busy-poll" in capsys.readouterr().err
-
-
-def test_a_limit_that_makes_no_sense_ends_the_daemon_with_the_reason(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        parse_arguments(["--max-window", "1K"])
-    assert "two frames" in capsys.readouterr().err
