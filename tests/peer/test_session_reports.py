@@ -315,7 +315,7 @@ def test_a_subscription_is_asked_for_behind_the_registration_of_its_service() ->
     peer.caller.subscribe(BY_NAME, "math")
     peer.connect()
     world.settle()
-    assert len(peer.reading.reading_at_exchange.streams) == 1 and world.core.refusals == 0
+    assert len(peer.reading_at_exchange.streams) == 1 and world.core.refusals == 0
 
 
 class Unscanned(dict[Any, Any]):

@@ -71,8 +71,8 @@ class SessionCore:
     `id` is unique among all netports, `address` says where it comes from ("127.0.0.1:4711").
 
     `user` is who it was bound to (""), `attributes` are for whatever its handlers want to remember, `channels` those
-    that it is in. While `ordered` is set its requests are served one after the other. What handlers and hooks do with it
-    may be done in any thread; once it is `closed` that does nothing, and says False.
+    that it is in. While `ordered` is set its requests are served one after the other. What handlers and hooks do with
+    it may be done in any thread; once it is `closed` that does nothing, and says False.
     """
 
     __slots__ = (

@@ -181,6 +181,15 @@ def test_a_reader_that_is_dead_keeps_no_more_waiting_than_its_limit_and_leaves_n
     assert slow.publisher.take() == [("GONE", slow.reader.id, 0, "lost")]
 
 
+def test_what_was_lost_stays_counted_when_its_reader_is_gone() -> None:
+    slow = Slow()
+    slow.reader.subscribe(1, "prices", policy="latest")
+    slow.publish(1, 2, 3)
+    assert slow.reader.reading.lost == 2 and slow.core.core.fanout.lost == 0
+    slow.core.lose(b"reader")
+    assert slow.core.core.fanout.readers == {} and slow.core.core.fanout.lost == 2
+
+
 @pytest.mark.parametrize("policy", POLICIES)
 def test_a_subscription_that_ends_drops_what_waits(policy: str) -> None:
     slow = Slow()
