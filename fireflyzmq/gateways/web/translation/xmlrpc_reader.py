@@ -52,7 +52,7 @@ class Reader:
         self._elements += 1
         if self._elements > MAX_ELEMENTS:
             raise _bad(f"more than {MAX_ELEMENTS} elements")
-        if tag in _CONTAINERS and len(self._values._marks) >= MAX_DEPTH:
+        if tag in _CONTAINERS and self._values.depth >= MAX_DEPTH:
             raise _bad(f"values stand in each other more than {MAX_DEPTH} deep")
         if not self._may_begin(tag):
             raise _bad(f"<{name[:40]}> may not stand here")
@@ -144,33 +144,47 @@ def _datetime(text: str) -> datetime.datetime:
     return datetime.datetime.fromisoformat(text.strip())
 
 
-def _reading(
-    tag: str, read: Callable[[str], Any], longest: int | None = _LONGEST
-) -> Callable[[xmlrpc.client.Unmarshaller, str], None]:
+def _reading(tag: str, read: Callable[[str], Any], longest: int | None = _LONGEST) -> Callable[[Any, str], None]:
     """A way of the standard library's to end an element, by a function from its text; None takes any length."""
 
-    def end(values: xmlrpc.client.Unmarshaller, text: str) -> None:
+    def end(values: _Values, text: str) -> None:
         if longest is not None and len(text) > longest:
             raise _bad(f"a {tag} is longer than {longest} characters")
         try:
-            values.append(read(text))
+            values.take(read(text))
         except (ValueError, KeyError, OverflowError) as error:
             raise _bad(f"{text[:40]!r} is no {tag} that is taken here") from error
-        values._value = False
 
     return end
 
 
-def _end_struct(values: xmlrpc.client.Unmarshaller, text: str) -> None:
-    members = (len(values._stack) - values._marks[-1]) // 2
-    values.end_struct(text)
-    struct = values._stack[-1]
-    if not isinstance(struct, dict) or len(struct) != members:
-        raise _bad("a name stands twice in a struct")
-
-
 class _Values(xmlrpc.client.Unmarshaller):
-    """The standard library's reader of values, with strict ways to read their texts."""
+    """The standard library's reader of values, with strict ways to read their texts.
+
+    It keeps values on `_stack`, where each array or struct that is open began in `_marks`, and text in `_data`.
+    """
+
+    @property
+    def depth(self) -> int:
+        """How many arrays and structs are open."""
+        return len(self._marks)
+
+    def said(self) -> bool:
+        """Whether the element that is open has text already."""
+        return bool("".join(self._data).strip())
+
+    def take(self, value: Any) -> None:
+        """The element that ends has a value, so the text around it has none."""
+        self.append(value)
+        self._value = False
+
+    def end_struct(self, text: str) -> None:
+        """A struct ends; its names differ."""
+        members = (len(self._stack) - self._marks[-1]) // 2
+        super().end_struct(text)
+        struct = self._stack[-1]
+        if not isinstance(struct, dict) or len(struct) != members:
+            raise _bad("a name stands twice in a struct")
 
     dispatch = {
         **xmlrpc.client.Unmarshaller.dispatch,
@@ -180,9 +194,5 @@ class _Values(xmlrpc.client.Unmarshaller):
         "boolean": _reading("boolean", _boolean),
         "base64": _reading("base64", _bytes, longest=None),
         "dateTime.iso8601": _reading("dateTime.iso8601", _datetime),
-        "struct": _end_struct,
+        "struct": lambda values, text: values.end_struct(text),
     }
-
-    def said(self) -> bool:
-        """Whether the element that is open has text already."""
-        return bool("".join(self._data).strip())
