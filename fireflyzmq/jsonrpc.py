@@ -10,12 +10,12 @@ import logging
 from typing import Any
 
 from fireflyzmq.errors import Failure, MethodUnavailable
+from fireflyzmq.gateways.web.services.attempts import BATCH_CALLS, attempt, together
 from fireflyzmq.gateways.web.services.gateway import Exposed, Reply
 from fireflyzmq.gateways.web.translation import jsonrpc_messages as messages
-from fireflyzmq.gateways.web.translation.calling import BATCH_CALLS, attempt, together
 from fireflyzmq.gateways.web.translation.failures import headers_of
 from fireflyzmq.gateways.web.translation.json_values import dumps
-from fireflyzmq.gateways.web.translation.jsonrpc_messages import Invalid, Request
+from fireflyzmq.gateways.web.translation.jsonrpc_messages import Invalid, RpcRequest
 from fireflyzmq.gateways.web.translation.rpc_errors import INTERNAL_ERROR, INVALID_REQUEST, BadRequest
 
 logger = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ async def _respond(service: Exposed, body: bytes, batch_calls: int) -> tuple[byt
     return messages.encode_batch(said) if said else b"", {}
 
 
-async def _answer(service: Exposed, request: Request | Invalid) -> tuple[bytes, dict[str, str]]:
+async def _answer(service: Exposed, request: RpcRequest | Invalid) -> tuple[bytes, dict[str, str]]:
     """The response to one request, nothing for a notification; and its headers."""
     if isinstance(request, Invalid):
         return messages.encode_problem(INVALID_REQUEST, request.problem, request.id), {}
@@ -68,7 +68,7 @@ async def _answer(service: Exposed, request: Request | Invalid) -> tuple[bytes, 
     return messages.encode_result(outcome, request.id), {}
 
 
-async def _call(service: Exposed, request: Request) -> Any:
+async def _call(service: Exposed, request: RpcRequest) -> Any:
     if request.method.startswith("rpc."):
         raise MethodUnavailable(f"{service.name!r} exports no method {request.method[:200]!r}")
     return await service.call(request.method, request.args, request.kwargs)

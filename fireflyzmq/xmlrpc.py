@@ -17,9 +17,9 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from fireflyzmq.errors import Failure, InvalidArguments, MethodUnavailable
+from fireflyzmq.gateways.web.services.attempts import BATCH_CALLS, attempt, together
 from fireflyzmq.gateways.web.services.gateway import Exposed, Reply
 from fireflyzmq.gateways.web.translation import xmlrpc_messages as messages
-from fireflyzmq.gateways.web.translation.calling import BATCH_CALLS, attempt, together
 from fireflyzmq.gateways.web.translation.failures import headers_of
 from fireflyzmq.gateways.web.translation.rpc_errors import BadRequest, InternalError, failure_code
 from fireflyzmq.gateways.web.translation.signatures import UNDEFINED, checked_signatures, signatures

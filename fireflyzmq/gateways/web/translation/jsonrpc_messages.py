@@ -41,7 +41,7 @@ Id = str | int | float | None
 
 
 @dataclasses.dataclass(frozen=True)
-class Request:
+class RpcRequest:
     """One call. A notification has no id, and gets no response."""
 
     method: str
@@ -59,7 +59,7 @@ class Invalid:
     id: Id
 
 
-def parse(body: bytes, most: int) -> tuple[list[Request | Invalid], bool]:
+def parse(body: bytes, most: int) -> tuple[list[RpcRequest | Invalid], bool]:
     """The requests of a body, and whether they are a batch. BadRequest when there is none, or more than `most`."""
     try:
         value = json_values.loads(body)
@@ -74,7 +74,7 @@ def parse(body: bytes, most: int) -> tuple[list[Request | Invalid], bool]:
     return [_request(each) for each in value], True
 
 
-def _request(value: Any) -> Request | Invalid:
+def _request(value: Any) -> RpcRequest | Invalid:
     if not isinstance(value, dict):
         return Invalid("a request is an object", None)
     given = value.get("id")
@@ -88,7 +88,7 @@ def _request(value: Any) -> Request | Invalid:
     if not isinstance(params, (list, dict)):
         return Invalid('"params" are an array or an object', given)
     args, kwargs = (params, {}) if isinstance(params, list) else ([], params)
-    return Request(method, args, kwargs, given, "id" not in value)
+    return RpcRequest(method, args, kwargs, given, "id" not in value)
 
 
 def _is_id(value: Any) -> bool:

@@ -1,4 +1,7 @@
-"""Calling: what the gateways share of making calls. Whatever a call comes to is a value or a Failure."""
+"""Attempts: what the gateways share of making calls. Whatever a call comes to is a value or a Failure.
+
+It knows neither HTTP nor how services are found.
+"""
 
 from __future__ import annotations
 
