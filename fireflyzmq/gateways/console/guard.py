@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from typing import Final
 
 from aiohttp import web
 
 from fireflyzmq.gateways.web.server.authentication import Authenticator
-from fireflyzmq.gateways.web.server.credentials import Users, credentials_of
+from fireflyzmq.gateways.web.server.credentials import Tokens, Users, credentials_of, token_digest
 from fireflyzmq.wire.addresses import network_of
 
 TOKEN_USER: Final = "console"
@@ -21,12 +19,11 @@ class Guard:
 
     def __init__(self, users: Users | None = None, token: str | None = None) -> None:
         self._authenticator = None if users is None else Authenticator(users)
-        self._token = None if token is None else _digest(token)
-
-    @property
-    def open(self) -> bool:
+        self._tokens = Tokens()
+        if token is not None:
+            self._tokens.add(token_digest(token), TOKEN_USER)
+        self.open = users is None and token is None
         """Whether everybody may come."""
-        return self._authenticator is None and self._token is None
 
     async def user_of(self, http: web.Request) -> str | None:
         """The user of a request ("" when nobody is asked), None for one who may not come.
@@ -38,13 +35,7 @@ class Guard:
         credentials = credentials_of(http.headers.get("Authorization"))
         if credentials is None:
             return None
-        shown = _digest(credentials.secret) if credentials.scheme == "bearer" else b""
-        if self._token is not None and hmac.compare_digest(shown, self._token):
-            return TOKEN_USER
-        if self._authenticator is None:
-            return None
-        return await self._authenticator.user_of(credentials, network_of(http.remote or ""))
-
-
-def _digest(secret: str) -> bytes:
-    return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest()
+        user = self._tokens.user_of(credentials)
+        if user is None and self._authenticator is not None:
+            user = await self._authenticator.user_of(credentials, network_of(http.remote or ""))
+        return user

@@ -1,25 +1,27 @@
-"""Authenticator: whose credentials are right. Passwords are slow to check, on purpose: that is done beside the loop.
+"""Authenticator: whose credentials are right, for a daemon and for a console's guard.
 
-Who guesses keeps nobody else waiting: so many are checked at once, the addresses that ask take turns, and each has so
-many that wait at most.
+Passwords are slow to check, on purpose: that is done beside the loop, in turns. It knows nothing of requests.
 """
 
 from __future__ import annotations
 
 import asyncio
 import collections
+import hashlib
+import hmac
 import inspect
+import secrets
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from aiohttp import web
-
-from fireflyzmq.gateways.web.server.credentials import Credentials, KnownCredentials, Users
+from fireflyzmq.gateways.web.server.credentials import Credentials, Users
+from fireflyzmq.gateways.web.server.turns import Turns
 
 _CHECKS_AT_ONCE: Final = 2
 _MOST_WAITING_OF_ONE: Final = 32
 _MOST_WAITING: Final = 256
-_LATER: Final = {"Retry-After": "1"}
+_KNOWN_SECONDS: Final = 60.0
+_MOST_KNOWN: Final = 10_000
 
 Authorise = Callable[[Credentials], "str | Awaitable[str | None] | None"]
 """The user whom credentials belong to, None for nobody."""
@@ -75,71 +77,29 @@ class Authenticator:
         return await asyncio.shield(checking)
 
 
-class Turns:
-    """So many turns at once. Who waits is of some address; addresses take turns.
+class KnownCredentials:
+    """Credentials that were right a moment ago, which need not be checked again: passwords are slow to check.
 
-    Of one address who came last is the next, and when too many wait the first of them goes: a burst of guesses keeps
-    nobody waiting who comes after it, though from the same address. Without one there is hardly anybody to overtake.
+    They are kept for a minute, as keyed digests, the last 10,000 of them. Times in seconds.
     """
 
-    def __init__(self, at_once: int, most_of_one: int, most: int) -> None:
-        self.waiting = 0
-        self._free = at_once
-        self._most_of_one = most_of_one
-        self._most = most
-        self._queues: collections.OrderedDict[str, collections.deque[asyncio.Future[None]]] = collections.OrderedDict()
+    def __init__(self) -> None:
+        self._key = secrets.token_bytes(16)
+        self._users: collections.OrderedDict[bytes, tuple[str, float]] = collections.OrderedDict()
 
-    async def take(self, address: str) -> None:
-        """Wait for a turn, which is to be given back.
+    def user_of(self, credentials: Credentials, now: float) -> str | None:
+        """The user whom they belonged to; None when they are to be checked."""
+        user, until = self._users.get(self._digest(credentials), (None, 0.0))
+        return user if now < until else None
 
-        HTTPTooManyRequests: too many of this address came meanwhile; HTTPServiceUnavailable: too many of all did.
-        """
-        if self._free:
-            self._free -= 1
-            return
-        if len(self._queues.get(address, ())) >= self._most_of_one:
-            text = "too many passwords of this address wait\n"
-            self._refuse_first(address, web.HTTPTooManyRequests(text=text, headers=_LATER))
-        elif self.waiting >= self._most:
-            longest = max(self._queues, key=lambda each: len(self._queues[each]))
-            self._refuse_first(longest, web.HTTPServiceUnavailable(text="too many passwords wait\n", headers=_LATER))
-        turn = asyncio.get_running_loop().create_future()
-        self._queues.setdefault(address, collections.deque()).append(turn)
-        self.waiting += 1
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn.cancelled():
-                self._leave(address, turn)
-            elif turn.exception() is None:  # it had come
-                self.give()
-            raise
+    def add(self, credentials: Credentials, user: str, now: float) -> None:
+        """They have been found to be right."""
+        digest = self._digest(credentials)
+        self._users[digest] = user, now + _KNOWN_SECONDS
+        self._users.move_to_end(digest)
+        if len(self._users) > _MOST_KNOWN:
+            self._users.popitem(last=False)
 
-    def _refuse_first(self, address: str, refusal: web.HTTPException) -> None:
-        turn = self._queues[address].popleft()
-        self.waiting -= 1
-        if not self._queues[address]:
-            del self._queues[address]
-        if not turn.done():
-            turn.set_exception(refusal)
-
-    def _leave(self, address: str, turn: asyncio.Future[None]) -> None:
-        queue = self._queues.get(address, collections.deque())
-        if turn in queue:
-            queue.remove(turn)
-            self.waiting -= 1
-            if not queue:
-                del self._queues[address]
-
-    def give(self) -> None:
-        """Give a turn back: to the next address, whose following one comes behind those of the others."""
-        while self._queues:
-            address, queue = self._queues.popitem(last=False)
-            turn = queue.pop()
-            self.waiting -= 1
-            if queue:
-                self._queues[address] = queue
-            if not turn.done():  # who waited for it has just gone
-                turn.set_result(None)
-                return
-        self._free += 1
+    def _digest(self, credentials: Credentials) -> bytes:
+        shown = f"{credentials.scheme}\0{credentials.login}\0{credentials.secret}".encode("utf-8", "surrogateescape")
+        return hmac.digest(self._key, shown, hashlib.sha256)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import collections
 import dataclasses
 import hashlib
 import hmac
@@ -24,8 +23,6 @@ from fireflyzmq.wire.names import name_problem
 
 _SCRYPT: Final = {"n": 2**14, "r": 8, "p": 1, "dklen": 32}
 _TOKEN_BYTES: Final = 32
-_KNOWN_SECONDS: Final = 60.0
-_MOST_KNOWN: Final = 10_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,13 +64,15 @@ class Users:
     @classmethod
     def from_file(cls, path: str | pathlib.Path) -> Users:
         """Read a file; ValueError that names the line that makes no sense, OSError when there is no such file."""
-        users = cls()
+        digests = _Digests()
         for number, line in enumerate(pathlib.Path(path).read_text("utf-8").splitlines(), 1):
             if line.strip() and not line.lstrip().startswith("#"):
                 try:
-                    users._fireflyzmq.add(line.split())
+                    digests.add(line.split())
                 except ValueError as error:
                     raise ValueError(f"{path}, line {number}: {error}") from None
+        users = cls()
+        put_behind(users, digests)
         return users
 
     def __call__(self, credentials: Credentials) -> str | None:
@@ -81,12 +80,27 @@ class Users:
         return self._fireflyzmq.user_of(credentials)
 
 
+class Tokens:
+    """Whose tokens are right. What is looked up is a digest, so how long that takes says nothing of a token."""
+
+    def __init__(self) -> None:
+        self._users: dict[bytes, str] = {}
+
+    def add(self, digest: bytes, user: str) -> None:
+        """A token of this digest is the user's."""
+        self._users[digest] = user
+
+    def user_of(self, credentials: Credentials) -> str | None:
+        """The user whom a token belongs to, None for nobody, and for what is no token."""
+        return self._users.get(token_digest(credentials.secret)) if credentials.scheme == "bearer" else None
+
+
 class _Digests:
     """What is kept of passwords and tokens."""
 
     def __init__(self) -> None:
         self._passwords: dict[str, tuple[bytes, bytes]] = {}
-        self._tokens: dict[bytes, str] = {}
+        self._tokens = Tokens()
         self._nobody = secrets.token_bytes(16), secrets.token_bytes(32)
 
     def add(self, fields: list[str]) -> None:
@@ -100,46 +114,21 @@ class _Digests:
         if (scheme, method, len(parts)) == ("basic", "scrypt", 2):
             self._passwords[user] = bytes.fromhex(parts[0]), bytes.fromhex(parts[1])
         elif (scheme, method, len(parts)) == ("bearer", "sha256", 1):
-            self._tokens[bytes.fromhex(parts[0])] = user
+            self._tokens.add(bytes.fromhex(parts[0]), user)
         else:
             raise ValueError(f"unknown scheme or digest: {scheme} {method}")
 
     def user_of(self, credentials: Credentials) -> str | None:
-        if credentials.scheme == "bearer":
-            return self._tokens.get(hashlib.sha256(credentials.secret.encode()).digest())
         if credentials.scheme != "basic":
-            return None
+            return self._tokens.user_of(credentials)
         salt, key = self._passwords.get(credentials.login, self._nobody)  # as slow for users who do not exist
         right = hmac.compare_digest(hashlib.scrypt(credentials.secret.encode(), salt=salt, **_SCRYPT), key)
         return credentials.login if right else None
 
 
-class KnownCredentials:
-    """Credentials that were right a moment ago, which need not be checked again: passwords are slow to check.
-
-    They are kept for a minute, as keyed digests, the last 10,000 of them. Times in seconds.
-    """
-
-    def __init__(self) -> None:
-        self._key = secrets.token_bytes(16)
-        self._users: collections.OrderedDict[bytes, tuple[str, float]] = collections.OrderedDict()
-
-    def user_of(self, credentials: Credentials, now: float) -> str | None:
-        """The user whom they belonged to; None when they are to be checked."""
-        user, until = self._users.get(self._digest(credentials), (None, 0.0))
-        return user if now < until else None
-
-    def add(self, credentials: Credentials, user: str, now: float) -> None:
-        """They have been found to be right."""
-        digest = self._digest(credentials)
-        self._users[digest] = user, now + _KNOWN_SECONDS
-        self._users.move_to_end(digest)
-        if len(self._users) > _MOST_KNOWN:
-            self._users.popitem(last=False)
-
-    def _digest(self, credentials: Credentials) -> bytes:
-        shown = f"{credentials.scheme}\0{credentials.login}\0{credentials.secret}".encode("utf-8", "surrogateescape")
-        return hmac.digest(self._key, shown, hashlib.sha256)
+def token_digest(token: str) -> bytes:
+    """What is kept of a token: it is long and random, so nobody finds it by its digest."""
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
 
 
 def password_line(user: str, password: str) -> str:
@@ -157,4 +146,4 @@ def token_line(user: str) -> tuple[str, str]:
     if problem is not None:
         raise ValueError(problem)
     token = secrets.token_urlsafe(_TOKEN_BYTES)
-    return token, f"bearer {user} sha256:{hashlib.sha256(token.encode()).hexdigest()}"
+    return token, f"bearer {user} sha256:{token_digest(token).hex()}"

@@ -13,9 +13,10 @@ from aiohttp.web import HTTPServiceUnavailable, HTTPTooManyRequests
 
 from fireflyzmq import HttpDaemon
 from fireflyzmq.gateways.console import Console
-from fireflyzmq.gateways.web.server.authentication import Turns
-from fireflyzmq.gateways.web.server.credentials import Credentials, KnownCredentials, Users, password_line
+from fireflyzmq.gateways.web.server.authentication import KnownCredentials
+from fireflyzmq.gateways.web.server.credentials import Credentials, Users, password_line
 from fireflyzmq.gateways.web.server.daemon import server_of
+from fireflyzmq.gateways.web.server.turns import Turns
 from fireflyzmq.wire.addresses import network_of
 from tests.gateways.netport.sockets.site import until
 from tests.gateways.web.server.web import Web, on_web
