@@ -1,9 +1,12 @@
-"""HttpCounts: what became of the requests to one HTTP daemon, by gateway. Pure."""
+"""HttpCounts: what became of the requests to one HTTP daemon, by gateway. Pure.
+
+It says so under the names of metrics to whoever collects these, and knows nothing of that.
+"""
 
 from __future__ import annotations
 
 import weakref
-from typing import Final
+from typing import Final, Protocol
 
 from fireflyzmq.datastructures.durations import Durations
 
@@ -12,6 +15,19 @@ NOBODY: Final = "none"
 
 ABORTED: Final = "aborted"
 """What stands for the status when the client went before it had its answer."""
+
+
+class Numbers(Protocol):
+    """What takes the numbers of a source of metrics, by their names and labels."""
+
+    def count(self, name: str, value: float, *labels: str) -> None:
+        """Add to a counter."""
+
+    def show(self, name: str, value: float, *labels: str) -> None:
+        """Add to a gauge."""
+
+    def time(self, name: str, durations: Durations, *labels: str) -> None:
+        """Add to a histogram."""
 
 
 class HttpCounts:
@@ -34,6 +50,14 @@ class HttpCounts:
             if gateway not in self.durations:
                 self.durations[gateway] = Durations()
             self.durations[gateway].add(seconds)
+
+    def tell(self, numbers: Numbers) -> None:
+        """Tell what has been counted, in any thread."""
+        numbers.show("http_requests_running", self.at_work)
+        for (gateway, status), number in list(self.requests.items()):
+            numbers.count("http_requests", number, gateway, status)
+        for gateway, durations in list(self.durations.items()):
+            numbers.time("http_request_duration_seconds", durations, gateway)
 
 
 all_http_counts: weakref.WeakSet[HttpCounts] = weakref.WeakSet()
