@@ -155,7 +155,7 @@ def test_what_is_no_host_is_refused_by_netports_and_daemons(host: str) -> None:
 def test_a_daemon_at_a_loopback_address_in_brackets_is_asked_for_by_names_of_the_loopback_alone() -> None:
     async def main() -> None:
         daemon = netsvc.HttpDaemon(0, "[::1]")
-        assert not daemon._fireflyzmq._sites.any_host
+        assert not daemon._fireflyzmq._admission._sites.any_host
         await daemon.stop()
 
     if has_ipv6:

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import cast
 
 from aiohttp import web
 
 from fireflyzmq.api.service import Service
 from fireflyzmq.gateways.console.guard import Guard
-from fireflyzmq.gateways.web.operations import attach_operations
-from fireflyzmq.gateways.web.server.daemon import Attached, HttpDaemon
+from fireflyzmq.gateways.web.operations import Attaching, attach_operations
+from fireflyzmq.gateways.web.server.paths import Attached
 from fireflyzmq.gateways.web.server.request import WebRequest
 
 
-def attach_console_operations(daemon: HttpDaemon, guard: Guard) -> None:
+def attach_console_operations(daemon: Attaching, guard: Guard) -> None:
     """Attach /metrics, /livez and /readyz to a console's daemon, which lets everybody in, as the page is for all."""
-    attach_operations(cast(HttpDaemon, _Behind(daemon, guard)), withExchange=True)
+    attach_operations(_Behind(daemon, guard), withExchange=True)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Behind:
     """A daemon as far as something is attached to it: behind a guard."""
 
-    daemon: HttpDaemon
+    daemon: Attaching
     guard: Guard
 
     def attach(self, path: str, gateway: Attached, *, public: bool = False) -> None:

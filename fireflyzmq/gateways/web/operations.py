@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from aiohttp import web
 
@@ -20,9 +20,15 @@ from fireflyzmq.api.service import Service
 from fireflyzmq.conventions.behind import NotBegun, put_behind
 from fireflyzmq.conventions.extras import needed_for
 from fireflyzmq.errors import Failure
-from fireflyzmq.gateways.web.server.daemon import HttpDaemon, server_of
+from fireflyzmq.gateways.web.server.admission import Admission
+from fireflyzmq.gateways.web.server.core import HttpDaemonCore
+from fireflyzmq.gateways.web.server.daemon import HttpDaemon
+from fireflyzmq.gateways.web.server.limits import Rates, WebLimits
+from fireflyzmq.gateways.web.server.paths import Attached
 from fireflyzmq.gateways.web.server.request import WebRequest
+from fireflyzmq.gateways.web.server.sites import Sites
 from fireflyzmq.runtime.connection import Connection, connections_of
+from fireflyzmq.wire.addresses import host_to_listen
 from fireflyzmq.wire.names import EXCHANGE_NAME
 
 if TYPE_CHECKING:
@@ -60,11 +66,11 @@ class MetricsGateway:
 
     def open(self, caller: Service) -> None:
         """The daemon begins."""
-        self._fireflyzmq.caller = caller
+        self._fireflyzmq.open(caller)
 
     def close(self) -> None:
         """The daemon has ended."""
-        self._fireflyzmq.caller = None
+        self._fireflyzmq.close()
 
     async def respond(self, request: WebRequest) -> web.StreamResponse:
         """Answer a scrape."""
@@ -75,9 +81,15 @@ class _Scrapes:
     """What is scraped."""
 
     def __init__(self, registry: CollectorRegistry, with_exchange: bool) -> None:
-        self.caller: Service | None = None
         self._registry = registry
         self._with_exchange = with_exchange
+        self._caller: Service | None = None
+
+    def open(self, caller: Service) -> None:
+        self._caller = caller
+
+    def close(self) -> None:
+        self._caller = None
 
     async def respond(self, request: WebRequest) -> web.StreamResponse:
         from prometheus_client.exposition import choose_encoder
@@ -91,8 +103,8 @@ class _Scrapes:
     async def _ask_exchange(self) -> Iterable[Metric]:
         from fireflyzmq.telemetry.collector import exchange_families
 
-        assert self.caller is not None
-        endpoint: Any = self.caller.serviceEndPoint(EXCHANGE_NAME, timeout=_EXCHANGE_SECONDS)
+        assert self._caller is not None
+        endpoint: Any = self._caller.serviceEndPoint(EXCHANGE_NAME, timeout=_EXCHANGE_SECONDS)
         try:
             return exchange_families(await endpoint.stats())
         except Failure as failure:
@@ -126,28 +138,36 @@ class HealthGateway:
 
     def open(self, caller: Service) -> None:
         """The daemon begins."""
-        self._fireflyzmq.caller = caller
+        self._fireflyzmq.open(caller)
 
     def close(self) -> None:
         """The daemon has ended."""
-        self._fireflyzmq.caller = None
+        self._fireflyzmq.close()
 
     async def respond(self, request: WebRequest) -> web.StreamResponse:
         """Answer whoever looks after the process."""
-        _only_get(request)
-        kind, caller = self._fireflyzmq.kind, self._fireflyzmq.caller
-        assert caller is not None
-        problems = problems_of(core_of(caller).connection.loop) if kind == READY else []
-        text = "".join(f"{problem}\n" for problem in problems) or f"{kind}\n"
-        return web.Response(text=text, status=503 if problems else 200, headers={"Cache-Control": "no-store"})
+        return self._fireflyzmq.respond(request)
 
 
 class _Looks:
     """What is looked at, and from where."""
 
     def __init__(self, kind: str) -> None:
-        self.kind = kind
-        self.caller: Service | None = None
+        self._kind = kind
+        self._caller: Service | None = None
+
+    def open(self, caller: Service) -> None:
+        self._caller = caller
+
+    def close(self) -> None:
+        self._caller = None
+
+    def respond(self, request: WebRequest) -> web.Response:
+        _only_get(request)
+        assert self._caller is not None
+        problems = problems_of(core_of(self._caller).connection.loop) if self._kind == READY else []
+        text = "".join(f"{problem}\n" for problem in problems) or f"{self._kind}\n"
+        return web.Response(text=text, status=503 if problems else 200, headers={"Cache-Control": "no-store"})
 
 
 def problems_of(loop: asyncio.AbstractEventLoop) -> list[str]:
@@ -174,8 +194,15 @@ def _only_get(request: WebRequest) -> None:
         raise web.HTTPMethodNotAllowed(request.http.method, ["GET", "HEAD"], text="only GET and HEAD\n")
 
 
+class Attaching(Protocol):
+    """What gateways are attached to: a daemon, or what stands before one."""
+
+    def attach(self, path: str, gateway: Attached, *, public: bool = False) -> None:
+        """Let a gateway answer what is asked for under a path."""
+
+
 def attach_operations(
-    daemon: HttpDaemon,
+    daemon: Attaching,
     *,
     public: bool = False,
     withExchange: bool = False,
@@ -211,13 +238,23 @@ def serveMetrics(
     taken.
     """
     gateway = MetricsGateway(registry, withExchange=withExchange)
-    daemon = HttpDaemon(port, host, exchange=exchange)
-    server_of(daemon).before_stop = _others_drained
+    daemon = _LastDaemon(port, host, exchange)
     daemon.attach("/metrics", gateway)
     daemon.attach("/livez", HealthGateway(LIVE))
     daemon.attach("/readyz", HealthGateway(READY))
     daemon.start()
     return daemon
+
+
+class _LastDaemon(HttpDaemon):
+    """A daemon for everybody who reaches it, which answers as long as others' services drain."""
+
+    def __init__(self, port: int, host: str, exchange: Belonging | None) -> None:
+        self.limits = WebLimits()
+        host = host_to_listen(host, port)
+        admission = Admission(Sites(host, None, ()), Rates(self.limits.requests_per_second), None)
+        core = HttpDaemonCore(port, host, admission, self.limits, exchange=exchange, others_end=_others_drained)
+        put_behind(self, core)
 
 
 async def _others_drained(connection: Connection) -> None:

@@ -63,6 +63,14 @@ class _Resources:
     def __init__(self, reports: bool, title: str) -> None:
         self._reports = reports
         self._title = title
+        self._handlers: dict[tuple[str, int], tuple[str, Callable[..., Awaitable[web.StreamResponse]]]] = {
+            ("services", 1): ("GET", self._list),
+            ("services", 2): ("GET", self._describe),
+            ("services", 3): ("POST", self._call),
+            ("openapi.json", 1): ("GET", self._openapi),
+        }
+        if reports:
+            self._handlers["reports", 2] = "GET", self._stream
         self.exhibition: Exhibition
 
     def open(self, exhibition: Exhibition) -> None:
@@ -79,15 +87,7 @@ class _Resources:
 
     async def _route(self, request: WebRequest) -> web.StreamResponse:
         parts = request.parts or [""]
-        handlers: dict[tuple[str, int], tuple[str, Callable[..., Awaitable[web.StreamResponse]]]] = {
-            ("services", 1): ("GET", self._list),
-            ("services", 2): ("GET", self._describe),
-            ("services", 3): ("POST", self._call),
-            ("openapi.json", 1): ("GET", self._openapi),
-        }
-        if self._reports:
-            handlers["reports", 2] = "GET", self._stream
-        method, handler = handlers.get((parts[0], len(parts)), ("", None))
+        method, handler = self._handlers.get((parts[0], len(parts)), ("", None))
         if handler is None:
             raise web.HTTPNotFound(text="nothing is here\n")
         allowed = [method, "HEAD"] if method == "GET" and parts[0] != "reports" else [method]

@@ -15,14 +15,14 @@ import aiohttp
 from aiohttp import web
 
 from fireflyzmq.gateways.web.server.access import note_access
-from fireflyzmq.gateways.web.services.calls import WebCall
+from fireflyzmq.gateways.web.services.calls import Callees, WebCall
+from fireflyzmq.peer.tracing import TRACEPARENT, TRACESTATE, child_of, new_traceparent, trace_of
 from fireflyzmq.wire.addresses import client_host
 from fireflyzmq.wire.traceparent import TRACEPARENT, TRACESTATE, child_of, trace_of
 
 if TYPE_CHECKING:
     from fireflyzmq.api.service import Service
     from fireflyzmq.gateways.web.server.limits import WebLimits
-    from fireflyzmq.gateways.web.services.selection import Exhibition
 
 _WAIT: Final = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?([0-9.]+)\"?", re.IGNORECASE)
 _ZLIB_OR_GZIP: Final = 32 + zlib.MAX_WBITS
@@ -50,9 +50,9 @@ class WebRequest:
         note_access(user=user)
         return dataclasses.replace(self, user=user)
 
-    def call_to(self, exhibition: Exhibition, name: str) -> WebCall:
-        """A service of an exhibition, to be called for this request."""
-        return WebCall(self.caller, exhibition, name, self.timeout(), self.properties())
+    def call_to(self, callees: Callees, name: str) -> WebCall:
+        """The service of this name among those that may be called, to be called for this request."""
+        return WebCall(self.caller, callees, name, self.timeout(), self.properties())
 
     def timeout(self) -> float:
         """Seconds that the request gives its calls: `Prefer: wait=5` (RFC 7240) or `?timeout=5`, within the limits.

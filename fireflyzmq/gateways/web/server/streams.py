@@ -1,12 +1,15 @@
-"""Reports over HTTP: as server-sent events (WHATWG HTML, 9.2) or over a WebSocket, no faster than the client reads."""
+"""Reports over HTTP: as server-sent events (WHATWG HTML, 9.2) or over a WebSocket, no faster than the client reads.
+
+It knows which streams are open, so that they end with the daemon; those of others too. It knows no gateway.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Container
+from typing import TYPE_CHECKING, Final, Protocol
 
 from aiohttp import WSCloseCode, web
 
@@ -18,9 +21,9 @@ from fireflyzmq.wire.names import pattern_problem
 
 if TYPE_CHECKING:
     from fireflyzmq.gateways.web.server.request import WebRequest
-    from fireflyzmq.gateways.web.services.selection import Exhibition
-    from fireflyzmq.peer.subscriptions import Report
+    from fireflyzmq.peer.reports import Report
     from fireflyzmq.runtime.events import ReportEvents
+    from fireflyzmq.wire.binding import Binding
 
 _BEAT_SECONDS: Final = 15.0
 """How often a client hears that the stream is still there, so that nothing between takes it for dead."""
@@ -33,18 +36,39 @@ _RETRY_MILLISECONDS: Final = (1000, 3000)
 _END_SECONDS: Final = 1.0
 """How long a client has to read what has been sent to it when its stream ends."""
 
-STREAMS: Final[web.AppKey[set[_Stream]]] = web.AppKey("STREAMS", set)
-"""Where an application has its open streams; they are closed when it shuts down."""
+
+class OpenStream(Protocol):
+    """What is still being written to a client, for as long as that and the daemon like."""
+
+    def end(self) -> None:
+        """The daemon stops: say no more, soon."""
+
+
+class Publishers(Protocol):
+    """Whose reports clients may have: an `Exhibition`, or what does for one."""
+
+    def instances(self, name: str) -> Container[Binding]:
+        """The instances of a name whose reports are passed on now."""
+
+    def has_shown(self, name: str) -> bool:
+        """Whether there may be a stream of this name now; otherwise it begins later."""
+
+    def when_shown(self, name: str) -> asyncio.Future[None]:
+        """Done when there may be; cancelled by whoever waits no longer."""
+
+
+STREAMS: Final[web.AppKey[set[OpenStream]]] = web.AppKey("STREAMS", set)
+"""Where an application has its open streams; they are ended when it shuts down."""
 
 
 async def end_streams(application: web.Application) -> None:
     """Let all streams end, within a second or so: a client that does not read by then is cut off."""
-    streams: set[_Stream] = application[STREAMS]
+    streams: set[OpenStream] = application[STREAMS]
     for stream in list(streams):
         stream.end()
 
 
-async def stream_reports(request: WebRequest, exhibition: Exhibition, publisher: str) -> web.StreamResponse:
+async def stream_reports(request: WebRequest, publishers: Publishers, publisher: str) -> web.StreamResponse:
     """Send a publisher's reports that match `?pattern=` (all of them, otherwise) until the client goes.
 
     What comes faster than the client reads waits in the exchange, up to the limit; then the oldest are dropped, and
@@ -58,23 +82,23 @@ async def stream_reports(request: WebRequest, exhibition: Exhibition, publisher:
     respond = _by_websocket if request.http.headers.get("Upgrade", "").lower() == "websocket" else _by_events
     with contextlib.ExitStack() as stack:
 
-        def begin() -> _Stream:
-            stream = _Stream(request, exhibition, publisher, pattern)
+        def begin() -> _ReportStream:
+            stream = _ReportStream(request, publishers, publisher, pattern)
             stack.callback(stream.close)
             return stream
 
         return await respond(request, begin)
 
 
-class _Stream:
+class _ReportStream:
     """A subscription for one client: the reports of those instances that are exposed when they come.
 
     For a name that has never been exposed it begins once that is: nobody else hears that somebody asks.
     """
 
-    def __init__(self, request: WebRequest, exhibition: Exhibition, publisher: str, pattern: str) -> None:
+    def __init__(self, request: WebRequest, publishers: Publishers, publisher: str, pattern: str) -> None:
         self._request = request
-        self._exhibition = exhibition
+        self._publishers = publishers
         self._publisher = publisher
         self._pattern = pattern
         self._heard = Heard(pattern, request.http.headers.get("Last-Event-ID"))
@@ -82,7 +106,7 @@ class _Stream:
         self._shown: asyncio.Future[None] | None = None
         self._cut: asyncio.TimerHandle | None = None
         self._open = request.http.app[STREAMS]
-        self._events = self._subscribe() if exhibition.has_shown(publisher) else None
+        self._events = self._subscribe() if publishers.has_shown(publisher) else None
         self._open.add(self)
 
     def _subscribe(self) -> ReportEvents:
@@ -97,7 +121,7 @@ class _Stream:
     async def next(self) -> bytes | None:
         """The next report as JSON; None when there will be no more."""
         if self._events is None:
-            self._shown = self._exhibition.when_shown(self._publisher)
+            self._shown = self._publishers.when_shown(self._publisher)
             await asyncio.wait([self._shown])
             if self._ended:
                 return None
@@ -109,7 +133,7 @@ class _Stream:
                 if self._heard.has(report):
                     continue
                 lost = None if lost is None or report.lost is None else lost + report.lost
-                if report.publisher in self._exhibition.instances(report.publisher.name):
+                if report.publisher in self._publishers.instances(report.publisher.name):
                     lost = self._heard.missed(report, lost)
                     self._heard.add(report)
                     return _content(report, lost)
@@ -150,7 +174,7 @@ def _content(report: Report, lost: int | None) -> bytes:
         return json_values.dumps({**fields, "error": f"the content is nothing that JSON can say: {error}"})
 
 
-async def _by_events(request: WebRequest, begin: Callable[[], _Stream]) -> web.StreamResponse:
+async def _by_events(request: WebRequest, begin: Callable[[], _ReportStream]) -> web.StreamResponse:
     response = web.StreamResponse(
         headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     )
@@ -177,7 +201,7 @@ async def _by_events(request: WebRequest, begin: Callable[[], _Stream]) -> web.S
     return response
 
 
-async def _by_websocket(request: WebRequest, begin: Callable[[], _Stream]) -> web.StreamResponse:
+async def _by_websocket(request: WebRequest, begin: Callable[[], _ReportStream]) -> web.StreamResponse:
     response = web.WebSocketResponse(heartbeat=_BEAT_SECONDS, compress=False, max_msg_size=4096)
     await response.prepare(request.http)
     stream = begin()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from fireflyzmq.api.cores.service import core_of
 from fireflyzmq.errors import Failure, MethodUnavailable, Overloaded, ServiceUnavailable
@@ -17,7 +17,7 @@ from fireflyzmq.wire.traceparent import TRACEPARENT, child_of
 
 if TYPE_CHECKING:
     from fireflyzmq.api.service import Service
-    from fireflyzmq.gateways.web.services.selection import Exhibition
+    from fireflyzmq.wire.binding import Binding
 
 _DESCRIBE = "system.describe"
 
@@ -28,19 +28,26 @@ def check_method(service: str, method: str) -> None:
         raise MethodUnavailable(f"{service!r} exports no method {method[:200]!r}")
 
 
+class Callees(Protocol):
+    """Whom calls may go to: an `Exhibition`, or what does for one."""
+
+    def instances(self, name: str) -> list[Binding]:
+        """The instances of a name, in a list of the caller's own."""
+
+
 class WebCall:
-    """A service of an exhibition, for one request: its user, address and trace travel with what it calls.
+    """A service that a gateway exposes, for one request: its user, address and trace travel with what it calls.
 
     `timeout` (s) is what is left of the request's time when it begins. A call goes to any instance that is exposed,
     and to another one when it certainly was not taken.
     """
 
     def __init__(
-        self, caller: Service, exhibition: Exhibition, name: str, timeout: float, properties: dict[str, Any]
+        self, caller: Service, callees: Callees, name: str, timeout: float, properties: dict[str, Any]
     ) -> None:
         self.name = name
         self._caller = caller
-        self._exhibition = exhibition
+        self._callees = callees
         self._properties = properties
         self._timeout = timeout
         self._began = core_of(caller).connection.loop.time()
@@ -60,7 +67,7 @@ class WebCall:
 
     async def _call(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         connection = core_of(self._caller).connection
-        instances = self._exhibition.instances(self.name)
+        instances = self._callees.instances(self.name)
         random.shuffle(instances)
         refusal: Failure = ServiceUnavailable(f"nobody offers {self.name!r}")
         for binding in instances:

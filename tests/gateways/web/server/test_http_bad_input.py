@@ -13,9 +13,8 @@ from typing import Any
 import pytest
 
 from fireflyzmq import HttpDaemon, WebLimits
-from fireflyzmq.gateways.web.server.daemon import server_of
 from tests.gateways.netport.sockets.site import until
-from tests.gateways.web.server.web import Raw, Web, complaints, on_web, request
+from tests.gateways.web.server.web import Raw, Web, complaints, counts_of, on_web, request
 
 Loops = Callable[[], asyncio.AbstractEventLoop]
 
@@ -231,7 +230,7 @@ async def test_a_chunk_of_a_wrong_size_is_told(web: Web, at_once: bool, new_loop
     async with await Raw.connect(daemon) as raw:
         await raw.say(head if not at_once else head + b"zz\r\n[1,2]\r\n0\r\n\r\n")
         if not at_once:
-            await until(lambda: server_of(daemon)._counts.at_work == 1)
+            await until(lambda: counts_of(daemon).at_work == 1)
             await raw.say(b"zz\r\n[1,2]\r\n0\r\n\r\n")
         assert (await raw.response()).status == (400 if at_once else 408)
         await raw.ended()

@@ -13,10 +13,9 @@ from typing import Any
 import pytest
 
 from fireflyzmq import HttpDaemon, WebLimits
-from fireflyzmq.gateways.web.server.daemon import server_of
 from tests.gateways.netport.sockets.site import until
 from tests.gateways.web.server.test_http_limits import connections
-from tests.gateways.web.server.web import Raw, Web, on_web, request
+from tests.gateways.web.server.web import Raw, Web, counts_of, on_web, request
 
 Loops = Callable[[], asyncio.AbstractEventLoop]
 LARGE = 12_000_000
@@ -63,7 +62,7 @@ async def test_a_client_that_reads_nothing_is_cut_off(web: Web, contexts: Any, n
     async with await Raw.connect(daemon, contexts[1]) as raw:
         raw.writer.transport.pause_reading()  # type: ignore[attr-defined]
         await raw.say(request("POST", "/services/work/large"))
-        await until(lambda: server_of(daemon)._counts.requests)
+        await until(lambda: counts_of(daemon).requests)
         await until(lambda: connections(daemon) == 0, 10)
 
 

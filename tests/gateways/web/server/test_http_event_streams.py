@@ -12,11 +12,10 @@ import aiohttp
 import pytest
 
 from fireflyzmq import SERVICE_NAME, HttpDaemon, PlainGateway, Selection
-from fireflyzmq.gateways.web.server.daemon import server_of
 from fireflyzmq.gateways.web.server.streams import STREAMS
 from tests.gateways.netport.sockets.site import until
 from tests.gateways.web.server.test_http_reports import Publisher, publisher, reports_gone
-from tests.gateways.web.server.web import GROUP, Web, exhibition_of, on_web
+from tests.gateways.web.server.web import GROUP, Web, behind, exhibition_of, on_web
 
 
 class Source:
@@ -180,7 +179,7 @@ async def test_a_stream_begins_again_while_the_exchange_is_away(web: Web) -> Non
         await until(lambda: news.listeners == 1)
     news.close()
     await until(lambda: not exhibition_of(daemon, "").names())
-    connection = server_of(daemon).connection
+    connection = behind(daemon).connection
     exhibition_of(daemon, "")._target.known = False
     connection._lose("as the test wants it")
     assert (await web.get(daemon, "/reports/nobody")).status in (404, 503)
@@ -224,7 +223,7 @@ async def test_who_waits_for_what_was_never_there_is_heard_of_by_nobody_and_leav
         began = asyncio.get_running_loop().time()
         await daemon.stop()
         assert asyncio.get_running_loop().time() - began < 4
-    assert not exhibition._awaited and not server_of(daemon)._runner.app[STREAMS]
+    assert not exhibition._awaited and not behind(daemon)._runner.app[STREAMS]
 
 
 @on_web

@@ -14,9 +14,8 @@ import pytest
 
 from fireflyzmq import Exchange, HttpDaemon, PlainGateway, jsonrpc
 from fireflyzmq.gateways.web.operations import problems_of
-from fireflyzmq.gateways.web.server.daemon import server_of
 from tests.gateways.netport.sockets.site import until
-from tests.gateways.web.server.web import GROUP, Raw, Web, on_web, request
+from tests.gateways.web.server.web import GROUP, Raw, Web, attached_to, behind, counts_of, on_web, request
 
 Loops = Callable[[], asyncio.AbstractEventLoop]
 
@@ -31,13 +30,13 @@ def listens(daemon: HttpDaemon) -> bool:
 
 @on_web
 async def test_who_reads_slowly_holds_up_the_end_for_ten_seconds(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fireflyzmq.gateways.web.server.daemon._LINGER_SECONDS", 2.0)
+    monkeypatch.setattr("fireflyzmq.gateways.web.server.core._LINGER_SECONDS", 2.0)
     daemon = web.gateway()
     await web.service("work", large=lambda: "x" * 30_000_000)
     async with await Raw.connect(daemon) as raw:
         raw.writer.transport.pause_reading()  # type: ignore[attr-defined]
         await raw.say(request("POST", "/services/work/large"))
-        await until(lambda: server_of(daemon)._counts.requests)
+        await until(lambda: counts_of(daemon).requests)
         begun = time.monotonic()
         await daemon.stop()
         assert 1.5 < time.monotonic() - begun < 4
@@ -61,7 +60,7 @@ async def test_an_answer_that_is_being_read_is_read_to_its_end(web: Web, new_loo
     await web.service("work", large=lambda: "x" * 8_000_000)
     async with await Raw.connect(daemon) as raw:
         await raw.say(request("POST", "/services/work/large"))
-        await until(lambda: server_of(daemon)._counts.requests)
+        await until(lambda: counts_of(daemon).requests)
         stopping = asyncio.ensure_future(daemon.stop())
         await asyncio.sleep(0.2)
         assert len((await raw.response()).body) > 8_000_000
@@ -122,7 +121,7 @@ gc.collect()
 @on_web
 async def test_a_gateway_that_cannot_be_attached_changes_nothing(web: Web) -> None:
     daemon = web.gateway()
-    plain = server_of(daemon)._attached[""]
+    plain = attached_to(daemon)
     with pytest.raises(ValueError):
         daemon.attach("/", jsonrpc.RpcGateway("no name"))
     assert (await web.get(daemon, "/services")).status == 200
@@ -136,7 +135,7 @@ def test_a_process_that_wants_no_exchange_is_ready() -> None:
         exchange = Exchange(default=False)
         daemon = HttpDaemon(exchange=exchange)
         try:
-            return problems_of(server_of(daemon)._loop)
+            return problems_of(behind(daemon).connection.loop)
         finally:
             await daemon.stop()
             exchange.close()

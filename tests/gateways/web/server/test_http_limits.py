@@ -17,9 +17,8 @@ import pytest
 from fireflyzmq import HttpDaemon, WebLimits
 from fireflyzmq.__main__ import parse_arguments
 from fireflyzmq.api.cores.service import core_of
-from fireflyzmq.gateways.web.server.daemon import server_of
 from tests.gateways.netport.sockets.site import until
-from tests.gateways.web.server.web import Raw, Web, complaints, on_web, request
+from tests.gateways.web.server.web import Raw, Web, behind, complaints, counts_of, on_web, request
 
 Loops = Callable[[], asyncio.AbstractEventLoop]
 PATHS = ["/xmlrpc/work", "/jsonrpc/work", "/services/work/echo"]
@@ -30,7 +29,7 @@ def echo(value: object = None) -> object:
 
 
 def connections(daemon: HttpDaemon) -> int:
-    server = server_of(daemon)._runner.server
+    server = behind(daemon)._runner.server
     return len(server.connections) if server is not None else 0
 
 
@@ -209,7 +208,7 @@ async def test_a_client_that_reads_nothing_holds_up_nobody(web: Web) -> None:
     async with await Raw.connect(daemon) as raw:
         raw.writer.transport.pause_reading()
         await raw.say(request("POST", "/services/work/large"))
-        await until(lambda: server_of(daemon)._counts.at_work == 0 and connections(daemon) == 1)
+        await until(lambda: counts_of(daemon).at_work == 0 and connections(daemon) == 1)
         assert (await web.post(daemon, "/services/work/echo", [1])).body == b"1"
         await until(lambda: connections(daemon) == 0)
 

@@ -15,11 +15,10 @@ from fireflyzmq import HttpDaemon
 from fireflyzmq.gateways.console import Console
 from fireflyzmq.gateways.web.server.authentication import KnownCredentials
 from fireflyzmq.gateways.web.server.credentials import Credentials, Users, password_line
-from fireflyzmq.gateways.web.server.daemon import server_of
 from fireflyzmq.gateways.web.server.turns import Turns
 from fireflyzmq.wire.addresses import network_of
 from tests.gateways.netport.sockets.site import until
-from tests.gateways.web.server.web import Web, on_web
+from tests.gateways.web.server.web import Web, behind, counts_of, on_web
 
 
 @on_web
@@ -74,7 +73,7 @@ def guarded(web: Web, users: Users, console: bool) -> tuple[HttpDaemon, str, Tur
     """A gateway or a console for users, a path that only they may ask for, and the turns in which they are checked."""
     if not console:
         daemon = web.gateway(authorise=users)
-        authenticator = server_of(daemon)._authenticator
+        authenticator = behind(daemon)._admission._authenticator
     else:
         daemon = web.daemon()
         daemon.attach("/", shown := Console(users=users))
@@ -133,13 +132,13 @@ async def test_clients_that_hang_up_have_no_more_checked_at_once(web: Web) -> No
     async with client(daemon, path, "127.0.0.1") as guess, client(daemon, path, "127.0.0.2") as ask:
         for number in range(3):
             wrong = [asyncio.create_task(guess(f"wrong{number}{each}")) for each in range(10)]
-            await until(lambda: server_of(daemon)._counts.at_work >= 10 and users.at_work == 2)
+            await until(lambda: counts_of(daemon).at_work >= 10 and users.at_work == 2)
             for each in wrong:
                 each.cancel()
-            await until(lambda: server_of(daemon)._counts.at_work == 0)
+            await until(lambda: counts_of(daemon).at_work == 0)
         assert len(users.checked) == 2
         right = asyncio.create_task(ask("right"))
-        await until(lambda: server_of(daemon)._counts.at_work == 1)
+        await until(lambda: counts_of(daemon).at_work == 1)
         users.allow(3)
         assert await right == 200
         assert (len(users.checked), users.most_at_work) == (3, 2)

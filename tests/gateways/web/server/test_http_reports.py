@@ -18,9 +18,17 @@ import pytest
 
 from fireflyzmq import HttpDaemon, PlainGateway, Service, WebLimits
 from fireflyzmq.api.cores.service import core_of
-from fireflyzmq.gateways.web.server.daemon import server_of
 from tests.gateways.netport.sockets.site import until
-from tests.gateways.web.server.web import GROUP, Raw, Web, complaints, exhibition_of, on_web, request
+from tests.gateways.web.server.web import (
+    GROUP,
+    Raw,
+    Web,
+    complaints,
+    counts_of,
+    exhibition_of,
+    on_web,
+    request,
+)
 
 Loops = Callable[[], asyncio.AbstractEventLoop]
 WAYS = ["events", "websocket"]
@@ -329,7 +337,7 @@ async def test_clients_that_hang_up_while_reports_come_leave_no_trace(
         for _ in range(200):
             news.publishReport("number", "x" * 5000)
         await until(lambda: news.listeners == 0)
-    await until(lambda: server_of(daemon)._counts.at_work == 0)
+    await until(lambda: counts_of(daemon).at_work == 0)
     gc.collect()
     await asyncio.sleep(0)
     assert complaints(caplog.records) == []

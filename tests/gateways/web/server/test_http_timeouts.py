@@ -24,11 +24,20 @@ from fireflyzmq import (
     WebLimits,
 )
 from fireflyzmq.api.cores.service import core_of
-from fireflyzmq.gateways.web.server.daemon import server_of
 from fireflyzmq.testing import ExchangeProcess
 from tests.faults.relay import Relay
 from tests.gateways.netport.sockets.site import until
-from tests.gateways.web.server.web import GROUP, JsonRpcError, Raw, Web, complaints, on_web, request
+from tests.gateways.web.server.web import (
+    GROUP,
+    JsonRpcError,
+    Raw,
+    Web,
+    behind,
+    complaints,
+    counts_of,
+    on_web,
+    request,
+)
 
 Loops = Callable[[], asyncio.AbstractEventLoop]
 
@@ -150,7 +159,7 @@ async def test_a_client_that_goes_cancels_its_calls(
         await until(lambda: len(work.remaining) == count)
         assert work.cancelled == 0
     await until(lambda: work.cancelled == count)
-    await until(lambda: server_of(daemon)._counts.at_work == 0)
+    await until(lambda: counts_of(daemon).at_work == 0)
     assert complaints(caplog.records) == []
 
 
@@ -288,7 +297,7 @@ async def test_the_first_request_waits_until_it_is_known_who_is_there(web: Web) 
         daemon = web.daemon(exchange=exchange)
         daemon.attach("/", PlainGateway(GROUP))
         asking = asyncio.create_task(web.post(daemon, "/services/work/where"))
-        await until(lambda: server_of(daemon)._counts.at_work == 1)
+        await until(lambda: counts_of(daemon).at_work == 1)
         relay.thaw()
         assert (await asking).json() == "here"
         await daemon.stop()
@@ -309,7 +318,7 @@ async def test_stopping_answers_what_is_at_work_and_takes_no_more(web: Web, new_
         await busy.say(request("POST", "/services/work/wait"))
         await until(lambda: core_of(service).local.running == 1)
         stopping = asyncio.ensure_future(daemon.stop())
-        await until(lambda: server_of(daemon)._stopped is not None)
+        await until(lambda: behind(daemon)._ending is not None)
         await asyncio.sleep(0)
         await idle.ended()
         with pytest.raises(OSError):
@@ -356,7 +365,7 @@ async def test_draining_the_exchange_stops_the_daemons_of_it(web: Web) -> None:
     asking = asyncio.create_task(web.post(daemon, "/services/work/wait"))
     await until(lambda: core_of(service).local.running == 1)
     draining = asyncio.create_task(exchange.drain())
-    await until(lambda: server_of(daemon)._stopped is not None)
+    await until(lambda: behind(daemon)._ending is not None)
     release.set()
     assert (await asking).status == 200
     await draining

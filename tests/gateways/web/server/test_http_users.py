@@ -20,9 +20,8 @@ import pytest
 from fireflyzmq import Credentials, Service, Users
 from fireflyzmq.api.cores.service import core_of
 from fireflyzmq.gateways.web.server.credentials import password_line, token_line
-from fireflyzmq.gateways.web.server.daemon import server_of
 from tests.gateways.netport.sockets.site import until
-from tests.gateways.web.server.web import Raw, Web, complaints, on_web, proxy, request
+from tests.gateways.web.server.web import Raw, Web, complaints, counts_of, on_web, proxy, request
 
 Loops = Callable[[], asyncio.AbstractEventLoop]
 
@@ -176,7 +175,7 @@ async def test_who_was_known_a_moment_ago_does_not_wait_for_those_who_guess(web:
         asyncio.create_task(web.post(daemon, "/services/who/am_i", headers=basic("ada", f"guess {number}")))
         for number in range(30)
     ]
-    await until(lambda: server_of(daemon)._counts.at_work == 30)
+    await until(lambda: counts_of(daemon).at_work == 30)
     assert (await web.post(daemon, "/services/who/am_i", headers=headers)).json() == "ada"
     assert not all(guess.done() for guess in guesses)
     assert {(await guess).status for guess in guesses} == {401}

@@ -13,10 +13,9 @@ from fireflyzmq import Exchange, PlainGateway
 from fireflyzmq.api.cores.service import core_of
 from fireflyzmq.api.service import Service
 from fireflyzmq.errors import ExchangeLost
-from fireflyzmq.gateways.web.server.daemon import server_of
 from fireflyzmq.gateways.web.services.selection import Exhibition, Selection
 from tests.gateways.netport.sockets.site import until
-from tests.gateways.web.server.web import GROUP, Answer, Web, on_web
+from tests.gateways.web.server.web import GROUP, Answer, Web, behind, on_web
 
 
 @contextlib.contextmanager
@@ -41,7 +40,7 @@ async def test_who_cannot_ask_the_exchange_says_so_at_once(web: Web, path: str) 
     with exchange_at("127.0.0.1:1") as nowhere:
         daemon = web.daemon(exchange=nowhere)
         daemon.attach("/", PlainGateway(GROUP))
-        await until(lambda: server_of(daemon).connection.reason != "not connected yet")
+        await until(lambda: behind(daemon).connection.reason != "not connected yet")
         began = time.monotonic()
         assert told_to_come_again(await web.get(daemon, path))
         assert time.monotonic() - began < 1
@@ -68,7 +67,7 @@ async def test_who_was_there_before_the_exchange_went_is_still_listed(web: Web) 
     daemon.attach("/", plain := PlainGateway(GROUP))
     web._gateways.append((GROUP, plain._fireflyzmq.exhibition))
     await web.service("math", add=lambda: 1)
-    connection = server_of(daemon).connection
+    connection = behind(daemon).connection
     connection._lose("as the test wants it")
     answer = await web.get(daemon, "/services")
     assert (connection.state, answer.status) == ("lost", 200)

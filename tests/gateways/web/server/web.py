@@ -17,17 +17,33 @@ import aiohttp
 
 from fireflyzmq import EXCHANGE_SERVER, Exchange, HttpDaemon, PlainGateway, Selection, Service, jsonrpc, xmlrpc
 from fireflyzmq.api.client import Peer
-from fireflyzmq.gateways.web.server.daemon import server_of
+from fireflyzmq.gateways.web.server.core import HttpDaemonCore
+from fireflyzmq.gateways.web.server.counts import HttpCounts
 from tests.gateways.netport.sockets.site import until
 
 TEST_SECONDS = 40.0
 GROUP = "web-services"
 
 
+def behind(daemon: HttpDaemon) -> HttpDaemonCore:
+    """What stands behind a daemon."""
+    return daemon._fireflyzmq
+
+
+def counts_of(daemon: HttpDaemon) -> HttpCounts:
+    """What a daemon has counted of its requests."""
+    return behind(daemon)._answering.counts
+
+
+def attached_to(daemon: HttpDaemon, path: str = "") -> Any:
+    """What answers at a daemon's path."""
+    return behind(daemon)._paths.at(path)[1]
+
+
 def exhibition_of(daemon: HttpDaemon, path: str = "") -> Any:
     """What a daemon's gateway at a path shows."""
-    attached = server_of(daemon)._attached[path]
-    return attached._fireflyzmq.exhibition if isinstance(attached, PlainGateway) else vars(attached)["_exhibition"]
+    attached = attached_to(daemon, path)
+    return attached._fireflyzmq.exhibition if isinstance(attached, PlainGateway) else attached.exhibition
 
 
 class Web:

@@ -43,18 +43,18 @@ class HttpClients:
     def __init__(self, loop: asyncio.AbstractEventLoop, limits: WebLimits) -> None:
         self._loop = loop
         self._limits = limits
-        self._server: web.Server | None = None
+        self._protocols: web.Server | None = None
         self._clients: dict[asyncio.BaseProtocol, _Client] = {}
         self._arriving: weakref.WeakKeyDictionary[_Arrival, float] = weakref.WeakKeyDictionary()
         self.handshake_seconds = min(_HANDSHAKE_SECONDS, limits.idle_seconds)
 
-    def open(self, server: web.Server | None) -> None:
-        """Let a server speak with those who come, or (None) nobody."""
-        self._server = server
+    def open(self, protocols: web.Server | None) -> None:
+        """Let those who come speak with what aiohttp makes for each, or (None) with nobody."""
+        self._protocols = protocols
 
     def admit(self) -> asyncio.Protocol:
         """What a client that has just connected speaks with: HTTP, or nobody when there are too many."""
-        if self._server is None or self._count() >= self._limits.connections:
+        if self._protocols is None or self._count() >= self._limits.connections:
             return _Refusal()
         arrival = _Arrival(self)
         self._arriving[arrival] = self._loop.time()
@@ -65,20 +65,20 @@ class HttpClients:
 
         Nobody tells of a handshake that has failed: it is over when its time is, or when the garbage is collected.
         """
-        assert self._server is not None
+        assert self._protocols is not None
         if self._arriving:
             over = self._loop.time() - self.handshake_seconds - _LATE_SECONDS
             for arrival in [each for each, since in self._arriving.items() if since < over]:
                 del self._arriving[arrival]
-        return len(self._arriving) + len(self._server.connections)
+        return len(self._arriving) + len(self._protocols.connections)
 
     def arrive(self, arrival: _Arrival, transport: asyncio.Transport) -> None:
         """A client can be spoken with."""
         self._arriving.pop(arrival, None)
-        if self._server is None:
+        if self._protocols is None:
             transport.abort()
             return
-        connection = self._server()
+        connection = self._protocols()
         self._clients[connection] = _Client(transport, self._loop.time())
         transport.set_protocol(connection)
         connection.connection_made(transport)
@@ -113,7 +113,7 @@ class HttpClients:
 
     def _present(self) -> list[_Client]:
         """The clients whose connections are not lost; the others are forgotten."""
-        present = set(self._server.connections) if self._server is not None else set()
+        present = set(self._protocols.connections) if self._protocols is not None else set()
         self._clients = {each: client for each, client in self._clients.items() if each in present}
         return list(self._clients.values())
 
@@ -141,7 +141,7 @@ class HttpClients:
 
     def abort(self) -> None:
         """Close all connections at once, and admit nobody any more."""
-        present, self._server = self._present(), None
+        present, self._protocols = self._present(), None
         for client in present:
             client.transport.abort()
 
