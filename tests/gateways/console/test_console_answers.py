@@ -15,12 +15,15 @@ from typing import Any
 
 import pytest
 
+import fireflyzmq
 from fireflyzmq import Client
 from fireflyzmq.gateways import console
 from fireflyzmq.gateways.web.server.credentials import password_line, token_line
 from fireflyzmq.testing import ExchangeProcess, PythonProcess
 from tests.gateways.console.looking import ConsoleProcess, StartMarket, Web, until
 from tests.gateways.console.market import HOSTILE
+
+PACKAGE = pathlib.Path(fireflyzmq.__file__).parent
 
 
 def call(web: Web, method: str, *args: Any, service: str = "market", **kwargs: Any) -> tuple[int, Any]:
@@ -49,7 +52,7 @@ def test_the_page_and_its_files_come_with_a_strict_policy(web: Web) -> None:
 
 
 def test_the_page_takes_nothing_from_elsewhere_and_parses_no_html(web: Web) -> None:
-    folder = pathlib.Path(console.__file__).parent / "static"
+    folder = PACKAGE / "gateways" / "console" / "static"
     for path in folder.iterdir():
         text = path.read_text("utf-8").replace("http://www.w3.org/2000/svg", "")
         for word in (
@@ -84,7 +87,7 @@ def test_each_path_has_its_methods(web: Web) -> None:
 
 
 def test_the_files_are_in_the_package() -> None:
-    configuration = (pathlib.Path(__file__).parents[3] / "setup.cfg").read_text("utf-8")
+    configuration = (PACKAGE.parent / "setup.cfg").read_text("utf-8")
     assert "fireflyzmq.gateways.console = static/*" in configuration
 
 
