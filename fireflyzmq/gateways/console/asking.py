@@ -1,9 +1,13 @@
-"""Asking: how the console asks services about themselves, and Shared, by which several pages cost one question."""
+"""Asking: how the console asks services about themselves, and Shared, by which several pages cost one question.
+
+It knows what asking costs, and which calls were the console's own. It knows nothing of what is answered.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import collections
+from collections.abc import Awaitable, Callable, Container
 from typing import Any, Final, Generic, TypeVar
 
 from fireflyzmq.api.cores.service import core_of
@@ -38,6 +42,26 @@ async def _ask(
     id = connection.call(destination, method, args, kwargs)
     assert id is not None
     return await id
+
+
+class OwnCalls:
+    """How many calls of each instance were the console's own: they are not to be shown as somebody's."""
+
+    def __init__(self) -> None:
+        self._numbers: collections.Counter[str] = collections.Counter()
+
+    def add(self, address: str) -> None:
+        """There was another one."""
+        self._numbers[address] += 1
+
+    def number(self, address: str) -> int:
+        """How many there were."""
+        return self._numbers[address]
+
+    def keep(self, addresses: Container[str]) -> None:
+        """Forget the instances that are none of these."""
+        for address in [address for address in self._numbers if address not in addresses]:
+            del self._numbers[address]
 
 
 class Shared(Generic[T]):

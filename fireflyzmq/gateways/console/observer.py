@@ -6,14 +6,13 @@ import asyncio
 import collections
 import dataclasses
 import secrets
-from collections.abc import Callable
 from typing import Any, Final
 
 from fireflyzmq.api.cores.service import core_of
 from fireflyzmq.api.service import Service
 from fireflyzmq.errors import Failure
 from fireflyzmq.gateways.console.answers import MOST_SESSIONS, netport_sessions, netport_stats, text
-from fireflyzmq.gateways.console.asking import Shared, ask, ask_by_name
+from fireflyzmq.gateways.console.asking import OwnCalls, Shared, ask, ask_by_name
 from fireflyzmq.gateways.netport.port import NETPORTS
 from fireflyzmq.wire.binding import Binding
 from fireflyzmq.wire.names import EXCHANGE_NAME
@@ -25,8 +24,8 @@ _DEEPEST: Final = 8
 
 
 @dataclasses.dataclass(frozen=True)
-class Directory:
-    """The services there were at one moment. `revision` changes with them."""
+class Snapshot:
+    """The exchange's directory as it was at one moment. `revision` changes with the services."""
 
     revision: str
     entries: list[dict[str, Any]]
@@ -50,14 +49,14 @@ class Directory:
 
 
 class Observer:
-    """Asks the exchange, in the name of `caller`, when a page wants to know. `asked(address)` is told of each call."""
+    """Asks the exchange, in the name of `caller`, when a page wants to know; each call is one of its `own`."""
 
-    def __init__(self, caller: Service, asked: Callable[[str], None]) -> None:
+    def __init__(self, caller: Service, own: OwnCalls) -> None:
         self._caller = caller
-        self._asked = asked
+        self._own = own
         self._start = secrets.token_hex(4)
         self._revisions = 0
-        self._directory = Directory("", [], {}, {})
+        self._directory = Snapshot("", [], {}, {})
         self._stats = Shared(self._ask_stats, _FRESH_SECONDS)
         self._services = Shared(self._ask_services, _FRESH_SECONDS)
         self._peers = Shared(self._ask_peers, _FRESH_SECONDS)
@@ -82,7 +81,7 @@ class Observer:
         """When it said so, by the loop's clock."""
         return self._stats.at
 
-    async def directory(self) -> Directory:
+    async def directory(self) -> Snapshot:
         """The services; raises Failure when the exchange does not say."""
         return await self._services.get()
 
@@ -110,14 +109,14 @@ class Observer:
 
     async def _ask(self, method: str) -> Any:
         for entry in self._directory.by_name.get(EXCHANGE_NAME, ()):
-            self._asked(entry["address"])
+            self._own.add(entry["address"])
         return await ask_by_name(self._caller, EXCHANGE_NAME, method)
 
     async def _ask_stats(self) -> dict[str, Any]:
         stats: dict[str, Any] = await self._ask("stats")
         return stats
 
-    async def _ask_services(self) -> Directory:
+    async def _ask_services(self) -> Snapshot:
         entries: list[dict[str, Any]] = await self._ask("services")
         if entries != self._directory.entries or not self._revisions:
             self._revisions += 1
@@ -125,7 +124,7 @@ class Observer:
             for entry in entries:
                 by_name[entry["name"]].append(entry)
             addresses = {entry["address"]: entry for entry in entries}
-            self._directory = Directory(f"{self._start}.{self._revisions}", entries, dict(by_name), addresses)
+            self._directory = Snapshot(f"{self._start}.{self._revisions}", entries, dict(by_name), addresses)
         return self._directory
 
     async def _ask_peers(self) -> list[dict[str, Any]]:

@@ -15,6 +15,8 @@ from typing import Any, Final
 from fireflyzmq.datastructures.durations import BOUNDS, Durations
 from fireflyzmq.errors import Failure
 from fireflyzmq.gateways.console.answers import count, counts, text
+from fireflyzmq.gateways.console.asking import OwnCalls
+from fireflyzmq.peer.statistics import BOUNDS, Durations
 
 TICK_SECONDS: Final = 1.0
 AT_ONCE: Final = 32
@@ -59,20 +61,26 @@ def quantile(counts: Iterable[list[int]], share: float) -> float | None:
 
 
 class Sampler:
-    """Asks with `ask(address)`, which gives what `system.statistics` does, and tells `heard(address, sample)`."""
+    """Asks with `ask(address)`, which gives what `system.statistics` does, and tells `heard(address, sample)`.
+
+    What the console has called by itself, `own`, is left out of the rates.
+    """
 
     def __init__(
-        self, ask: Callable[[str], Awaitable[dict[str, Any]]], heard: Callable[[str, Sample], None] | None = None
+        self,
+        ask: Callable[[str], Awaitable[dict[str, Any]]],
+        own: OwnCalls,
+        heard: Callable[[str, Sample], None] | None = None,
     ) -> None:
         self.samples: dict[str, Sample] = {}
         self._ask = ask
+        self._own = own
         self._heard = heard
         self._wanted: dict[str, float] = {}
         self._all: dict[str, None] = {}
         self._sweeping_until = float("-inf")
         self._asked: dict[str, float] = {}
         self._asking: dict[str, asyncio.Task[None]] = {}
-        self._own: dict[str, int] = {}
         self._counted_at, self._counted = float("-inf"), 0
         self._gate = asyncio.Semaphore(AT_ONCE)
         self._ticking: asyncio.Task[None] | None = None
@@ -80,9 +88,10 @@ class Sampler:
     def exist(self, addresses: Iterable[str]) -> None:
         """Say who is there: the others are forgotten."""
         self._all = dict.fromkeys(addresses)
-        for known in (self.samples, self._wanted, self._asked, self._own):
+        for known in (self.samples, self._wanted, self._asked):
             for address in [address for address in known if address not in self._all]:
                 del known[address]
+        self._own.keep(self._all)
 
     def want(self, addresses: Iterable[str]) -> None:
         """Say what is shown now."""
@@ -101,17 +110,13 @@ class Sampler:
         if tasks:
             await asyncio.wait(tasks, timeout=seconds)
 
-    def count_own(self, address: str) -> None:
-        """The console has made another call of an instance; it is not to be shown as somebody's."""
-        self._own[address] = self._own.get(address, 0) + 1
-
     def close(self) -> None:
         """Ask no more."""
         for task in (self._ticking, *self._asking.values()):
             if task is not None:
                 task.cancel()
 
-    # The loop.
+    # The ticks.
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
@@ -197,7 +202,7 @@ class Sampler:
             running,
             durations=durations,
             failures=counts(statistics.get("failures")),
-            own=self._own.get(address, 0),
+            own=self._own.number(address),
         )
         former = self.samples.get(address)
         if former is not None and sample.at > former.at and former.durations:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from fireflyzmq.gateways.console.asking import OwnCalls
 from fireflyzmq.gateways.console.sampler import Sample, Sampler
 from fireflyzmq.gateways.console.tail import FailureTail
 from fireflyzmq.testing.network import VirtualLoop
@@ -54,7 +55,7 @@ def sampled(answer: Any) -> Sample:
         async def ask(address: str) -> Any:
             return answer
 
-        sampler = Sampler(ask)
+        sampler = Sampler(ask, OwnCalls())
         sampler.exist(["a"])
         sampler.want(["a"])
         await sampler.settle(["a"], 1)

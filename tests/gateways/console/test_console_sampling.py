@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from fireflyzmq.errors import RequestTimeout
-from fireflyzmq.gateways.console.asking import Shared
+from fireflyzmq.gateways.console.asking import OwnCalls, Shared
 from fireflyzmq.gateways.console.sampler import AT_ONCE, SWEPT_A_TICK, WANTED_A_TICK, Sample, Sampler
 from fireflyzmq.gateways.console.summaries import summary, totals
 from fireflyzmq.gateways.console.tail import FailureTail
@@ -53,7 +53,7 @@ def addresses(number: int) -> list[str]:
 def test_what_several_pages_show_is_asked_once_a_second() -> None:
     async def scenario() -> None:
         services = Services()
-        sampler = Sampler(services.ask)
+        sampler = Sampler(services.ask, OwnCalls())
         sampler.exist(addresses(50))
         for _ in range(10):
             for _page in range(5):
@@ -69,7 +69,7 @@ def test_what_several_pages_show_is_asked_once_a_second() -> None:
 def test_only_so_many_are_asked_at_once_and_in_a_second() -> None:
     async def scenario() -> None:
         services = Services(0.1)
-        sampler = Sampler(services.ask)
+        sampler = Sampler(services.ask, OwnCalls())
         sampler.exist(addresses(1000))
         sampler.want(addresses(1000))
         await asyncio.sleep(0.95)
@@ -84,7 +84,7 @@ def test_only_so_many_are_asked_at_once_and_in_a_second() -> None:
 def test_a_sweep_asks_all_in_turn_and_ends_when_nobody_looks() -> None:
     async def scenario() -> None:
         services = Services()
-        sampler = Sampler(services.ask)
+        sampler = Sampler(services.ask, OwnCalls())
         sampler.exist(addresses(5 * SWEPT_A_TICK))
         for second in range(5):
             sampler.sweep()
@@ -103,7 +103,7 @@ def test_a_sweep_asks_all_in_turn_and_ends_when_nobody_looks() -> None:
 def test_who_does_not_answer_is_asked_less_often_and_keeps_what_was_known() -> None:
     async def scenario() -> None:
         services = Services()
-        sampler = Sampler(services.ask)
+        sampler = Sampler(services.ask, OwnCalls())
         sampler.exist(["a"])
         for second in range(33):
             services.answer = ANSWER if second < 2 else RequestTimeout("too late")
@@ -128,7 +128,7 @@ def test_answers_that_make_no_sense_are_a_problem_of_their_service_alone() -> No
             {"served": {}, "durations": "ab"},
         ):
             services = Services()
-            sampler = Sampler(services.ask)
+            sampler = Sampler(services.ask, OwnCalls())
             services.answer = answer
             sampler.exist(["a"])
             sampler.want(["a"])
@@ -142,11 +142,12 @@ def test_answers_that_make_no_sense_are_a_problem_of_their_service_alone() -> No
 def test_rates_are_those_since_the_last_question_without_the_consoles_own() -> None:
     async def scenario() -> None:
         services = Services(0.0)
-        sampler = Sampler(services.ask)
+        own = OwnCalls()
+        sampler = Sampler(services.ask, own)
         sampler.exist(["a"])
         for second in range(4):
             services.answer = {**ANSWER, "served": 11 * second + 1, "failed": 2 * second}
-            sampler.count_own("a")
+            own.add("a")
             sampler.want(["a"])
             await asyncio.sleep(1)
         sample = sampler.samples["a"]
@@ -154,7 +155,7 @@ def test_rates_are_those_since_the_last_question_without_the_consoles_own() -> N
         assert sample.failures_per_second is not None and abs(sample.failures_per_second - 2) < 0.01
         assert summary([sample])["served"] == 30
         sampler.exist([])
-        assert not sampler.samples
+        assert not sampler.samples and not own.number("a")
 
     run(scenario)
 

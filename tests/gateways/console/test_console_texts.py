@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fireflyzmq.gateways.console.gateway import _shown
+from fireflyzmq.gateways.console.texts import readable
 
 
 @pytest.mark.parametrize(
@@ -21,4 +21,4 @@ from fireflyzmq.gateways.console.gateway import _shown
     ids=["keys", "integer", "inner integer", "no number", "text"],
 )
 def test_every_value_has_a_text(value: Any, text: str) -> None:
-    assert text in _shown(value)
+    assert text in readable(value)
