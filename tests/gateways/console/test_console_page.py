@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import time
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -605,30 +606,57 @@ def test_equal_failures_are_one_row_with_their_number(
     assert page.problems == []
 
 
-@pytest.mark.parametrize("view", ["overview", "services/market", "failures"])
-@pytest.mark.parametrize("how", ["mouse", "touch", "keyboard"])
-def test_a_failure_opens_wherever_it_is_shown_and_says_all_that_is_known(
-    browser: Any, console: ConsoleProcess, exchange: ExchangeProcess, start_market: StartMarket, view: str, how: str
-) -> None:
-    start_market()
-    text = "long enough to be cut in its row: " + 200 * "x" + " to the end"
+def by_mouse(page: Any, summary: Any) -> None:
+    summary.click()
+
+
+def by_touch(page: Any, summary: Any) -> None:
+    summary.tap()
+
+
+def by_keyboard(page: Any, summary: Any) -> None:
+    summary.focus()
+    page.keyboard.press("Enter")
+
+
+VIEWS = ["overview", "services/market", "failures"]
+LONG = "long enough to be cut in its row: " + 200 * "x" + " to the end"
+
+
+@pytest.fixture
+def small_page(browser: Any) -> Iterator[Any]:
+    """A page on a telephone."""
     context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
-    page = context.new_page()
+    yield context.new_page()
+    context.close()
+
+
+def show_a_failure(page: Any, view: str, console: ConsoleProcess, exchange: ExchangeProcess) -> Any:
+    """Let a service fail while a view is shown; returns the row of that."""
     page.goto(f"{console.url}#{view}")
     with Client(exchange.address) as client, contextlib.suppress(Exception):
-        client.serviceEndPoint("market", wait=10).fail(text)
-    summary = failure_row(page, "long enough").locator("summary")
-    summary.wait_for()
-    if how == "mouse":
-        summary.click()
-    elif how == "touch":
-        summary.tap()
-    else:
-        summary.focus()
-        page.keyboard.press("Enter")
-    about = failure_row(page, "long enough").locator(".about")
+        client.serviceEndPoint("market", wait=10).fail(LONG)
+    row = failure_row(page, "long enough")
+    row.locator("summary").wait_for()
+    return row
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("open_row", [by_mouse, by_touch, by_keyboard])
+def test_a_failure_opens_wherever_it_is_shown_and_says_all_that_is_known(
+    small_page: Any,
+    console: ConsoleProcess,
+    exchange: ExchangeProcess,
+    start_market: StartMarket,
+    view: str,
+    open_row: Callable[[Any, Any], None],
+) -> None:
+    start_market()
+    row = show_a_failure(small_page, view, console, exchange)
+    open_row(small_page, row.locator("summary"))
+    about = row.locator(".about")
     about.locator("pre").wait_for()
-    assert about.locator("pre").inner_text() == f"ValueError: {text}"
+    assert about.locator("pre").inner_text() == f"ValueError: {LONG}"
     script = """e => Object.fromEntries(
         [...e.querySelectorAll('dl > div')].map(d => [...d.children].map(c => c.textContent)))"""
     known = about.evaluate(script)
@@ -638,10 +666,18 @@ def test_a_failure_opens_wherever_it_is_shown_and_says_all_that_is_known(
     ]
     assert "'type': 'ValueError'" in known["Details"]
     assert known["First"] == known["Last"] and re.fullmatch(r"\d\d:\d\d:\d\d", known["Last"])
-    if how == "keyboard":
-        page.keyboard.press("Enter")
-        about.wait_for(state="hidden")
-    context.close()
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_failure_that_was_opened_by_the_keyboard_closes_by_it(
+    small_page: Any, console: ConsoleProcess, exchange: ExchangeProcess, start_market: StartMarket, view: str
+) -> None:
+    start_market()
+    row = show_a_failure(small_page, view, console, exchange)
+    by_keyboard(small_page, row.locator("summary"))
+    row.locator(".about").locator("pre").wait_for()
+    small_page.keyboard.press("Enter")
+    row.locator(".about").wait_for(state="hidden")
 
 
 def test_a_hidden_page_asks_for_nothing(page: Any, console: ConsoleProcess) -> None:

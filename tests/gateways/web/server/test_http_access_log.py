@@ -16,7 +16,7 @@ from fireflyzmq.gateways.console import Console
 from fireflyzmq.gateways.web.server.access import Access
 from fireflyzmq.gateways.web.server.credentials import Credentials, Users, password_line
 from tests.gateways.netport.sockets.site import until
-from tests.gateways.web.server.web import Raw, Web, complaints, on_web, request
+from tests.gateways.web.server.web import Raw, Web, complaints, on_web, request, subscription
 
 LOGGER = "fireflyzmq.webgate.access"
 
@@ -98,9 +98,15 @@ async def test_what_clients_write_neither_ends_a_line_nor_tells_a_secret(
     assert line.isascii() and line.isprintable() and "s3cret" not in line
 
 
-@pytest.mark.parametrize("way", ["call", "large", "events", "websocket"])
+async def only_line(accesses: list[logging.LogRecord]) -> logging.LogRecord:
+    await until(lambda: len(accesses) == 1)
+    return accesses[0]
+
+
 @on_web
-async def test_a_client_that_hangs_up_has_its_line_too(web: Web, accesses: list[logging.LogRecord], way: str) -> None:
+async def test_a_client_that_hangs_up_before_its_answer_has_a_line_without_a_status(
+    web: Web, accesses: list[logging.LogRecord]
+) -> None:
     daemon = web.gateway(accessLog=True)
     began = asyncio.Event()
 
@@ -108,28 +114,46 @@ async def test_a_client_that_hangs_up_has_its_line_too(web: Web, accesses: list[
         began.set()
         await asyncio.Event().wait()
 
-    service = await web.service("work", sleep=sleep, large=lambda: "x" * 30_000_000)
+    await web.service("work", sleep=sleep)
     async with await Raw.connect(daemon) as raw:
-        if way == "call":
-            await raw.say(request("POST", "/services/work/sleep"))
-            await began.wait()
-        elif way == "large":
-            await raw.say(request("POST", "/services/work/large"))
-            await raw.reader.readexactly(1000)
-        else:
-            upgrade = ["Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13"]
-            upgrade.append("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")
-            await raw.say(request("GET", "/reports/work", b"", *(upgrade if way == "websocket" else ())))
-            await raw.head()
-            content = ""
-            while "the news" not in content:
-                service.publishReport("any", "the news", lifeTime=-1)
-                content = (await raw.reader.read(1000)).decode("latin-1")
-    await until(lambda: len(accesses) == 1)
-    said = fields(accesses[0])
-    assert said["status"] == {"call": None, "large": 200, "events": 200, "websocket": 101}[way]
-    assert said["bytes"] == 0 if way == "call" else said["bytes"] > 200
-    assert ('" - 0 ' in accesses[0].getMessage()) == (way == "call")
+        await raw.say(request("POST", "/services/work/sleep"))
+        await began.wait()
+    line = await only_line(accesses)
+    assert (fields(line)["status"], fields(line)["bytes"]) == (None, 0)
+    assert '" - 0 ' in line.getMessage()
+
+
+@on_web
+async def test_a_client_that_hangs_up_within_its_answer_has_a_line_with_what_was_sent(
+    web: Web, accesses: list[logging.LogRecord]
+) -> None:
+    daemon = web.gateway(accessLog=True)
+    await web.service("work", large=lambda: "x" * 30_000_000)
+    async with await Raw.connect(daemon) as raw:
+        await raw.say(request("POST", "/services/work/large"))
+        await raw.reader.readexactly(1000)
+    line = await only_line(accesses)
+    assert fields(line)["status"] == 200 and fields(line)["bytes"] > 200
+    assert '" - 0 ' not in line.getMessage()
+
+
+@pytest.mark.parametrize(("way", "status"), [("events", 200), ("websocket", 101)])
+@on_web
+async def test_a_client_that_leaves_a_stream_has_a_line_with_what_was_sent(
+    web: Web, accesses: list[logging.LogRecord], way: str, status: int
+) -> None:
+    daemon = web.gateway(accessLog=True)
+    service = await web.service("work")
+    async with await Raw.connect(daemon) as raw:
+        await raw.say(subscription(way, "work"))
+        await raw.head()
+        content = ""
+        while "the news" not in content:
+            service.publishReport("any", "the news", lifeTime=-1)
+            content = (await raw.reader.read(1000)).decode("latin-1")
+    line = await only_line(accesses)
+    assert fields(line)["status"] == status and fields(line)["bytes"] > 200
+    assert '" - 0 ' not in line.getMessage()
 
 
 @on_web

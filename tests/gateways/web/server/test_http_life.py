@@ -62,7 +62,7 @@ async def test_an_answer_that_is_being_read_is_read_to_its_end(web: Web, new_loo
         await raw.say(request("POST", "/services/work/large"))
         await until(lambda: counts_of(daemon).requests)
         stopping = asyncio.ensure_future(daemon.stop())
-        await asyncio.sleep(0.2)
+        await until(lambda: not listens(daemon))
         assert len((await raw.response()).body) > 8_000_000
         await stopping
 

@@ -36,7 +36,7 @@ async def test_a_right_password_does_not_wait_behind_all_wrong_ones(web: Web) ->
 
         assert await ask("right") == (200, None)
         wrong = [asyncio.create_task(ask(f"wrong{number}")) for number in range(200)]
-        await asyncio.sleep(0.1)
+        await until(lambda: counts_of(daemon).at_work >= 30)
         assert await ask("right") == (200, None)
         answers = await asyncio.gather(*wrong)
     assert {*answers} == {(401, None), (429, "1")}
@@ -209,20 +209,40 @@ def test_who_goes_when_just_refused_gives_no_turn_that_was_none() -> None:
     run_turns(scenario)
 
 
-@pytest.mark.parametrize("when", ["had it", "waits", "has not left yet"])
-def test_who_goes_gives_the_turn_to_the_next(when: str) -> None:
+def test_who_goes_while_he_waits_has_no_turn() -> None:
     async def scenario(turns: Turns) -> None:
-        order, tasks = await queued(turns, "a1", "a2", "b1")
-        if when == "had it":
-            turns.give()
-        tasks[1].cancel()
-        if when == "has not left yet":
-            turns.give()
-        await asyncio.wait([tasks[1]])
-        if when == "waits":
-            turns.give()
-        await asyncio.gather(tasks[0], tasks[2])
-        assert order == (["a1", "b1"] if when == "waits" else ["b1", "a1"])
+        order, (a1, a2, b1) = await queued(turns, "a1", "a2", "b1")
+        a2.cancel()
+        await asyncio.wait([a2])
+        turns.give()
+        await asyncio.gather(a1, b1)
+        assert order == ["a1", "b1"]
+        await turns.take("first")
+
+    run_turns(scenario)
+
+
+def test_who_goes_when_he_has_his_turn_gives_it_to_the_next() -> None:
+    async def scenario(turns: Turns) -> None:
+        order, (a1, a2, b1) = await queued(turns, "a1", "a2", "b1")
+        turns.give()
+        a2.cancel()
+        await asyncio.wait([a2])
+        await asyncio.gather(a1, b1)
+        assert order == ["b1", "a1"]
+        await turns.take("first")
+
+    run_turns(scenario)
+
+
+def test_who_is_about_to_go_when_his_turn_comes_gives_it_to_the_next() -> None:
+    async def scenario(turns: Turns) -> None:
+        order, (a1, a2, b1) = await queued(turns, "a1", "a2", "b1")
+        a2.cancel()
+        turns.give()
+        await asyncio.wait([a2])
+        await asyncio.gather(a1, b1)
+        assert order == ["b1", "a1"]
         await turns.take("first")
 
     run_turns(scenario)

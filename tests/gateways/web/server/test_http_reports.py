@@ -28,6 +28,7 @@ from tests.gateways.web.server.web import (
     exhibition_of,
     on_web,
     request,
+    subscription,
 )
 
 Loops = Callable[[], asyncio.AbstractEventLoop]
@@ -44,6 +45,11 @@ class Stream:
         """The next report."""
         report: dict[str, Any] = json.loads(await asyncio.wait_for(self._next(), 15))
         return report
+
+    async def until_number(self, number: int) -> None:
+        """Read as far as the report whose content begins with this number."""
+        while (await self.next())["content"][0] < number:
+            pass
 
     async def contents(self, count: int) -> list[Any]:
         """The contents of the next reports."""
@@ -232,18 +238,29 @@ def resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
-@pytest.mark.parametrize("way", WAYS)
+async def numbers_and_lost(raw: Raw, content: bytes, last: int) -> tuple[list[int], int]:
+    """The numbers of the reports of this content up to the last, and how many are said to be lost between them."""
+    text, numbers, lost = b"", [-1], 0
+    while numbers[-1] < last:
+        text += await asyncio.wait_for(raw.reader.read(1 << 20), 15)
+        *whole, text = text.split(content)
+        for each in whole:
+            fields = each[each.rindex(b'"publisher"') :].decode()
+            lost += int(fields.partition('"lost":')[2].partition(",")[0])
+            numbers.append(int(fields.rpartition("[")[2].partition(",")[0]))
+    return numbers[1:], lost
+
+
+@pytest.mark.parametrize(("way", "status"), [("events", 200), ("websocket", 101)])
 @on_web
 async def test_a_client_that_does_not_read_costs_bounded_memory_and_hears_how_much_it_missed(
-    web: Web, way: str
+    web: Web, way: str, status: int
 ) -> None:
     daemon = web.gateway(limits=WebLimits(stream_bytes=200_000))
     news = await publisher(web)
-    upgrade = ["Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13"]
-    upgrade.append("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")
     async with await Raw.connect(daemon) as raw, stream(web, daemon, "websocket", "/reports/news") as beside:
-        await raw.say(request("GET", "/reports/news", b"", *(upgrade if way == "websocket" else ())))
-        assert (await raw.head())[0] == (101 if way == "websocket" else 200)
+        await raw.say(subscription(way, "news"))
+        assert (await raw.head())[0] == status
         await until(lambda: news.listeners == 2)
         raw.writer.transport.pause_reading()
         content, count = "x" * 10_000, 12_000
@@ -252,19 +269,10 @@ async def test_a_client_that_does_not_read_costs_bounded_memory_and_hears_how_mu
         for number in range(count):
             news.publishReport("number", [number, content])
             if number % 20 == 19:
-                report = await beside.next()
-                while report["content"][0] < number:
-                    report = await beside.next()
+                await beside.until_number(number)
         assert resident() - before < 80_000_000
         raw.writer.transport.resume_reading()
-        text, numbers, lost = b"", [], 0
-        while not numbers or numbers[-1] < count - 1:
-            text += await asyncio.wait_for(raw.reader.read(1 << 20), 15)
-            *whole, text = text.split(content.encode())
-            for each in whole:
-                fields = each[each.rindex(b'"publisher"') :].decode()
-                lost += int(fields.partition('"lost":')[2].partition(",")[0])
-                numbers.append(int(fields.rpartition("[")[2].partition(",")[0]))
+        numbers, lost = await numbers_and_lost(raw, content.encode(), count - 1)
         assert lost > 1000
         assert len(numbers) + lost == count
         assert numbers == sorted(numbers)
@@ -275,44 +283,43 @@ async def test_a_client_that_does_not_read_costs_bounded_memory_and_hears_how_mu
 async def test_a_client_that_does_not_read_does_not_hold_up_the_end(web: Web, way: str) -> None:
     daemon = web.gateway()
     news = await publisher(web)
-    upgrade = ["Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13"]
-    upgrade.append("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")
     async with await Raw.connect(daemon) as raw, stream(web, daemon, way, "/reports/news") as beside:
-        await raw.say(request("GET", "/reports/news", b"", *(upgrade if way == "websocket" else ())))
+        await raw.say(subscription(way, "news"))
         await raw.head()
         await until(lambda: news.listeners == 2)
         raw.writer.transport.pause_reading()
         for number in range(1000):
             news.publishReport("number", [number, "x" * 20_000])
             if number % 20 == 19:
-                report = await beside.next()
-                while report["content"][0] < number:
-                    report = await beside.next()
+                await beside.until_number(number)
         began = time.monotonic()
         await daemon.stop()
         assert time.monotonic() - began < 4
 
 
-@pytest.mark.parametrize("way", WAYS)
 @on_web
-async def test_a_client_that_reads_sees_its_stream_end_and_is_not_cut_off(web: Web, way: str) -> None:
+async def test_a_client_that_reads_events_sees_its_stream_end_and_is_not_cut_off(web: Web) -> None:
     daemon = web.gateway()
     news = await publisher(web)
-    if way == "websocket":
-        async with web.session.ws_connect(f"http://127.0.0.1:{daemon.port()}/reports/news") as socket:
-            await until(lambda: news.listeners == 1)
-            stopping = asyncio.ensure_future(daemon.stop())
-            assert (await socket.receive()).type is aiohttp.WSMsgType.CLOSE
-            assert socket.close_code == aiohttp.WSCloseCode.GOING_AWAY
-        await stopping
-        return
     async with await Raw.connect(daemon) as raw:
-        await raw.say(request("GET", "/reports/news"))
+        await raw.say(subscription("events", "news"))
         await raw.head()
         await until(lambda: news.listeners == 1)
         stopping = asyncio.ensure_future(daemon.stop())
         assert (await raw.ended()).endswith(b"\n\n\r\n0\r\n\r\n")
         await stopping
+
+
+@on_web
+async def test_a_client_that_reads_a_websocket_sees_it_close_and_is_not_cut_off(web: Web) -> None:
+    daemon = web.gateway()
+    news = await publisher(web)
+    async with web.session.ws_connect(f"http://127.0.0.1:{daemon.port()}/reports/news") as socket:
+        await until(lambda: news.listeners == 1)
+        stopping = asyncio.ensure_future(daemon.stop())
+        assert (await socket.receive()).type is aiohttp.WSMsgType.CLOSE
+        assert socket.close_code == aiohttp.WSCloseCode.GOING_AWAY
+    await stopping
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -323,11 +330,9 @@ async def test_clients_that_hang_up_while_reports_come_leave_no_trace(
     caplog.set_level(logging.INFO)
     daemon = web.gateway()
     news = await publisher(web)
-    upgrade = ["Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13"]
-    upgrade.append("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")
     for _ in range(10):
         async with await Raw.connect(daemon) as raw:
-            await raw.say(request("GET", "/reports/news", b"", *(upgrade if way == "websocket" else ())))
+            await raw.say(subscription(way, "news"))
             await raw.head()
             await until(lambda: news.listeners == 1)
             for _ in range(200):

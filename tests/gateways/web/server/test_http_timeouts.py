@@ -207,11 +207,17 @@ async def test_a_failure_is_the_status_that_says_the_same(
     error = answer.error()
     assert (answer.status, error["kind"], answer.headers.get("Retry-After")) == (status, kind, retry_after)
     assert set(error) == {"kind", "code", "description", "origin", "details"}
-    if kind == "Failure":
-        assert (error["code"], error["description"], error["details"]) == (7, "on purpose", {"why": ["so"]})
-        assert error["origin"] == "work"
     assert b"Traceback" not in answer.body
     assert b"traceback" not in answer.body
+
+
+@on_web
+async def test_what_a_service_fails_with_on_purpose_is_told_as_it_said_it(web: Web) -> None:
+    daemon = web.gateway()
+    await failing(web)
+    error = (await web.post(daemon, "/services/work/fail", ["Failure", 7, {"why": ["so"]}])).error()
+    assert (error["code"], error["description"], error["details"]) == (7, "on purpose", {"why": ["so"]})
+    assert error["origin"] == "work"
 
 
 @on_web
@@ -332,25 +338,28 @@ async def test_stopping_answers_what_is_at_work_and_takes_no_more(web: Web, new_
     await daemon.stop()
 
 
-@pytest.mark.parametrize("way", ["events", "websocket"])
 @on_web
-async def test_stopping_ends_streams_at_once(web: Web, way: str, new_loop: Loops) -> None:
+async def test_stopping_ends_streams_of_events_at_once(web: Web, new_loop: Loops) -> None:
     daemon = web.gateway()
     await web.service("news")
     begun = time.monotonic()
-    if way == "events":
-        url = f"http://127.0.0.1:{daemon.port()}/reports/news"
-        async with web.session.get(url) as response:
-            stopping = asyncio.ensure_future(daemon.stop())
-            assert (await response.content.read()).endswith(b"\nid: fz1\n\n")
-            await stopping
-    else:
-        url = f"ws://127.0.0.1:{daemon.port()}/reports/news"
-        async with web.session.ws_connect(url) as socket:
-            stopping = asyncio.ensure_future(daemon.stop())
-            assert (await socket.receive()).type is aiohttp.WSMsgType.CLOSE
-            assert socket.close_code == aiohttp.WSCloseCode.GOING_AWAY
-            await stopping
+    async with web.session.get(f"http://127.0.0.1:{daemon.port()}/reports/news") as response:
+        stopping = asyncio.ensure_future(daemon.stop())
+        assert (await response.content.read()).endswith(b"\nid: fz1\n\n")
+        await stopping
+    assert time.monotonic() - begun < 5
+
+
+@on_web
+async def test_stopping_closes_websockets_at_once(web: Web, new_loop: Loops) -> None:
+    daemon = web.gateway()
+    await web.service("news")
+    begun = time.monotonic()
+    async with web.session.ws_connect(f"ws://127.0.0.1:{daemon.port()}/reports/news") as socket:
+        stopping = asyncio.ensure_future(daemon.stop())
+        assert (await socket.receive()).type is aiohttp.WSMsgType.CLOSE
+        assert socket.close_code == aiohttp.WSCloseCode.GOING_AWAY
+        await stopping
     assert time.monotonic() - begun < 5
 
 

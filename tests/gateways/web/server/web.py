@@ -233,6 +233,19 @@ def request(method: str, path: str, body: bytes = b"", *headers: str, host: str 
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
 
 
+_UPGRADE = (
+    "Upgrade: websocket",
+    "Connection: Upgrade",
+    "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+)
+
+
+def subscription(way: str, publisher: str) -> bytes:
+    """A request for a publisher's reports as bytes: as "events", or over a "websocket"."""
+    return request("GET", f"/reports/{publisher}", b"", *(_UPGRADE if way == "websocket" else ()))
+
+
 AsyncTest = Callable[..., Awaitable[None]]
 
 

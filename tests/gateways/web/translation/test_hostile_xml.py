@@ -330,11 +330,14 @@ def test_one_byte_for_each_character_may_be_meant() -> None:
     assert refused(body, "text/xml; charset=us-ascii")[0] == WRONG_CHARACTER
 
 
-@pytest.mark.parametrize("charset", ["utf-7", "idna", "zlib", "unicode_escape", "punycode", "x" * 5000, "utf-8-sig"])
+@pytest.mark.parametrize("charset", ["utf-7", "idna", "zlib", "unicode_escape", "punycode", "utf-8-sig"])
 def test_a_charset_that_is_not_known_is_refused(charset: str) -> None:
     assert refused(request("<value/>"), f"text/xml; charset={charset}")[0] == UNKNOWN_CHARSET
-    if len(charset) < 40:
-        assert refused(declared(charset)) == (UNKNOWN_CHARSET, f"the charset {charset!r} is not known here")
+    assert refused(declared(charset)) == (UNKNOWN_CHARSET, f"the charset {charset!r} is not known here")
+
+
+def test_a_charset_with_an_endless_name_is_refused() -> None:
+    assert refused(request("<value/>"), f"text/xml; charset={'x' * 5000}")[0] == UNKNOWN_CHARSET
 
 
 @pytest.mark.parametrize(
