@@ -102,7 +102,7 @@ _HOMES = {
     "gateways.netport.shown": ("Session",),
     "api.nodes": ("Child", "Root", "remoteserviceHandle", "rootserviceHandle"),
     "peer.presence": ("SERVICE_AVAILABLE", "SERVICE_WITHDRAWN", "Status"),
-    "peer.reports": ("Report",),
+    "peer.subscriptions": ("Report",),
     "runtime.response": ("GroupResponseId", "ResponseId"),
     "api.service": ("SERVICE_HIDDEN", "SERVICE_VISIBLE", "Service", "detached", "serviceEndPoint"),
     "api.reporting": ("SUBSCRIPTION_REQUESTED", "SUBSCRIPTION_WITHDRAWN", "SubscriptionNotice"),

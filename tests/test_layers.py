@@ -103,11 +103,6 @@ STILL_IN_CIRCLES = {
 }
 """Modules that are still to be taken out of circles. None may join them, and who has left is struck."""
 
-STILL_IMPURE = {
-    "fireflyzmq.gateways.web.translation.calling",
-}
-"""Pure modules that still have a loop, or randomness of their own."""
-
 STILL_ABOVE = {"fireflyzmq.telemetry.collector"}
 """Modules that still import what is above them, or beside them."""
 
@@ -191,7 +186,7 @@ def test_a_module_imports_only_what_its_folder_may(name: str) -> None:
 def test_a_pure_module_imports_no_sockets_loops_threads_clocks_or_randomness(name: str) -> None:
     impure = {each for each in imports(name) if each.split(".")[0] in SHELL_MODULES} - MEASURED.get(name, set())
     named = {each.attr for each in ast.walk(SOURCES[name]) if isinstance(each, ast.Attribute)}
-    assert bool(impure or named & {"urandom", "uuid1", "uuid4"}) == (name in STILL_IMPURE)
+    assert not impure and not named & {"urandom", "uuid1", "uuid4"}
 
 
 def test_every_module_has_a_rule_and_every_rule_a_module() -> None:

@@ -16,7 +16,6 @@ from fireflyzmq.datastructures.durations import BOUNDS, Durations
 from fireflyzmq.errors import Failure
 from fireflyzmq.gateways.console.answers import count, counts, text
 from fireflyzmq.gateways.console.asking import OwnCalls
-from fireflyzmq.peer.statistics import BOUNDS, Durations
 
 TICK_SECONDS: Final = 1.0
 AT_ONCE: Final = 32

@@ -17,7 +17,6 @@ import pytest
 
 import fireflyzmq
 from fireflyzmq import Client
-from fireflyzmq.gateways import console
 from fireflyzmq.gateways.web.server.credentials import password_line, token_line
 from fireflyzmq.testing import ExchangeProcess, PythonProcess
 from tests.gateways.console.looking import ConsoleProcess, StartMarket, Web, until

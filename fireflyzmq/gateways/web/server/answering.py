@@ -19,7 +19,7 @@ from fireflyzmq.gateways.web.server.counts import NOBODY, HttpCounts
 from fireflyzmq.gateways.web.server.limits import WebLimits
 from fireflyzmq.gateways.web.server.paths import Attached, Paths
 from fireflyzmq.gateways.web.server.request import WebRequest, parts_behind
-from fireflyzmq.peer.tracing import TRACEPARENT, TRACESTATE
+from fireflyzmq.wire.traceparent import TRACEPARENT, TRACESTATE
 
 logger = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ class Answering:
 
     async def _traced(self, request: WebRequest, path: str, attached: Attached) -> web.StreamResponse:
         """Let what is attached answer, under a span of the request's own where somebody collects these."""
-        tracer = self._connection.session.calls.tracer
+        tracer = self._connection.session.tracer
         if tracer is None or not getattr(attached, "traced", False) or not tracer.traces(self._loop.time()):
             return await attached.respond(request)
         http = request.http

@@ -18,7 +18,7 @@ from aiohttp.http import HttpProcessingError
 from fireflyzmq.api.cores.service import Part, core_of
 from fireflyzmq.api.exchange import Belonging
 from fireflyzmq.api.service import Service
-from fireflyzmq.gateways.netport.listeners.tcp import BACKLOG, bind
+from fireflyzmq.gateways.listening import BACKLOG, bind
 from fireflyzmq.gateways.web.server import access
 from fireflyzmq.gateways.web.server.access import AccessLog
 from fireflyzmq.gateways.web.server.admission import Admission

@@ -16,7 +16,6 @@ from aiohttp import web
 
 from fireflyzmq.gateways.web.server.access import note_access
 from fireflyzmq.gateways.web.services.calls import Callees, WebCall
-from fireflyzmq.peer.tracing import TRACEPARENT, TRACESTATE, child_of, new_traceparent, trace_of
 from fireflyzmq.wire.addresses import client_host
 from fireflyzmq.wire.traceparent import TRACEPARENT, TRACESTATE, child_of, trace_of
 

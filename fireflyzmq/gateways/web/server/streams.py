@@ -21,7 +21,7 @@ from fireflyzmq.wire.names import pattern_problem
 
 if TYPE_CHECKING:
     from fireflyzmq.gateways.web.server.request import WebRequest
-    from fireflyzmq.peer.reports import Report
+    from fireflyzmq.peer.subscriptions import Report
     from fireflyzmq.runtime.events import ReportEvents
     from fireflyzmq.wire.binding import Binding
 

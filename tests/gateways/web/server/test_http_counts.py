@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from fireflyzmq.datastructures.durations import Durations
 from fireflyzmq.gateways.web.server.counts import NOBODY, HttpCounts
-from fireflyzmq.peer.statistics import Durations
 
 
 class Told:
