@@ -39,7 +39,8 @@ class Operator(SilentOwner):
         )
         self._session.attach()
         self._session.connected()
-        self._service = self._session.add_service(EXCHANGE_NAME, self)
+        self._service = self._session.new_service(EXCHANGE_NAME, self)
+        self._session.add_service(self._service)
         for function in (self.ping, self.services, self.groups, self.peers, self.stats):
             self._service.methods.export(function)
 

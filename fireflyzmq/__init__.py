@@ -17,11 +17,15 @@ if TYPE_CHECKING:
     from fireflyzmq import jsonrpc as jsonrpc
     from fireflyzmq import xmlrpc as xmlrpc
     from fireflyzmq.api.client import Client, connect
-    from fireflyzmq.api.cores.reporting import PublisherNotice
+    from fireflyzmq.api.cores.notices import (
+        SUBSCRIPTION_REQUESTED,
+        SUBSCRIPTION_WITHDRAWN,
+        PublisherNotice,
+        SubscriptionNotice,
+    )
     from fireflyzmq.api.endpoint import Endpoint, GroupEndpoint, OnewayEndpoint
     from fireflyzmq.api.exchange import EXCHANGE_CLIENT, EXCHANGE_SERVER, Exchange
     from fireflyzmq.api.nodes import Child, Root, remoteserviceHandle, rootserviceHandle
-    from fireflyzmq.api.reporting import SUBSCRIPTION_REQUESTED, SUBSCRIPTION_WITHDRAWN, SubscriptionNotice
     from fireflyzmq.api.service import SERVICE_HIDDEN, SERVICE_VISIBLE, Service, detached, serviceEndPoint
     from fireflyzmq.errors import (
         ApplicationFailure,
@@ -68,7 +72,12 @@ __version__ = _version.VERSION
 
 _HOMES = {
     "api.client": ("Client", "connect"),
-    "api.cores.reporting": ("PublisherNotice",),
+    "api.cores.notices": (
+        "SUBSCRIPTION_REQUESTED",
+        "SUBSCRIPTION_WITHDRAWN",
+        "PublisherNotice",
+        "SubscriptionNotice",
+    ),
     "runtime.dispatcher": ("SHUTDOWN_ARRIVED", "SHUTDOWN_PENDING", "Dispatcher"),
     "api.endpoint": ("Endpoint", "GroupEndpoint", "OnewayEndpoint"),
     "errors": (
@@ -105,7 +114,6 @@ _HOMES = {
     "peer.subscriptions": ("Report",),
     "runtime.response": ("GroupResponseId", "ResponseId"),
     "api.service": ("SERVICE_HIDDEN", "SERVICE_VISIBLE", "Service", "detached", "serviceEndPoint"),
-    "api.reporting": ("SUBSCRIPTION_REQUESTED", "SUBSCRIPTION_WITHDRAWN", "SubscriptionNotice"),
     "gateways.web.server.credentials": ("Credentials", "Users"),
     "gateways.web.server.daemon": ("HttpDaemon",),
     "gateways.web.server.limits": ("WebLimits",),

@@ -7,8 +7,9 @@ import logging
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar, Unpack, overload
 
-from fireflyzmq.api.endpoint import CallOptions, Endpoint, GroupEndpoint, OnewayEndpoint
+from fireflyzmq.api.endpoint import Endpoint, GroupEndpoint, OnewayEndpoint
 from fireflyzmq.api.facet import Facet
+from fireflyzmq.api.options import CallOptions, OnewayKeywords
 from fireflyzmq.conventions.callbacks import check_callback, hook
 from fireflyzmq.errors import Failure
 from fireflyzmq.runtime.response import GroupResponseId, ResponseId
@@ -40,7 +41,7 @@ class Calling(Facet):
         *,
         oneway: Literal[True],
         direct: bool = False,
-        **options: Unpack[CallOptions],
+        **options: Unpack[OnewayKeywords],
     ) -> OnewayEndpoint: ...
     @overload
     def serviceEndPoint(
@@ -49,7 +50,7 @@ class Calling(Facet):
         *,
         oneway: bool,
         direct: bool = False,
-        **options: Unpack[CallOptions],
+        **options: Unpack[OnewayKeywords],
     ) -> Endpoint | OnewayEndpoint: ...
     def serviceEndPoint(
         self,
@@ -67,7 +68,7 @@ class Calling(Facet):
         `balance` is "least-pending", "round-robin" or "random"; calls with the same `key` go to the same instance;
         `oneway` calls get no answer. `direct` asks for a connection past the exchange where there can be one.
         """
-        return self._fireflyzmq.endpoint(nameOrBinding, timeout, wait, balance, key, oneway)
+        return self._fireflyzmq.caller.endpoint(nameOrBinding, CallOptions(timeout, wait, balance, key, oneway))
 
     @overload
     def groupEndPoint(
@@ -103,7 +104,7 @@ class Calling(Facet):
     ) -> Endpoint: ...
     @overload
     def groupEndPoint(
-        self, group: str, *, oneway: Literal[True], gather: str | int = "all", **options: Unpack[CallOptions]
+        self, group: str, *, oneway: Literal[True], gather: str | int = "all", **options: Unpack[OnewayKeywords]
     ) -> OnewayEndpoint: ...
     def groupEndPoint(
         self,
@@ -157,7 +158,7 @@ class Calling(Facet):
             check_callback(failure, "a failure callback", ("failure",))
         if id is None:
             return
-        self._fireflyzmq.monitor(_checked(id), told, failure, timeout)
+        self._fireflyzmq.caller.monitor(_checked(id), told, failure, timeout)
 
     def ignoreResponse(self, id: ResponseId[Any]) -> None:
         """Let nobody be told how a call ends; the call goes on."""
@@ -169,7 +170,7 @@ class Calling(Facet):
 
     def cancelRequest(self, id: ResponseId[Any]) -> bool:
         """End a call with RequestCancelled, and cancel what works for it; False when it had ended already."""
-        return self._fireflyzmq.connection.cancel_call(_checked(id))
+        return self._fireflyzmq.caller.cancel(_checked(id))
 
     @hook
     def unexpectedFailure(self, failure: Failure) -> Any:

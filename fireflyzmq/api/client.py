@@ -17,8 +17,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, Unpack
 
 from fireflyzmq.api.cores.service import Part, core_of
-from fireflyzmq.api.endpoint import AnyEndpoint, EndpointOptions, GroupOptions, Proxy, RemoteCallable
+from fireflyzmq.api.endpoint import AnyEndpoint, Proxy, RemoteCallable
 from fireflyzmq.api.exchange import EXCHANGE_CLIENT, Exchange, exchange_address
+from fireflyzmq.api.options import EndpointKeywords, GroupKeywords
 from fireflyzmq.api.service import Service
 from fireflyzmq.conventions.behind import NotBegun, put_behind
 from fireflyzmq.errors import ExchangeLost
@@ -167,12 +168,12 @@ class Client:
         self._fireflyzmq.close()
 
     def serviceEndPoint(
-        self, nameOrBinding: str | Binding | Service, **options: Unpack[EndpointOptions]
+        self, nameOrBinding: str | Binding | Service, **options: Unpack[EndpointKeywords]
     ) -> BlockingEndpoint:
         """An endpoint whose calls block and return the result or raise; options as for `Service.serviceEndPoint`."""
         return BlockingEndpoint(self._fireflyzmq.open_peer().serviceEndPoint(nameOrBinding, **options), self)
 
-    def groupEndPoint(self, group: str, **options: Unpack[GroupOptions]) -> BlockingEndpoint:
+    def groupEndPoint(self, group: str, **options: Unpack[GroupKeywords]) -> BlockingEndpoint:
         """An endpoint of a group whose calls block and return the result; options as for `Service.groupEndPoint`."""
         return BlockingEndpoint(core_of(self._fireflyzmq.open_peer()).group_endpoint(group, **options), self)
 

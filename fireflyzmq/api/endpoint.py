@@ -7,7 +7,7 @@ remote is reached by functions of other objects.
 from __future__ import annotations
 
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, Generic, Self, SupportsIndex, TypedDict, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Self, SupportsIndex, TypeVar, cast
 
 from fireflyzmq.conventions.behind import NAME
 from fireflyzmq.peer.methods import command_name
@@ -39,19 +39,25 @@ class Proxy:
         raise TypeError(f"{self!r} does not travel; send the binding of its service")
 
 
+def _no_method(name: str) -> AttributeError:
+    return AttributeError(f"{name!r} is not the name of a remote method")
+
+
 class RemoteCallable(Proxy):
     """What all remote methods are: calling one starts a call, an attribute of it is the method of a dotted name."""
 
     __slots__ = ("__weakref__", "_caller", "_connection", "_destination", "_endpoint", "_loop", "_name", "_start")
 
-    def __init__(self, endpoint: AnyEndpoint[Any], name: str) -> None:
-        self._endpoint = endpoint
+    def __init__(
+        self, endpoint: AnyEndpoint[Any], connection: Connection, destination: Destination, name: str
+    ) -> None:
+        self._endpoint = endpoint  # which keeps its target watched
         self._name = name
-        self._connection = endpoint._connection
-        self._destination = endpoint._destination
-        self._caller = endpoint._destination.caller
-        self._start: Callable[..., Any] = endpoint._connection.session.calls.start
-        self._loop = endpoint._connection.loop
+        self._connection = connection
+        self._destination = destination
+        self._caller = destination.caller
+        self._start: Callable[..., Any] = connection.session.calls.start
+        self._loop = connection.loop
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Start the call; returns its ResponseId at once, None for a one-way call.
@@ -68,8 +74,11 @@ class RemoteCallable(Proxy):
 
     def __getattr__(self, name: str) -> Self:
         if name.startswith("_"):  # before this looks at itself: a copy that is being made has nothing yet
-            raise AttributeError(f"{name!r} is not the name of a remote method")
-        return cast(Self, self._endpoint._method(f"{self._name}.{name}", name))
+            raise _no_method(name)
+        dotted = f"{self._name}.{name}"
+        if method_problem(dotted) is not None:
+            raise _no_method(dotted)
+        return type(self)(self._endpoint, self._connection, self._destination, dotted)
 
     def __repr__(self) -> str:
         return f"<remote method {self._name} of {self._endpoint!r}>"
@@ -124,14 +133,11 @@ class AnyEndpoint(Proxy, Generic[Method]):
         self._target.idle = False
 
     def __getattr__(self, name: str) -> Method:
-        method = self._method(name, name)
+        if name.startswith("_") or method_problem(name) is not None:
+            raise _no_method(name)
+        method = self._kind(self, self._connection, self._destination, name)
         self.__dict__[name] = method  # the next access finds it without coming here
         return method
-
-    def _method(self, name: str, last: str) -> Method:
-        if last.startswith("_") or method_problem(name) is not None:
-            raise AttributeError(f"{name!r} is not the name of a remote method")
-        return self._kind(self, name)
 
     def __getitem__(self, method: str | int) -> Method:
         """A method by its name, or by a command's number: `endpoint[101]` is that whose name ends in `_101`.
@@ -142,7 +148,7 @@ class AnyEndpoint(Proxy, Generic[Method]):
         problem = method_problem(name)
         if problem is not None:
             raise ValueError(problem)
-        return self._method(name, name)
+        return self._kind(self, self._connection, self._destination, name)
 
     __iter__ = None  # else Python would try 0, 1, 2
 
@@ -183,33 +189,6 @@ class OnewayEndpoint(AnyEndpoint[OnewayMethod]):
     _kind = OnewayMethod
 
 
-class CallOptions(TypedDict, total=False):
-    """What a one-way endpoint may be told besides: what `Service.serviceEndPoint` takes under these names."""
-
-    timeout: float
-    wait: float
-    balance: str
-    key: str | None
-
-
-class EndpointOptions(CallOptions, total=False):
-    """All that `Service.serviceEndPoint` takes."""
-
-    oneway: bool
-    direct: bool
-
-
-class GroupOptions(TypedDict, total=False):
-    """All that `Service.groupEndPoint` takes."""
-
-    timeout: float
-    wait: float
-    balance: str | None
-    key: str | None
-    oneway: bool
-    gather: str | int
-
-
 def endpoint_for(connection: Connection, destination: Destination) -> Endpoint:
     """The endpoint that a destination asks for: a GroupEndpoint or OnewayEndpoint too, which types do not show."""
     kind: type[AnyEndpoint[Any]] = Endpoint
@@ -218,6 +197,11 @@ def endpoint_for(connection: Connection, destination: Destination) -> Endpoint:
     elif destination.spread is not None:
         kind = GroupEndpoint
     return cast(Endpoint, kind(connection, destination))
+
+
+def destination_of(endpoint: AnyEndpoint[Any]) -> Destination:
+    """What an endpoint calls, and how: the way for the library's own modules, and for tests, to what is not public."""
+    return endpoint._destination
 
 
 def binding_of(target: object) -> Binding | None:

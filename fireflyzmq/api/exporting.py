@@ -64,13 +64,12 @@ class Exporting(Facet):
             return functools.partial(self.exportMethod, name=name, **options)
         if isinstance(method, str):
             return functools.partial(self.exportMethod, name=method, **options)
-        self._fireflyzmq.export(method, name, threads, limit, root, validate)
+        self._fireflyzmq.methods.export(method, name, threads, limit, root, validate)
         return method
 
     def unexportMethod(self, name: str) -> None:
         """Take an exported method back; KeyError when there is none of that name."""
-        core = self._fireflyzmq
-        core.drop_pools(core.local.methods.unexport(name))
+        self._fireflyzmq.methods.unexport(name)
 
     def exportedMethods(self) -> list[str]:
         """The names of the exported methods, sorted."""

@@ -10,7 +10,8 @@ from typing import Any, Literal, TypeVar, Unpack, cast, overload
 
 from fireflyzmq.api.cores.nodes import ChildCore, RootCore
 from fireflyzmq.api.cores.service import ServiceCore
-from fireflyzmq.api.endpoint import CallOptions, Endpoint, OnewayEndpoint
+from fireflyzmq.api.endpoint import Endpoint, OnewayEndpoint
+from fireflyzmq.api.options import CallOptions, OnewayKeywords
 from fireflyzmq.api.service import Service
 from fireflyzmq.conventions.callbacks import hook
 from fireflyzmq.peer.methods import MethodTable
@@ -32,7 +33,7 @@ class Root(Service):
         check_name(name, "root's name")
         super().__init__(name, **options)
         core = self._fireflyzmq
-        node = RootCore(core, _roots.discard)
+        node = RootCore(core, self, _roots.discard)
         core.add(node)
         _collect(core, _root_handlers)
         _roots.add(node)
@@ -61,7 +62,7 @@ class Root(Service):
     ) -> Endpoint: ...
     @overload
     def child(
-        self, name: str | Binding, *, oneway: Literal[True], **options: Unpack[CallOptions]
+        self, name: str | Binding, *, oneway: Literal[True], **options: Unpack[OnewayKeywords]
     ) -> OnewayEndpoint: ...
     def child(
         self,
@@ -76,7 +77,7 @@ class Root(Service):
 
         Options are those of `serviceEndPoint`.
         """
-        return self._fireflyzmq.part(RootCore).child(name, timeout, wait, balance, key, oneway)
+        return self._fireflyzmq.part(RootCore).child(name, CallOptions(timeout, wait, balance, key, oneway))
 
     @overload
     def callChild(
@@ -95,8 +96,8 @@ class Root(Service):
         With `oneway=True` there is no answer, and None is returned. For further options, and for a method that has an
         argument `oneway` of its own, see `child`: `child("game1", wait=1.0)[101](user, oneway=1)`.
         """
-        child_of = self._fireflyzmq.part(RootCore).child
-        return child_of(child, 30.0, 0.0, "least-pending", None, oneway)[method](*args, **kwargs)
+        endpoint = self._fireflyzmq.part(RootCore).child(child, CallOptions(oneway=oneway))
+        return endpoint[method](*args, **kwargs)
 
     @overload
     def callChildren(
@@ -140,7 +141,7 @@ class Child(Service):
             check_name(each, "root's name")
         super().__init__(name, **options)
         core = self._fireflyzmq
-        node = ChildCore(core, roots, instances, _children.discard)
+        node = ChildCore(core, self, roots, instances, _children.discard)
         core.add(node)
         for each in node.roots:
             _collect(core, _remote_handlers.get(each, ()), each)
@@ -179,7 +180,7 @@ class Child(Service):
     ) -> Endpoint: ...
     @overload
     def root(
-        self, root: str | None = None, *, oneway: Literal[True], **options: Unpack[CallOptions]
+        self, root: str | None = None, *, oneway: Literal[True], **options: Unpack[OnewayKeywords]
     ) -> OnewayEndpoint: ...
     def root(
         self,
@@ -194,7 +195,7 @@ class Child(Service):
 
         Options are those of `serviceEndPoint`.
         """
-        return self._fireflyzmq.part(ChildCore).root(root, timeout, wait, balance, key, oneway)
+        return self._fireflyzmq.part(ChildCore).root(root, CallOptions(timeout, wait, balance, key, oneway))
 
     @overload
     def callRemote(
@@ -212,11 +213,9 @@ class Child(Service):
         With `oneway=True` there is no answer, and None is returned. For further options, and for a method that has
         arguments `root` or `oneway` of its own, see `root`: `root("gate", wait=1.0)[101](user, oneway=1)`.
         """
-        root_of = self._fireflyzmq.part(ChildCore).root
-        return root_of(root, 30.0, 0.0, "least-pending", None, oneway)[method](*args, **kwargs)
+        endpoint = self._fireflyzmq.part(ChildCore).root(root, CallOptions(oneway=oneway))
+        return endpoint[method](*args, **kwargs)
 
-
-# Decorators, which work before the nodes exist.
 
 _root_handlers: list[Callable[..., Any]] = []
 _remote_handlers: dict[str, list[Callable[..., Any]]] = {}
@@ -258,4 +257,4 @@ def remoteserviceHandle(root: str) -> Callable[[Function], Function]:
 
 def _collect(core: ServiceCore, functions: Iterable[Callable[..., Any]], root: str | None = None) -> None:
     for function in functions:
-        core.export(function, None, 0, None, root)
+        core.methods.export(function, root=root)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from threading import get_ident
 from typing import Any
 
-from fireflyzmq.api.cores.reporting import PublisherNotice
+from fireflyzmq.api.cores.notices import PublisherNotice, SubscriptionNotice
 from fireflyzmq.api.endpoint import target_of
 from fireflyzmq.api.facet import Facet
 from fireflyzmq.conventions.callbacks import hook
@@ -21,27 +21,6 @@ from fireflyzmq.wire.commands import MAX_TIMEOUT, POLICIES, SUBSCRIPTION_QUEUE
 from fireflyzmq.wire.names import pattern_problem, subject_problem
 
 logger = logging.getLogger(__name__)
-
-SUBSCRIPTION_REQUESTED = 0
-SUBSCRIPTION_WITHDRAWN = 1
-
-
-class SubscriptionNotice:
-    """What a publisher hears of a subscription to its reports: `publisher` and `subscriber` (bindings), `subject` (the
-    pattern), and `status`: SUBSCRIPTION_REQUESTED or SUBSCRIPTION_WITHDRAWN.
-    """
-
-    __slots__ = ("publisher", "status", "subject", "subscriber")
-
-    def __init__(self, publisher: Binding, subscriber: Binding, subject: str, subscribed: bool) -> None:
-        self.publisher = publisher
-        self.subscriber = subscriber
-        self.subject = subject
-        self.status = SUBSCRIPTION_REQUESTED if subscribed else SUBSCRIPTION_WITHDRAWN
-
-    def __repr__(self) -> str:
-        what = "withdraws" if self.status else "requests"
-        return f"<{self.subscriber!r} {what} {self.subject} of {self.publisher!r}>"
 
 
 class Reporting(Facet):

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from fireflyzmq.api.cores.watching import Callback, RegistryCallback, Told, ToldOfAll
 from fireflyzmq.api.endpoint import binding_of
 from fireflyzmq.api.facet import Facet
-from fireflyzmq.peer.records import Target
 from fireflyzmq.runtime.events import PresenceEvents
 from fireflyzmq.wire.binding import Binding
 from fireflyzmq.wire.commands import BY_ADDRESS, BY_GROUP, BY_NAME, BY_REGISTRY
 from fireflyzmq.wire.names import check_name
-
-_ANSWER_SECONDS = 5.0
-"""How long the exchange may take to say who is there."""
 
 
 class Watching(Facet):
@@ -41,17 +35,7 @@ class Watching(Facet):
     async def lookup(self, name: str, timeout: float = 0.0) -> list[Binding]:
         """Ask for the instances of a name, and wait up to `timeout` seconds for a first: [] when none came."""
         check_name(name, "service name")
-        connection = self._fireflyzmq.connection
-        connection.check_loop("this service")
-        target = connection.watch(BY_NAME, name)
-        loop = asyncio.get_running_loop()
-        patience = loop.time() + max(0.0, timeout)
-        while not target.ready or (not target.known and connection.session.terms.connected):
-            asked = not target.known and connection.session.terms.connected
-            waiting = max(patience - loop.time(), _ANSWER_SECONDS if asked else 0.0)
-            if waiting <= 0 or not await _change_of(target, loop, waiting):
-                break
-        return [instance.binding for instance in target.ready]
+        return await self._fireflyzmq.presences.look_up(name, timeout)
 
     # Presence.
 
@@ -106,21 +90,3 @@ def _address_of(target: object) -> str:
         return binding.address
     check_name(target, "address")
     return str(target)
-
-
-async def _change_of(target: Target, loop: asyncio.AbstractEventLoop, timeout: float) -> bool:
-    """Wait for a target to change; False when it did not within `timeout` seconds."""
-    changed = loop.create_future()
-
-    def listener(_: Target) -> None:
-        if not changed.done():
-            changed.set_result(None)
-
-    target.listeners.append(listener)
-    try:
-        await asyncio.wait_for(changed, timeout)
-    except TimeoutError:
-        return False
-    finally:
-        target.listeners.remove(listener)
-    return True

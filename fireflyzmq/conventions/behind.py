@@ -26,3 +26,8 @@ class NotBegun:
 def put_behind(shown: object, core: object) -> None:
     """Put a core behind a public object, whatever its class makes of assignments."""
     object.__setattr__(shown, NAME, core)
+
+
+def behind(shown: object) -> Any:
+    """The core of a public object. RuntimeError before `__init__` has put it there, AttributeError where none is."""
+    return getattr(shown, NAME)

@@ -301,6 +301,357 @@ class Session:
         """Whether something waits to be said that services said which are closed, or lacks credit."""
         return bool(self._leaving) or self.outgoing.queued > 0
 
+    def _with_parked(self) -> list[Target]:
+        return [target for target in self.mirror.targets() if target.parked]
+
+    # Services.
+
+    def new_service(
+        self, name: str, owner: Owner, unique: bool = False, visible: bool = True, limit: int = MAX_REQUESTS
+    ) -> LocalService:
+        """A local service that nobody knows yet: its owner has it before it is told anything. In any thread."""
+        return LocalService(next(self._numbers), name, owner, unique, visible, limit)
+
+    def add_service(self, service: LocalService) -> None:
+        """Make a local service known here and, when connected, to the exchange."""
+        name = service.name
+        self.services[service.number] = self._by_address[service.binding.address] = service
+        self.channels.add_local(service)
+        self._by_name.setdefault(name, []).append(service)
+        service.taken = not self._ask_for_name(service)
+        service.regroup({})
+        self._list(service)
+        self.reports.added(service)
+        if service.taken:
+            self._tell_taken(service)
+        if self.state == CONNECTED:
+            self._register(service)
+        elif not self.calls.attached and not service.taken:
+            service.registered = service.named = True
+            service.owner.registered()
+
+    def announce(self, service: LocalService) -> None:
+        """Let a hidden service be found from now on, by its name once it has that."""
+        if service.visible:
+            return
+        service.visible = True
+        if service.accepting and not self._ask_for_name(service):
+            self._lose_name(service)
+            self._tell_taken(service)
+        else:
+            self._list(service)
+            self.reports.listed(service)
+        if self.state == CONNECTED:
+            self._send((encode_control(ANNOUNCE, service.number),))
+
+    # Names that somebody wants alone. Without an exchange, who has one is decided here, as the exchange decides it.
+
+    def _ask_for_name(self, service: LocalService) -> bool:
+        """Whether a service may be found by its name; otherwise it waits.
+
+        With an exchange that has the last word; until it says it, one that others here stand in the way of waits.
+        """
+        if not service.name or not service.visible:
+            return True
+        if not self.calls.attached:
+            return self._claims.claim(service.name, service, service.unique)
+        return not self._in_the_way(service)
+
+    def _in_the_way(self, service: LocalService) -> list[LocalService]:
+        """Who here is listed under a service's name though one of the two wants it alone."""
+        return [
+            other
+            for other in self._by_name[service.name]
+            if other.listed and other is not service and (other.unique or service.unique)
+        ]
+
+    def _tell_taken(self, service: LocalService) -> None:
+        problem = f"the name {service.name!r} is taken by another service of this process"
+        service.owner.registration_failed("taken", problem, "")
+
+    def _have_name(self, service: LocalService) -> None:
+        """The name that a service has waited for is its own."""
+        service.taken = False
+        self._rename(service)
+        service.registered = service.named = True
+        service.owner.registered()
+        if not self.calls.attached:
+            for group in list(service.refused_groups):
+                role, sole = service.wishes[group]
+                if self._claims.claim(_claim_key(service, group, role), service, sole):
+                    self._enter(service, group, role)
+
+    def _lose_name(self, service: LocalService) -> None:
+        """Another service has the name that one wants: it waits, and for its places under that name too."""
+        service.taken = True
+        service.registered = service.named = False
+        self._rename(service)
+        if not self.calls.attached:
+            for group, role in list(service.groups.items()):
+                if role:
+                    self._refuse_group(service, group, _PLACE_OF_A_NAME.format(service.name, group))
+                    self._release(service, group, role)
+
+    def _rename(self, service: LocalService) -> None:
+        """Show a service under the name that it has now, and to whom it is in touch with."""
+        service.regroup(service.groups)
+        self._list(service)
+        self.channels.rename_local(service)
+        self.reports.listed(service)
+
+    def _list(self, service: LocalService) -> None:
+        """Let its name and groups find a service when they may; then its name's rights are not for former ones."""
+        service.listed = service.visible and service.accepting and not service.taken
+        if service.accepting:
+            service.entitled = service.listed
+        if service.listed and service.name:
+            for former in self._former.pop(service.name, ()):
+                former.entitled = False
+                self.channels.rename_local(former)
+        self._show(service)
+        self.channels.rename_local(service)
+
+    def _retire(self, service: LocalService) -> None:
+        """A withdrawn service finishes what it has begun with its name's rights, until another one has the name."""
+        service.listed = False
+        if not service.entitled or not service.name:
+            return
+        if any(other.listed for other in self._by_name[service.name]):
+            service.entitled = False
+            self.channels.rename_local(service)
+        else:
+            self._former.setdefault(service.name, set()).add(service)
+
+    def _release_name(self, service: LocalService) -> None:
+        """A name that was had here may be free now; the next one has it."""
+        self._claims.withdraw(service.name, service)
+        for other in self._claims.next(service.name):
+            self._have_name(other)
+
+    def join(self, service: LocalService, group: str, role: str = "", sole: bool = False) -> None:
+        """Put a service into a group; a `sole` one is the only one of its name there under its role, or waits.
+
+        Without an exchange that is decided here. With one it is the exchange's word, which comes later.
+        """
+        service.wishes[group] = role, sole
+        if not self.calls.attached:
+            self._claim(service, group, role, sole)
+        elif not sole:
+            service.refused_groups.discard(group)  # it was another wish that was refused
+            self._regroup(service, {**service.groups, group: role})
+        if self.state == CONNECTED:
+            if sole and group not in service.groups:
+                service.asked.add(group)
+            self._send((encode_control(JOIN, service.number, group, role, {"sole": sole}),))
+
+    def _claim(self, service: LocalService, group: str, role: str, sole: bool) -> None:
+        if role and service.taken:
+            self._refuse_group(service, group, _PLACE_OF_A_NAME.format(service.name, group))
+        elif role and not self._claims.claim(_claim_key(service, group, role), service, sole):
+            self._refuse_group(service, group, f"the place of {service.name!r} in group {group!r} is taken")
+        else:
+            self._enter(service, group, role)
+
+    def leave(self, service: LocalService, group: str, reason: str = "left") -> None:
+        """Take a service out of a group, or let it not wait for it any more."""
+        role, _ = service.wishes.pop(group, ("", False))
+        service.refused_groups.discard(group)
+        service.asked.discard(group)
+        self._regroup(service, {name: each for name, each in service.groups.items() if name != group}, reason)
+        if self.state == CONNECTED:
+            self._send((encode_control(LEAVE, service.number, group),))
+        self._release(service, group, role)
+
+    def _release(self, service: LocalService, group: str, role: str) -> None:
+        """A place in a group that was given here may be free now; the next one has it."""
+        if role:
+            key = _claim_key(service, group, role)
+            self._claims.withdraw(key, service)
+            for other in self._claims.next(key):
+                self._enter(other, group, role)
+
+    def _enter(self, service: LocalService, group: str, role: str) -> None:
+        service.refused_groups.discard(group)
+        self._regroup(service, {**service.groups, group: role})
+        service.owner.joined(group, role)
+
+    def _refuse_group(self, service: LocalService, group: str, problem: str) -> None:
+        service.refused_groups.add(group)
+        self._regroup(service, {name: role for name, role in service.groups.items() if name != group})
+        service.owner.registration_failed("member", problem, group)
+
+    def _regroup(self, service: LocalService, groups: dict[str, str], reason: str = "") -> None:
+        if groups != service.groups:
+            service.regroup(groups)
+            self._show(service, reason)
+            self.channels.rename_local(service)
+
+    def expel(self, service: LocalService, member: Binding, reason: str) -> None:
+        """Put a member out of the group that carries a service's name. With a connection that is the exchange's word,
+        about members of this process too: they may ask to come again at once.
+        """
+        if self.state == CONNECTED:
+            self._send((encode_control(EXPEL, service.number, member.address, reason),))
+            return
+        other = self._by_address.get(member.address)
+        if other is not None and service.name in other.wishes and service.listed:
+            role = other.wishes[service.name][0]
+            self._put_out(other, service.name, reason)
+            self._release(other, service.name, role)
+
+    def withdraw(self, service: LocalService, reason: str) -> None:
+        """Take no more requests: nobody finds the service any more, and what comes yet is refused."""
+        if service.accepting:
+            service.accepting = False
+            self._retire(service)
+            self.mirror.remove_local(service.binding.address, reason)
+            self._release_name(service)
+            for group, (role, _) in service.wishes.items():
+                self._release(service, group, role)
+            if self.state == CONNECTED:
+                self._send((encode_control(WITHDRAW, service.number, reason),))
+
+    def close_service(self, service: LocalService, reason: str = "goodbye") -> None:
+        """End a service: its calls end, what works for its callers is cancelled.
+
+        While one-way calls of its are parked, the exchange is not told yet that it is closed.
+        """
+        if service.closed:
+            return
+        service.closed = True
+        service.owner.closed()
+        self.withdraw(service, reason)
+        self.calls.fail_caller(service, self.mirror.targets())
+        self.serving.cancel_service(service)
+        self.services.pop(service.number, None)
+        self.served_before.of(service.name).merge(service)
+        self._by_address.pop(service.binding.address, None)
+        self._by_name[service.name].remove(service)
+        if not self._by_name[service.name]:
+            del self._by_name[service.name]
+        former = self._former.get(service.name)
+        if former is not None:
+            former.discard(service)
+            if not former:
+                del self._former[service.name]
+        self._leaving[service] = reason, self.reports.close_service(service)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Part with the closed services that have nothing parked any more."""
+        if self._leaving:
+            targets = self._with_parked()
+            for service in [each for each in self._leaving if not self.calls.out(each, targets)]:
+                self._part_with(service, *self._leaving.pop(service))
+
+    def _give_up_leaving(self) -> None:
+        for service in list(self._leaving):
+            reason, lane = self._leaving.pop(service)
+            self.calls.give_up(service, self._with_parked())
+            self._part_with(service, reason, lane)
+
+    def _part_with(self, service: LocalService, reason: str, lane: Lane | None) -> None:
+        """Forget a service that is closed, and tell the exchange, behind all that the service has said."""
+        self.channels.flush_all()
+        unsent = self.channels.remove_local(service, reason)
+        if self.state == CONNECTED:
+            close = (encode_control(CLOSE, service.number, reason),)
+            self.outgoing.finish(lane or Lane(), unsent, close)
+
+    def _show(self, service: LocalService, reason: str = "") -> None:
+        """Let the mirror show a local service as it is now; one that is withdrawn is shown to nobody."""
+        if not service.accepting:
+            return
+        known = self.mirror.instance(service.binding.address)
+        if known is not None:
+            known.binding, known.groups, known.listed = service.binding, service.groups, service.listed
+        else:
+            known = Instance(NOBODY, service.number, service.binding, service.groups, service.listed)
+        self.mirror.set_local(known, reason)
+
+    def _register(self, service: LocalService) -> None:
+        """Register a service; one that is withdrawn as a hidden one, which others still reach."""
+        options = {
+            "visible": service.visible and service.accepting,
+            "unique": service.unique,
+            "notices": service.owner.wants_notices(),
+            "waiting": service.taken or "" in service.asked,
+            "sole": [group for group, (_, sole) in service.wishes.items() if sole],
+            "standby": [group for group in service.wishes if group in service.refused_groups | service.asked],
+        }
+        self._note_asked(service)
+        name = service.name if service.accepting else service.binding.name
+        groups = {group: role for group, (role, _) in service.wishes.items()}
+        self._send((encode_control(REGISTER, service.number, service.secret, name, groups, options),))
+        if not service.accepting:
+            self._send((encode_control(WITHDRAW, service.number, "drained"),))
+
+    def _note_asked(self, service: LocalService) -> None:
+        """What a service asks for alone, never had, and is not told of before the exchange is lost, it has asked for:
+        next time it must not have it before who may have had it meanwhile.
+        """
+        if service.unique and not service.named:
+            service.asked.add("")
+        service.asked.update(
+            group for group, (_, sole) in service.wishes.items() if sole and group not in service.groups
+        )
+
+    def _services_found_by(self, kind: int, key: str) -> list[LocalService]:
+        """The services of this process that subscriptions to a name or an address are to."""
+        if kind == BY_NAME:
+            return [service for service in self._by_name.get(key, ()) if service.visible and not service.taken]
+        service = self._by_address.get(key)
+        return [service] if service is not None else []
+
+    # Watching.
+
+    def watch(self, kind: int, key: str) -> Target:
+        """The target of a name, group or address; from the first call on it is watched."""
+        target = self.mirror.target(kind, key)
+        if target is None:
+            target = self.mirror.add(kind, key, known=not self.calls.attached)
+            if self.state == CONNECTED:
+                self._ask_who_is_there(target)
+            if self._sweep_at is None:
+                self._sweep_at = self._clock() + IDLE_WATCH
+        return target
+
+    def _ask_who_is_there(self, target: Target) -> None:
+        """Watch a target; when nobody can ever be there, as at an address that somebody made up, that is the answer:
+        the exchange would refuse this peer.
+        """
+        if watch_problem(target.kind, target.key) is None:
+            self._send((encode_control(WATCH, target.kind, target.key),))
+        else:
+            self.mirror.state(target.kind, target.key, [], last=True, keep_missing=False)
+
+    def observe(self, kind: int, key: str, tell: Tell) -> Presence:
+        """Tell who is there, and then who comes and goes, until `cease`."""
+        target = self.watch(kind, key)
+        presence = Presence(target, tell)
+        target.presences.append(presence)
+        presence.begin()
+        return presence
+
+    def cease(self, presence: Presence) -> None:
+        """Tell no more."""
+        if presence.open:
+            presence.open = False
+            presence.target.presences.remove(presence)
+
+    def _sweep_watches(self, now: float) -> None:
+        """Cease to watch what no endpoint has used for a whole sweep."""
+        for target in self.mirror.targets():
+            if target.holders or target.parked or target.listeners or target.presences:
+                target.idle = False
+            elif target.idle:
+                self.mirror.drop(target)
+                if self.state == CONNECTED and watch_problem(target.kind, target.key) is None:
+                    self._send((encode_control(UNWATCH, target.kind, target.key),))
+            else:
+                target.idle = True
+        self._sweep_at = now + IDLE_WATCH if self.mirror.targets() else None
+
     def _target_changed(self, target: Target) -> None:
         self.dispatch.release(target)
         self._leaving.let_go()

@@ -201,7 +201,7 @@ def test_what_is_offered_to_a_root_is_checked(connected_place: Place) -> None:
 def test_a_netport_offers_its_own_methods_whatever_is_checked(network: Any) -> None:
     exchange = network.exchange()
     port = network.make(NetPort, "net", exchange=exchange, validate=True)
-    assert core_of(port).validate
+    assert core_of(port).methods.validate
     methods = core_of(port).local.methods
     assert "push" in methods.names()
     assert {method.arguments for method in methods.all()} == {None}

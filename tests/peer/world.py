@@ -290,7 +290,8 @@ class WorldService:
         self.problems: list[str] = []
         self.memberships: list[tuple[str, str | None]] = []
         self.stray_reports: list[tuple[Binding, str, Any]] = []
-        self.local: LocalService = peer.session.add_service(name, self, unique, visible)
+        self.local: LocalService = peer.session.new_service(name, self, unique, visible)
+        peer.session.add_service(self.local)
         for method in (self.echo, self.later, self.fail, self.leave, self.leave_later, self.interrupt):
             self.local.methods.export(method)
 

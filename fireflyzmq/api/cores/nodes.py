@@ -6,11 +6,10 @@ A root's children are the members, with the role "child", of the group that carr
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol
 
-from fireflyzmq.api.cores.service import Part, ServiceCore
-from fireflyzmq.api.endpoint import Endpoint, endpoint_for
-from fireflyzmq.peer.gather import GroupDestination
+from fireflyzmq.api.cores.parts import Part
+from fireflyzmq.api.options import CallOptions
 from fireflyzmq.peer.presence import Status
 from fireflyzmq.peer.records import Destination
 from fireflyzmq.runtime.timers import InOrder
@@ -19,7 +18,8 @@ from fireflyzmq.wire.commands import BY_MEMBER, BY_NAME
 from fireflyzmq.wire.names import check_name
 
 if TYPE_CHECKING:
-    from fireflyzmq.api.nodes import Child, Root
+    from fireflyzmq.api.cores.service import ServiceCore
+    from fireflyzmq.api.endpoint import Endpoint
 
 CHILD = "child"
 """The role of a root's children in its group."""
@@ -27,13 +27,27 @@ CHILD = "child"
 DROPPED = "dropped"
 
 
+class ShownRoot(Protocol):
+    """The hooks of a root that users override."""
+
+    def doChildConnect(self, name: str, binding: Binding) -> Any: ...
+    def doChildLostConnect(self, name: str, reason: str) -> Any: ...
+
+
+class ShownChild(Protocol):
+    """The hook of a child that users override."""
+
+    def droppedByRoot(self, root: str, reason: str) -> Any: ...
+
+
 class RootCore(Part):
     """A root: its children, and the hooks that hear of them."""
 
     title = "Root"
 
-    def __init__(self, core: ServiceCore, forget: Callable[[RootCore], None]) -> None:
+    def __init__(self, core: ServiceCore, shown: ShownRoot, forget: Callable[[RootCore], None]) -> None:
         self.core = core
+        self._shown = shown
         self._forget = forget
         connection = core.connection
         self._hooks = InOrder(connection.loop)
@@ -46,7 +60,7 @@ class RootCore(Part):
         self.core.connection.later(self._call_hook, binding, status)
 
     def _call_hook(self, binding: Binding, status: Status) -> None:
-        shown = cast("Root", self.core.shown)
+        shown = self._shown
 
         def hook() -> Any:
             if self.core.local.closed:
@@ -56,26 +70,23 @@ class RootCore(Part):
             return shown.doChildConnect(binding.name, binding)
 
         what = f"the hook for child {binding.name!r} of {self.core.title}"
-        self.core.keep_hook(self._hooks.run(binding.name, binding.address, hook, what))
+        self.core.hooks.keep(self._hooks.run(binding.name, binding.address, hook, what))
 
     def children(self) -> list[Binding]:
         """The children that are there."""
         return [instance.binding for instance in self._children.ready]
 
-    def child(
-        self, name: str | Binding, timeout: float, wait: float, balance: str, key: str | None, oneway: bool
-    ) -> Endpoint:
+    def child(self, name: str | Binding, options: CallOptions) -> Endpoint:
         """A proxy for the child of a name or of a binding."""
         core = self.core
         if isinstance(name, Binding):
-            return core.endpoint(name, timeout, wait, balance, key, oneway)
+            return core.caller.endpoint(name, options)
         check_name(name, "child's name")
-        target = core.connection.watch(BY_MEMBER, f"{self._children.key} {name}")
-        return endpoint_for(core.connection, Destination(core.local, target, timeout, wait, balance, key, oneway))
+        return core.caller.one_of(core.connection.watch(BY_MEMBER, f"{self._children.key} {name}"), options)
 
     def everybody(self, oneway: bool) -> Endpoint:
         """A proxy for all children at once."""
-        return endpoint_for(self.core.connection, GroupDestination(self.core.local, self._children, oneway=oneway))
+        return self.core.caller.all_of(self._children, CallOptions(oneway=oneway))
 
     def drop(self, child: str | Binding) -> int:
         """Put out the children of a name, or of a binding; returns how many were told to go."""
@@ -101,9 +112,15 @@ class ChildCore(Part):
     title = "Child"
 
     def __init__(
-        self, core: ServiceCore, roots: Iterable[str], instances: bool, forget: Callable[[ChildCore], None]
+        self,
+        core: ServiceCore,
+        shown: ShownChild,
+        roots: Iterable[str],
+        instances: bool,
+        forget: Callable[[ChildCore], None],
     ) -> None:
         self.core = core
+        self._shown = shown
         self.roots: dict[str, None] = dict.fromkeys(roots)
         self._instances = instances
         self._forget = forget
@@ -116,14 +133,14 @@ class ChildCore(Part):
     def join(self, root: str) -> None:
         """Become a root's child."""
         self.roots[root] = None
-        self.core.join(root, CHILD, sole=not self._instances)
+        self.core.memberships.join(root, CHILD, sole=not self._instances)
 
     def leave(self, root: str) -> None:
         """Be a root's child no more; ValueError when it is none."""
         self.check(root)
         del self.roots[root]
-        self.core.leave(root)
-        self.core.settle_ready()
+        self.core.memberships.leave(root)
+        self.core.readiness.settle()
 
     def check(self, root: str) -> None:
         """ValueError for one whose child this is not."""
@@ -133,23 +150,19 @@ class ChildCore(Part):
     def left(self, group: str, reason: str) -> None:
         """The service was put out of a group."""
         self.roots.pop(group, None)
-        self.core.settle_ready()
-        shown = cast("Child", self.core.shown)
+        self.core.readiness.settle()
+        shown = self._shown
         what = f"droppedByRoot of {self.core.title}"
-        self.core.keep_hook(self._hooks.run(group, None, lambda: shown.droppedByRoot(group, reason), what))
+        self.core.hooks.keep(self._hooks.run(group, None, lambda: shown.droppedByRoot(group, reason), what))
 
-    def root(
-        self, root: str | None, timeout: float, wait: float, balance: str, key: str | None, oneway: bool
-    ) -> Endpoint:
+    def root(self, root: str | None, options: CallOptions) -> Endpoint:
         """A proxy for a root, by default the only one; ValueError when there are several and none is named."""
-        core = self.core
         if root is None:
             if len(self.roots) != 1:
                 raise ValueError(f"this child has {len(self.roots)} roots: say which, root=...")
             root = next(iter(self.roots))
         self.check(root)
-        target = core.connection.watch(BY_NAME, root)
-        return endpoint_for(core.connection, Destination(core.local, target, timeout, wait, balance, key, oneway))
+        return self.core.caller.one_of(self.core.connection.watch(BY_NAME, root), options)
 
     def ended(self) -> None:
         """The service is closed."""

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
+from fireflyzmq.api.cores.notices import PublisherNotice
 from fireflyzmq.api.cores.watching import Told
 from fireflyzmq.api.endpoint import target_of
 from fireflyzmq.conventions.callbacks import check_callback
@@ -21,7 +22,7 @@ from fireflyzmq.runtime.timers import InOrder, run_logged
 from fireflyzmq.wire.binding import Binding
 
 if TYPE_CHECKING:
-    from fireflyzmq.api.cores.service import ServiceCore
+    from fireflyzmq.api.cores.identity import Identity
 
 logger = logging.getLogger(__name__)
 
@@ -34,39 +35,23 @@ Key = tuple[int, str, str]
 """The publisher, by kind and key, and the pattern."""
 
 
-class PublisherNotice:
-    """What a subscriber hears of a publisher: `publisher`, `subject` (the pattern it subscribed to), and `status`:
-    SERVICE_AVAILABLE or SERVICE_WITHDRAWN.
-    """
-
-    __slots__ = ("publisher", "status", "subject")
-
-    def __init__(self, publisher: Binding, subject: str, status: Status) -> None:
-        self.publisher = publisher
-        self.subject = subject
-        self.status = status
-
-    def __repr__(self) -> str:
-        return f"<{self.publisher!r} {self.status!r} for {self.subject}>"
-
-
 class _CallbackSink:
     """Hands reports to a callback. What that raises is logged.
 
     With the first coroutine that it returns it is one of those that get one report after the other.
     """
 
-    __slots__ = ("_callback", "_core", "_events", "_failed", "_feed")
+    __slots__ = ("_callback", "_events", "_failed", "_feed", "_service")
 
     def __init__(
         self,
-        core: ServiceCore,
+        service: Identity,
         events: ReportEvents,
         callback: Callable[[Report], Any],
         failed: Callable[[Failure], Any],
         feed: Feed,
     ) -> None:
-        self._core = core
+        self._service = service
         self._events = events
         self._callback = callback
         self._failed = failed
@@ -76,7 +61,7 @@ class _CallbackSink:
         try:
             result = self._callback(report)
         except Exception:
-            logger.exception("a report callback of %s raised", self._core.title)
+            logger.exception("a report callback of %s raised", self._service.title)
             return
         if result is not None and inspect.iscoroutine(result):
             self._wait_for(result)
@@ -93,14 +78,14 @@ class _CallbackSink:
             return
         self._events.ended(None)
         if failure is not None:
-            self._core.connection.later(self._core.subscriptions.tell, self._failed, failure)
+            self._service.connection.later(_tell_end, self._service, self._failed, failure)
 
 
 class Subscriptions:
     """A service's subscriptions to reports. A second callback for the same publisher and pattern replaces one."""
 
-    def __init__(self, core: ServiceCore) -> None:
-        self._core = core
+    def __init__(self, service: Identity) -> None:
+        self._service = service
         self._events: dict[Key, ReportEvents] = {}
         self._feeding: set[asyncio.Task[None]] = set()
 
@@ -118,15 +103,15 @@ class Subscriptions:
             check_callback(callback, "a report callback", ("report",))
         if failure is not None:
             check_callback(failure, "a failure callback", ("failure",))
-        core, connection = self._core, self._core.connection
+        service, connection = self._service, self._service.connection
         target = target_of(connection, publisher)
         key = target.kind, target.key, pattern
         events = ReportEvents(connection, policy, limit)
-        failed = core.local.owner.unexpected_failure if failure is None else failure
+        failed = service.local.owner.unexpected_failure if failure is None else failure
         one_by_one = inspect.iscoroutinefunction(callback)
         sink: Sink = events
         if callback is not None and not one_by_one:
-            sink = _CallbackSink(core, events, callback, failed, self._feed)
+            sink = _CallbackSink(service, events, callback, failed, self._feed)
         events.called_back = callback is not None
         events.publishers = self._watch_publisher(target.kind, target.key, pattern)
 
@@ -135,7 +120,7 @@ class Subscriptions:
                 self._ignore(key)
                 self._events[key] = events
             events.subscription = connection.session.reports.subscribe(
-                core.local, Interest(target.kind, target.key, pattern, policy, limit), sink
+                service.local, target.kind, target.key, pattern, policy, limit, sink
             )
             if callback is not None and one_by_one:
                 self._feed(events, callback, failed, None)
@@ -157,20 +142,15 @@ class Subscriptions:
                 await self._finish(lambda: begun)
             try:
                 async for report in events:
-                    if self._core.local.closed:
+                    if self._service.local.closed:
                         return
                     await self._finish(functools.partial(callback, report))
             except Failure as failure:
-                self.tell(failed, failure)
+                _tell_end(self._service, failed, failure)
 
-        task = self._core.connection.loop.create_task(feed(), context=contextvars.Context())
+        task = self._service.connection.loop.create_task(feed(), context=contextvars.Context())
         self._feeding.add(task)
         task.add_done_callback(self._feeding.discard)
-
-    def tell(self, failed: Callable[[Failure], Any], failure: Failure) -> None:
-        """Tell a callback that a subscription has ended."""
-        what = f"the callback for the end of a subscription of {self._core.title}"
-        run_logged(lambda: failed(failure), what, self._core.connection.loop)
 
     async def _finish(self, call: Callable[[], Any]) -> None:
         try:
@@ -178,14 +158,14 @@ class Subscriptions:
             if inspect.isawaitable(result):
                 await result
         except Exception:
-            logger.exception("a report callback of %s raised", self._core.title)
+            logger.exception("a report callback of %s raised", self._service.title)
 
     def ignore(self, publisher: object, pattern: str | None) -> None:
         """End the subscriptions with callbacks to a publisher: that of one pattern, or all."""
-        target = target_of(self._core.connection, publisher)
+        target = target_of(self._service.connection, publisher)
         for key in list(self._events):
             if key[:2] == (target.kind, target.key) and pattern in (None, key[2]):
-                self._core.connection.run_in_loop(self._ignore, key)
+                self._service.connection.run_in_loop(self._ignore, key)
 
     def _ignore(self, key: Key) -> None:
         events = self._events.pop(key, None)
@@ -194,11 +174,11 @@ class Subscriptions:
 
     def _watch_publisher(self, kind: int, key: str, pattern: str) -> PresenceEvents[Told] | None:
         """Let the hook hear of publishers that come and go, if the service has one."""
-        if not self._core.overrides("handlePublisherNotification"):
+        if not self._service.overrides("handlePublisherNotification"):
             return None
-        connection = self._core.connection
-        hook = self._core.shown.handlePublisherNotification
-        what = f"the hook for publishers of {self._core.title}"
+        connection = self._service.connection
+        hook = self._service.shown.handlePublisherNotification
+        what = f"the hook for publishers of {self._service.title}"
 
         order = InOrder(connection.loop)
 
@@ -209,3 +189,9 @@ class Subscriptions:
         events: PresenceEvents[Told] = PresenceEvents(connection)
         events.presence = connection.run_in_loop(connection.session.watches.observe, kind, key, tell)
         return events
+
+
+def _tell_end(service: Identity, failed: Callable[[Failure], Any], failure: Failure) -> None:
+    """Tell a callback that a subscription has ended."""
+    what = f"the callback for the end of a subscription of {service.title}"
+    run_logged(lambda: failed(failure), what, service.connection.loop)
