@@ -16,7 +16,7 @@ from typing import Final
 
 import fireflyzmq as netsvc
 from benchmarks.plan import Plan
-from fireflyzmq.api.client import Peer
+from fireflyzmq.api.connect import Peer
 from fireflyzmq.testing import ExchangeProcess, PythonProcess
 
 NESTED_TIMEOUT: Final = 1

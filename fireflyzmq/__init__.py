@@ -16,7 +16,8 @@ from fireflyzmq import _version
 if TYPE_CHECKING:
     from fireflyzmq import jsonrpc as jsonrpc
     from fireflyzmq import xmlrpc as xmlrpc
-    from fireflyzmq.api.client import Client, connect
+    from fireflyzmq.api.client import Client
+    from fireflyzmq.api.connect import connect
     from fireflyzmq.api.cores.notices import (
         SUBSCRIPTION_REQUESTED,
         SUBSCRIPTION_WITHDRAWN,
@@ -71,7 +72,8 @@ if TYPE_CHECKING:
 __version__ = _version.VERSION
 
 _HOMES = {
-    "api.client": ("Client", "connect"),
+    "api.client": ("Client",),
+    "api.connect": ("connect",),
     "api.cores.notices": (
         "SUBSCRIPTION_REQUESTED",
         "SUBSCRIPTION_WITHDRAWN",

@@ -16,7 +16,7 @@ from typing import Any
 
 import fireflyzmq as netsvc
 from benchmarks.programs.measure import Call, Mode, answer_questions, crowd, in_flight, one_at_a_time, run
-from fireflyzmq.api.client import exchange_of
+from fireflyzmq.api.connect import exchange_of
 
 
 def call_of(endpoint: Any) -> Call:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import fireflyzmq as netsvc
 from benchmarks.programs.feed import PATTERN, PROGRESS, Subscriber, Subscribers
 from benchmarks.programs.measure import run
-from fireflyzmq.api.client import exchange_of
+from fireflyzmq.api.connect import exchange_of
 
 
 def callback_of(subscriber: Subscriber) -> Callable[[netsvc.Report], None]:

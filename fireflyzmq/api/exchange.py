@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-from fireflyzmq.conventions.behind import NAME, NotBegun, put_behind
+from fireflyzmq.conventions.behind import NotBegun, behind, put_behind
 from fireflyzmq.conventions.callbacks import check_hooks, hook
 from fireflyzmq.errors import ExchangeLost
 from fireflyzmq.runtime.connection import Connection, sweep_connections
@@ -243,12 +243,21 @@ class Belonging(Protocol):
     def _fireflyzmq(self) -> Any: ...
 
 
-def connection_of(exchange: Belonging) -> Connection:
-    """The connection of an Exchange, or of what `connect` or `Client` gave; TypeError for anything else."""
-    connection = getattr(getattr(exchange, NAME, None), "connection", None)
-    if not isinstance(connection, Connection):
-        raise TypeError(f"exchange= takes an Exchange, or what connect or Client gave, not {exchange!r}")
-    return connection
+@functools.singledispatch
+def connection_of(exchange: object) -> Connection:
+    """The connection of an Exchange, or of what `connect` or `Client` gave; TypeError for anything else.
+
+    RuntimeError for one that is closed.
+    """
+    raise TypeError(f"exchange= takes an Exchange, or what connect or Client gave, not {exchange!r}")
+
+
+@connection_of.register
+def _connection_of_exchange(exchange: Exchange) -> Connection:
+    core: ExchangeCore = behind(exchange)
+    if core.connection.closed:
+        raise RuntimeError("this exchange is closed")
+    return core.connection
 
 
 def _claim(loop: asyncio.AbstractEventLoop, default: bool) -> Connection:

@@ -12,7 +12,7 @@ from unittest import mock
 
 import pytest
 
-from fireflyzmq.api.client import BlockingEndpoint
+from fireflyzmq.api.blocking import BlockingEndpoint
 from fireflyzmq.api.cores.service import core_of
 from tests.api.places import Place
 

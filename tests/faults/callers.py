@@ -6,7 +6,7 @@ import asyncio
 import time
 
 import fireflyzmq as netsvc
-from fireflyzmq.api.client import Peer
+from fireflyzmq.api.connect import Peer
 
 
 async def eventually_running(peer: Peer, name: str, token: str) -> None:

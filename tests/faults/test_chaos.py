@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import fireflyzmq as netsvc
-from fireflyzmq.api.client import Peer
+from fireflyzmq.api.connect import Peer
 from fireflyzmq.testing import ExchangeProcess, PythonProcess
 from tests.faults.relay import Relay
 

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 import fireflyzmq as netsvc
-from fireflyzmq.api.client import Peer, exchange_of
+from fireflyzmq.api.connect import Peer, exchange_of
 from fireflyzmq.runtime.events import PresenceEvents, ReportEvents
 from fireflyzmq.runtime.response import GroupResponseId, ResponseId
 

@@ -14,7 +14,7 @@ import zmq
 
 import fireflyzmq as netsvc
 from fireflyzmq import ServiceWithdrawn, connect
-from fireflyzmq.api.client import exchange_of
+from fireflyzmq.api.connect import exchange_of
 from fireflyzmq.testing import ExchangeProcess, PythonProcess
 from fireflyzmq.wire.commands import HELLO, JOIN, REGISTER
 from fireflyzmq.wire.frames import encode_control

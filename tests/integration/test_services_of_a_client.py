@@ -129,7 +129,7 @@ def test_what_is_no_exchange_is_refused(exchange: ExchangeProcess) -> None:
 
     async def work() -> None:
         async with netsvc.connect(exchange.address) as peer:
-            service = Service("x", exchange=peer)  # type: ignore[arg-type]
+            service = Service("x", exchange=peer)
             await service.ready()
 
     asyncio.run(work())

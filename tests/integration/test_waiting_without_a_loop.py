@@ -296,8 +296,8 @@ def test_a_client_may_be_closed_in_its_own_thread(exchange: ExchangeProcess) -> 
     client = Client(exchange.address)
     client.scheduleAction(client.close)
     core = client._fireflyzmq
-    core._thread.join(10)
-    assert not core._thread.is_alive()
+    core.thread.join(10)
+    assert not core.thread.alive
     with pytest.raises(RuntimeError, match="closed"):
         client.serviceEndPoint("exchange")
     client.close()
@@ -307,12 +307,12 @@ def test_a_client_that_is_dropped_warns_and_leaves_nothing(exchange: ExchangePro
     client = Client(exchange.address)
     client.exportMethod(len)
     core = client._fireflyzmq
-    thread, gone = core._thread, weakref.ref(core)
+    thread, gone = core.thread, weakref.ref(core)
     del core
     with pytest.warns(ResourceWarning, match="unclosed .*Client"):
         del client
     thread.join(10)
-    assert not thread.is_alive()
+    assert not thread.alive
     gc.collect()
     assert gone() is None
 

@@ -17,7 +17,7 @@ import uvloop
 
 import fireflyzmq as netsvc
 from fireflyzmq import Client, Service, connect
-from fireflyzmq.api.client import exchange_of
+from fireflyzmq.api.connect import exchange_of
 from fireflyzmq.testing import ExchangeProcess
 
 DESCRIPTORS = pathlib.Path("/proc/self/fd") if pathlib.Path("/proc/self/fd").exists() else pathlib.Path("/dev/fd")

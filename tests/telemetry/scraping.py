@@ -13,7 +13,7 @@ from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from fireflyzmq import EXCHANGE_SERVER, Exchange, Service
-from fireflyzmq.api.client import Peer
+from fireflyzmq.api.connect import Peer
 
 TEST_SECONDS = 60.0
 

@@ -12,7 +12,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from fireflyzmq import Credentials, Exchange, HealthGateway, HttpDaemon, Service, WebLimits, serveMetrics
-from fireflyzmq.api.client import exchange_of
+from fireflyzmq.api.connect import exchange_of
 from fireflyzmq.api.cores.service import core_of
 from fireflyzmq.gateways.web.operations import attach_operations
 from fireflyzmq.testing import ExchangeProcess, PythonProcess

@@ -25,7 +25,7 @@ from fireflyzmq import (
     ServiceUnavailable,
     ServiceWithdrawn,
 )
-from fireflyzmq.api.client import Peer
+from fireflyzmq.api.connect import Peer
 from fireflyzmq.api.cores.service import core_of
 from fireflyzmq.runtime.otel import OpenTelemetryTracer, server_attributes
 from fireflyzmq.testing import ExchangeProcess, PythonProcess

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fireflyzmq import Service, Sessions
-from fireflyzmq.api.client import Peer
+from fireflyzmq.api.connect import Peer
 from fireflyzmq.api.cores.service import core_of
 from fireflyzmq.api.endpoint import destination_of
 from fireflyzmq.gateways.netport import watchers

@@ -16,9 +16,8 @@ from xmlrpc.client import ServerProxy
 import aiohttp
 
 from fireflyzmq import EXCHANGE_SERVER, Exchange, HttpDaemon, PlainGateway, Selection, Service, jsonrpc, xmlrpc
-from fireflyzmq.api.client import Peer
-from fireflyzmq.gateways.web.server.core import HttpDaemonCore
-from fireflyzmq.gateways.web.server.counts import HttpCounts
+from fireflyzmq.api.connect import Peer
+from fireflyzmq.gateways.web.server.daemon import server_of
 from tests.gateways.netport.sockets.site import until
 
 TEST_SECONDS = 40.0
