@@ -35,7 +35,7 @@ from fireflyzmq import (
     jsonrpc,
     xmlrpc,
 )
-from fireflyzmq.api.client import Peer
+from fireflyzmq.api.connect import Peer
 from fireflyzmq.conventions.behind import NAME
 from fireflyzmq.gateways.web.server.credentials import password_line
 from tests.api.words import NAMES
@@ -183,12 +183,18 @@ def test_an_object_has_one_attribute_of_ours() -> None:
             player = await site.player(net)
             await until(lambda: sessions)
             service = Service(exchange=site.exchange)
-            daemon = HttpDaemon(exchange=service)
+            daemon = HttpDaemon(exchange=site.exchange)
             plain, health, scraped = PlainGateway("g"), HealthGateway(), MetricsGateway(CollectorRegistry())
             for path, gateway in (("/a", plain), ("/b", health), ("/c", scraped)):
                 daemon.attach(path, gateway)
             codecs = [FireflyCodec(), LineCodec(), MessagePackCodec()]
-            others = [Root("r", exchange=service), await site.peer(), Sessions(service), Users(), MetricsCollector()]
+            others = [
+                Root("r", exchange=site.exchange),
+                await site.peer(),
+                Sessions(service),
+                Users(),
+                MetricsCollector(),
+            ]
             rpc = [jsonrpc.RpcGateway("g"), xmlrpc.RpcGateway("g")]
             for each in (net, *sessions, service, daemon, plain, health, scraped, *codecs, *others, *rpc):
                 assert names_of_ours(vars(each)) <= {NAME}, each
