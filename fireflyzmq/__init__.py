@@ -9,6 +9,7 @@ pay for the rest.
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 from fireflyzmq import _version
@@ -227,3 +228,15 @@ if not TYPE_CHECKING:  # for which every misspelt name would be one
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+def _look_at_what_runs() -> None:
+    """Tell of `python -m exchange` where another program of that name comes first in the search path."""
+    main = getattr(sys.modules.get("__main__"), "__spec__", None)
+    if main is not None and main.name in ("exchange", "exchange.__main__"):
+        from fireflyzmq.runtime.beside import tell_of_shadow
+
+        tell_of_shadow(main)
+
+
+_look_at_what_runs()

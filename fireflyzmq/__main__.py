@@ -1,25 +1,33 @@
-"""`python -m fireflyzmq gateway http ...`, `console ...`, `user ...`: what needs no program of one's own."""
+"""`python -m fireflyzmq exchange`, `gateway http`, `console`, `user`: what needs no program of one's own.
+
+The exchange is the package beside this one, which reads its own command line.
+"""
 
 from __future__ import annotations
 
 import argparse
 import getpass
+import importlib
 import ipaddress
 import os
 import secrets
 import signal
 import socket
-import ssl
 import sys
 import threading
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from fireflyzmq._version import VERSION
 from fireflyzmq.conventions.extras import needed_for
 from fireflyzmq.conventions.limits import add_limits, limits_of
 from fireflyzmq.gateways.web.server.limits import WebLimits
+from fireflyzmq.runtime.beside import COMMAND, exchange_package
 from fireflyzmq.telemetry.logs import LOG_FORMATS, TEXT, log_to
 from fireflyzmq.wire.addresses import bracketed, host_and_port
+
+if TYPE_CHECKING:
+    import ssl
 
 TOKEN_VARIABLE = "FIREFLYZMQ_CONSOLE_TOKEN"
 """The environment variable with the console's token, as what stands in a command line is no secret."""
@@ -27,9 +35,12 @@ TOKEN_VARIABLE = "FIREFLYZMQ_CONSOLE_TOKEN"
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line; prints and exits on --help and what is wrong."""
-    parser = argparse.ArgumentParser(prog="python -m fireflyzmq", description="Gateways and tools of fireflyzmq.")
+    parser = argparse.ArgumentParser(
+        prog="python -m fireflyzmq", description="The exchange, gateways and tools of fireflyzmq."
+    )
     parser.add_argument("--version", action="version", version=f"fireflyzmq {VERSION}")
     commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("exchange", help="run the exchange, through which calls go: see `exchange --help`")
     gateways = commands.add_parser("gateway", help="let programs that speak something else reach services")
     protocols = gateways.add_subparsers(dest="protocol", required=True)
     http = protocols.add_parser("http", help="XML-RPC at /xmlrpc, JSON-RPC at /jsonrpc, plain JSON at /")
@@ -166,6 +177,8 @@ def _ssl_context(options: argparse.Namespace) -> ssl.SSLContext | None:
     """What `--certificate` and `--key` say."""
     if options.certificate is None:
         return None
+    import ssl
+
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(options.certificate, options.key)
     return context
@@ -190,6 +203,18 @@ def _end_with_input() -> None:
     threading.Thread(target=wait, name="console's input", daemon=True).start()
 
 
+def run_exchange(name: str, arguments: Sequence[str]) -> int:
+    """Run the exchange with the daemon's own options; `name` is the command that this is. Returns its exit status."""
+    daemon = importlib.import_module(f"{exchange_package()}.__main__")
+    status: int = daemon.main(list(arguments), name)
+    return status
+
+
+def exchange() -> int:
+    """The command `fireflyzmq-exchange`."""
+    return run_exchange("fireflyzmq-exchange", sys.argv[1:])
+
+
 def write_user(options: argparse.Namespace) -> None:
     """Print a line for a file of users, and a new token to standard error."""
     from fireflyzmq.gateways.web.server.credentials import password_line, token_line
@@ -204,6 +229,9 @@ def write_user(options: argparse.Namespace) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments and arguments[0] == "exchange":
+        return run_exchange(COMMAND, arguments[1:])
     options = parse_arguments(arguments)
     try:
         if options.command == "user":

@@ -23,7 +23,7 @@ RULES: dict[str, tuple[str, ...]] = {
     "fireflyzmq.peer": ("fireflyzmq.wire", "fireflyzmq.conventions", "fireflyzmq.datastructures"),
     "fireflyzmq.telemetry": ("fireflyzmq.peer", "fireflyzmq.conventions", "fireflyzmq.datastructures"),
     "fireflyzmq.runtime": ("fireflyzmq.telemetry", "fireflyzmq.peer", "fireflyzmq.conventions", "fireflyzmq.wire"),
-    "fireflyzmq.runtime.embedded": ("exchange",),
+    "fireflyzmq.runtime.embedded": ("exchange", "fireflyzmq.runtime.beside"),
     "fireflyzmq.api": ("fireflyzmq.runtime", "fireflyzmq.peer", "fireflyzmq.conventions", "fireflyzmq.wire"),
     "fireflyzmq.api.options": (),
     "fireflyzmq.api.endpoint": (),

@@ -31,8 +31,9 @@ class Exchange:
     """A process's link to the exchange (EXCHANGE_CLIENT), or an exchange of its own (EXCHANGE_SERVER).
 
     The first one in an event loop, or the one made with `default=True`, is what services of the loop belong to that
-    name no other. `limits` are those of an EXCHANGE_SERVER, named and in the units that `python -m exchange --help`
-    shows: `{"peers": 100, "message": 1 << 20}`. RuntimeError in a thread that has no event loop.
+    name no other. `limits` are those of an EXCHANGE_SERVER, named and in the units that
+    `python -m fireflyzmq exchange --help` shows: `{"peers": 100, "message": 1 << 20}`. RuntimeError in a thread that
+    has no event loop.
     """
 
     _fireflyzmq: ExchangeCore = NotBegun("Exchange")  # type: ignore[assignment]

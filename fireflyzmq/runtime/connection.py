@@ -32,6 +32,7 @@ from fireflyzmq.peer.outcomes import give_back
 from fireflyzmq.peer.records import DRAINED, Call, Destination, Request, Target, current_request
 from fireflyzmq.peer.session import Session
 from fireflyzmq.runtime import otel
+from fireflyzmq.runtime.beside import COMMAND
 from fireflyzmq.runtime.dealer import GOODBYE_LINGER_MS, NOBODY_LISTENS, Dealer
 from fireflyzmq.runtime.resolving import NoSuchHost, Places
 from fireflyzmq.runtime.response import LOOK_SECONDS, GroupResponseId, ResponseId, made_by
@@ -445,7 +446,8 @@ class Connection:
         if self.reason == NOBODY_LISTENS:
             host, port = host_of(self._address) or ("", "")
             usual = host in ("localhost", "127.0.0.1") and port == str(DEFAULT_PORT)
-            command = f" (`python -m exchange{'' if usual else f' --listen {shlex.quote(self._address)}'}` starts one)"
+            options = "" if usual else f" --listen {shlex.quote(self._address)}"
+            command = f" (`{COMMAND}{options}` starts one)"
         return f"no exchange at {self._address} within {timeout:g} s: {self.reason}{command}"
 
     def _found(self, outcome: list[str] | NoSuchHost) -> None:

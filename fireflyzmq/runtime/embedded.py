@@ -1,20 +1,15 @@
-"""An exchange inside a process's event loop. The one place in which the library reaches the exchange's code.
-
-It finds the package `exchange` beside its own, and not through the search path: there a program that is itself called
-exchange.py comes first.
-"""
+"""An exchange inside a process's event loop. The one place in which the library reaches the exchange's code."""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
 import importlib
-import importlib.util
 import logging
-import sys
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from fireflyzmq.runtime.beside import exchange_package
 
 if TYPE_CHECKING:
     from exchange.server import Joined, Server
@@ -29,28 +24,11 @@ LONGEST_WAIT = 3600.0
 """Seconds after which it looks again at what is due: loops have bounds of their own for their timers."""
 
 
-def _exchange_package() -> str:
-    """The name under which the exchange's package is loaded: its own, unless another module has that."""
-    home = Path(__file__).resolve().parents[2] / "exchange" / "__init__.py"
-    for name in ("exchange", "fireflyzmq_exchange"):
-        loaded = sys.modules.get(name)
-        if loaded is None:
-            spec = importlib.util.spec_from_file_location(name, home, submodule_search_locations=[str(home.parent)])
-            if spec is None or spec.loader is None:
-                break
-            sys.modules[name] = module = importlib.util.module_from_spec(spec)
-            spec.loader.exec_module(module)
-            return name
-        if getattr(loaded, "__file__", None) and Path(str(loaded.__file__)).resolve() == home:
-            return name
-    raise ImportError(f"the package of the exchange is not at {home.parent}")
-
-
 class EmbeddedExchange:
     """A server driven by an asyncio loop. `limits` are those of `exchange.core.limits.Limits`, by name."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, limits: Mapping[str, float]) -> None:
-        package = _exchange_package()
+        package = exchange_package()
         bounds = importlib.import_module(f"{package}.core.limits").Limits(**limits)
         self._loop = loop
         self._server: Server = importlib.import_module(f"{package}.server").Server((), bounds, loop.time)

@@ -127,7 +127,7 @@ class ExchangeProcess(PythonProcess):
 
     def _arguments_for(self) -> list[str]:
         listens = [word for address in self._listens for word in ("--listen", address)]
-        return ["-P", "-m", "exchange", *listens, *self._options]
+        return ["-P", "-m", "fireflyzmq", "exchange", *listens, *self._options]
 
     def _read_addresses(self) -> None:
         self.addresses = [self.wait_for_line("exchange listens at ").split()[-1] for _ in self._listens]

@@ -336,7 +336,8 @@ def nobodys_port() -> Iterator[int]:
 
 def test_a_client_without_an_exchange_says_where_it_looked_and_what_starts_one(nobodys_port: int) -> None:
     address = f"tcp://127.0.0.1:{nobodys_port}"
-    wanted = f"no exchange at {address} within 0.3 s: nobody listens there (`python -m exchange --listen {address}` st"
+    command = f"python -m fireflyzmq exchange --listen {address}"
+    wanted = f"no exchange at {address} within 0.3 s: nobody listens there (`{command}` starts one)"
     with pytest.raises(netsvc.ExchangeLost, match=re.escape(wanted)):
         netsvc.Client(address, timeout=0.3)
 
@@ -354,7 +355,7 @@ def test_the_usual_address_needs_no_options_to_be_started() -> None:
         exchange = netsvc.Exchange()
         connection = exchange.connection
         connection._address, connection.reason = "tcp://localhost:11111", "nobody listens there"
-        assert "(`python -m exchange` starts one)" in connection.missing(5)
+        assert "(`python -m fireflyzmq exchange` starts one)" in connection.missing(5)
         connection.reason = "refused: full"
         assert "python" not in connection.missing(5)
         exchange.close()
