@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 
 .PHONY: demo test check bench format clean
 
-demo: $(VENV)/installed
+demo: $(VENV)/shown
 	@$(BIN)/python examples/demo.py
 
 test: $(VENV)/installed
@@ -28,9 +28,18 @@ format: $(VENV)/checked
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-$(VENV)/installed: setup.cfg pyproject.toml
+# Each stamp says what is installed: what the demo needs is a few megabytes, what the tests need is hundreds.
+
+$(VENV)/made:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed")'
 	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/shown: $(VENV)/made setup.cfg pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .[uvloop]
+	touch $@
+
+$(VENV)/installed: $(VENV)/made setup.cfg pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .[test]
 	touch $@
 
