@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from fireflyzmq import Client, Dispatcher, Exchange, Failure, RequestTimeout, Service
+from fireflyzmq.api.cores.service import core_of
 from fireflyzmq.testing import ExchangeProcess
 
 SOON = 2.0
@@ -248,7 +249,7 @@ def test_a_call_that_is_encoded_while_its_client_is_closed_ends(
     begun, ends = threading.Event(), threading.Event()
 
     client = Client(exchange.address)
-    calls = client._peer.serviceEndPoint("exchange")._connection.session.calls
+    calls = core_of(client._peer).connection.session.calls
     prepare = calls.prepare
 
     def slow(*args: Any, **options: Any) -> Any:
@@ -343,7 +344,9 @@ ENDINGS = {
     "a daemon thread in a call": (
         CLIENT + "call = client.serviceEndPoint('nobody', timeout=50, wait=50).f\n"
         "threading.Thread(target=call, daemon=True).start()\n"
-        "while not client._peer.serviceEndPoint('nobody')._target.parked: time.sleep(0.001)",
+        "from fireflyzmq.api.endpoint import destination_of\n"
+        "target = destination_of(client._peer.serviceEndPoint('nobody')).target\n"
+        "while not target.parked: time.sleep(0.001)",
         "",
     ),
     "a thread that is still calling": (

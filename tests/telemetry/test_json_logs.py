@@ -13,6 +13,7 @@ import pytest
 
 from fireflyzmq import Failure, JsonFormatter, logJson
 from fireflyzmq.api.cores.service import core_of
+from fireflyzmq.api.endpoint import destination_of
 from fireflyzmq.telemetry.logs import log_to
 from fireflyzmq.testing import ExchangeProcess
 from tests.telemetry.scraping import Place, on_place
@@ -82,7 +83,7 @@ async def test_a_line_names_the_request_it_was_written_for(place: Place, logged:
     caller = await place.peer()
     endpoint: Any = caller.serviceEndPoint("worker")
     properties = {"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"}
-    id = core_of(caller).connection.call(endpoint._destination, "work", (), {}, properties)
+    id = core_of(caller).connection.call(destination_of(endpoint), "work", (), {}, properties)
     assert id is not None
     with pytest.raises(Failure):
         await id

@@ -27,6 +27,8 @@ from fireflyzmq import (
 )
 from fireflyzmq.api.connect import Peer
 from fireflyzmq.api.cores.service import core_of
+from fireflyzmq.api.endpoint import destination_of
+from fireflyzmq.peer.tracing import bounded, trace_of
 from fireflyzmq.runtime.otel import OpenTelemetryTracer, server_attributes
 from fireflyzmq.testing import ExchangeProcess, PythonProcess
 from fireflyzmq.wire.traceparent import bounded, trace_of
@@ -451,7 +453,7 @@ async def test_a_peer_without_opentelemetry_passes_state_and_baggage_on(place: P
     endpoint: Any = caller.serviceEndPoint("first", wait=5)
     await until(lambda: bool(endpoint))
     given = {"traceparent": f"00-{TRACE}-b7ad6b7169203331-01", "tracestate": "a=b", "baggage": "k=v", "user": "ada"}
-    id: Any = core_of(caller).connection.call(endpoint._destination, "hop", (), {}, given)
+    id: Any = core_of(caller).connection.call(destination_of(endpoint), "hop", (), {}, given)
     properties = await id
     assert trace_of(properties.pop("traceparent")) == TRACE
     assert properties == {"tracestate": "a=b", "baggage": "k=v"}

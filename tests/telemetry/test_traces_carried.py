@@ -13,6 +13,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from fireflyzmq import HttpDaemon, PlainGateway, Service
 from fireflyzmq.api.cores.service import core_of
+from fireflyzmq.api.endpoint import destination_of
 from fireflyzmq.peer.calls import new_number
 from fireflyzmq.wire.codec import new_pack
 from fireflyzmq.wire.commands import REQUEST
@@ -188,7 +189,7 @@ async def test_a_peer_that_carries_nonsense_is_answered(
     endpoint: Any = caller.serviceEndPoint("a", wait=5)
     await until(lambda: bool(endpoint))
     properties = {"traceparent": traceparent, "tracestate": traceparent, "baggage": traceparent}
-    id = core_of(caller).connection.call(endpoint._destination, "hop", (), {}, properties)
+    id = core_of(caller).connection.call(destination_of(endpoint), "hop", (), {}, properties)
     assert id is not None and await id == "end"
     assert len(hops[-1].traces) == 1
 
