@@ -9,7 +9,7 @@ from fireflyzmq.api.endpoint import AnyEndpoint, Proxy, RemoteCallable, destinat
 from fireflyzmq.runtime.connection import connections_of
 
 if TYPE_CHECKING:
-    from fireflyzmq.peer.calls import Destination
+    from fireflyzmq.peer.records import Destination
     from fireflyzmq.runtime.response import ResponseId
 
 WOULD_WAIT = "a blocking call would stop for good: await `connect`, or call in another thread (asyncio.to_thread)"

@@ -222,8 +222,3 @@ def target_of(connection: Connection, target: object) -> Target:
         check_name(target, "service name")
         return connection.watch(BY_NAME, target)
     raise TypeError(f"an endpoint is made of a name, a binding or a service, not of {type(target).__name__}")
-
-
-def destination_of(endpoint: AnyEndpoint[Any]) -> Destination:
-    """What the calls of an endpoint share, its target among it: the way of the library's own modules to that."""
-    return endpoint._destination

@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypedDict
 
-from fireflyzmq.peer.calls import Destination
 from fireflyzmq.peer.gather import GroupDestination
+from fireflyzmq.peer.records import Destination
 
 if TYPE_CHECKING:
-    from fireflyzmq.peer.mirror import Target
-    from fireflyzmq.peer.serving import LocalService
+    from fireflyzmq.peer.local import LocalService
+    from fireflyzmq.peer.records import Target
 
 LEAST_PENDING: Final = "least-pending"
 

@@ -25,8 +25,8 @@ from fireflyzmq.api.watching import Watching
 from fireflyzmq.conventions.behind import put_behind
 from fireflyzmq.conventions.callbacks import check_hooks
 from fireflyzmq.errors import ApplicationFailure
-from fireflyzmq.peer.request import Request, current_request
-from fireflyzmq.peer.serving import MAX_REQUESTS
+from fireflyzmq.peer.local import MAX_REQUESTS
+from fireflyzmq.peer.records import Request, current_request
 from fireflyzmq.runtime.connection import encoding_for
 from fireflyzmq.runtime.response import ResponseId
 from fireflyzmq.wire.binding import Binding

@@ -28,7 +28,6 @@ from fireflyzmq import (
 from fireflyzmq.api.connect import Peer
 from fireflyzmq.api.cores.service import core_of
 from fireflyzmq.api.endpoint import destination_of
-from fireflyzmq.peer.tracing import bounded, trace_of
 from fireflyzmq.runtime.otel import OpenTelemetryTracer, server_attributes
 from fireflyzmq.testing import ExchangeProcess, PythonProcess
 from fireflyzmq.wire.traceparent import bounded, trace_of

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from fireflyzmq.api.cores.identity import Identity
     from fireflyzmq.api.options import CallOptions
     from fireflyzmq.errors import Failure
-    from fireflyzmq.peer.mirror import Target
+    from fireflyzmq.peer.records import Target
     from fireflyzmq.runtime.response import ResponseId
 
 

@@ -13,8 +13,7 @@ from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fireflyzmq.conventions.callbacks import takes
-from fireflyzmq.peer.calls import DRAINED, PENDING
-from fireflyzmq.peer.request import current_request
+from fireflyzmq.peer.records import DRAINED, PENDING, current_request
 from fireflyzmq.runtime.stopping import DRAIN_SECONDS, LOOK_SECONDS
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from fireflyzmq.api.cores.hooks import HooksAtWork
     from fireflyzmq.api.cores.identity import Identity
     from fireflyzmq.api.cores.parts import Parts
-    from fireflyzmq.peer.request import Request
+    from fireflyzmq.peer.records import Request
 
 logger = logging.getLogger(__name__)
 
@@ -133,14 +132,14 @@ class Draining:
             return
         shut = self._shut()
         if shut is None:
-            self._connection.session.withdraw(self._service.local, DRAINED)
+            self._connection.session.registrations.withdraw(self._service.local, DRAINED)
         self._connection.keep(self._go_on(shut))
 
     async def _go_on(self, shut: asyncio.Future[Any] | None) -> None:
         until = self._connection.loop.time() + DRAIN_SECONDS
         if shut is not None:
             await self._wait_until_shut(shut, until)
-            self._connection.session.withdraw(self._service.local, DRAINED)
+            self._connection.session.registrations.withdraw(self._service.local, DRAINED)
         await self._wait_until_quiet(until, self._inside)
         if self._others_ended is not None and not self._others_ended.done():
             self._others_ended.set_result(None)
@@ -169,9 +168,9 @@ class Draining:
         await asyncio.sleep(0)  # another turn, and the last answer has been said
         while not local.closed:
             connection.take_handed()
-            session.channels.flush_all()
-            what = session.at_work([local]).get(local) or self._hooks.at_work()
-            waiting = sum(session.serving.suspended(request) for request in spared)
+            session.incoming.flush_all()
+            what = session.busy([local]).get(local) or self._hooks.at_work()
+            waiting = sum(session.at_work.suspended(request) for request in spared)
             if not what or (waiting and local.running <= waiting):
                 return
             if clock() >= until and local.running <= waiting:

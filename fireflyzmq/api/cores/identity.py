@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fireflyzmq.api.cores.shown import Shown
-    from fireflyzmq.peer.serving import LocalService, Owner
+    from fireflyzmq.peer.local import LocalService, Owner
     from fireflyzmq.runtime.connection import Connection
     from fireflyzmq.wire.binding import Binding
 

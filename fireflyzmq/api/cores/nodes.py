@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 from fireflyzmq.api.cores.parts import Part
 from fireflyzmq.api.options import CallOptions
 from fireflyzmq.peer.presence import Status
-from fireflyzmq.peer.records import Destination
 from fireflyzmq.runtime.timers import InOrder
 from fireflyzmq.wire.binding import Binding
 from fireflyzmq.wire.commands import BY_MEMBER, BY_NAME

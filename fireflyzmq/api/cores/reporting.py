@@ -120,7 +120,7 @@ class Subscriptions:
                 self._ignore(key)
                 self._events[key] = events
             events.subscription = connection.session.reports.subscribe(
-                service.local, target.kind, target.key, pattern, policy, limit, sink
+                service.local, Interest(target.kind, target.key, pattern, policy, limit), sink
             )
             if callback is not None and one_by_one:
                 self._feed(events, callback, failed, None)

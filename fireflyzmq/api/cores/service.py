@@ -26,7 +26,7 @@ from fireflyzmq.api.options import LEAST_PENDING, CallOptions
 from fireflyzmq.conventions.behind import behind
 from fireflyzmq.conventions.callbacks import positional_only
 from fireflyzmq.errors import Failure, RegistrationRefused
-from fireflyzmq.peer.reports import Report
+from fireflyzmq.peer.subscriptions import Report
 from fireflyzmq.runtime.dispatcher import Dispatcher, dispatcher_of
 from fireflyzmq.runtime.suspended import SuspendedResponses
 from fireflyzmq.runtime.timers import InOrder, Timers, run_logged
@@ -64,7 +64,7 @@ class ServiceCore(Identity):
         self.told_in_order = InOrder(connection.loop)
         self.readiness = Readiness(self, self.parts)
         self.methods = OwnMethods(self, validate)
-        self.suspended = SuspendedResponses(connection.session.serving, connection.runner)
+        self.suspended = SuspendedResponses(connection.session.at_work, connection.session.serving, connection.runner)
         self.memberships = Memberships(self)
         self.caller = Caller(self)
         self.presences = Presences(self)
@@ -81,7 +81,7 @@ class ServiceCore(Identity):
     def announce(self) -> None:
         """Let a service that is not visible be found from now on."""
         self.check_open()
-        self.connection.run_in_loop(self.connection.session.announce, self.local)
+        self.connection.run_in_loop(self.connection.session.registrations.announce, self.local)
 
     def ended(self) -> None:
         """The service is closed, by itself or with its connection: nothing calls it back any more."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from fireflyzmq.api.cores.notices import PublisherNotice, SubscriptionNotice
     from fireflyzmq.errors import Failure, RegistrationRefused
-    from fireflyzmq.peer.reports import Report
+    from fireflyzmq.peer.subscriptions import Report
 
 
 class Shown(Protocol):

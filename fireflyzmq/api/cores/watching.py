@@ -16,7 +16,7 @@ from fireflyzmq.wire.commands import BY_NAME, BY_REGISTRY
 
 if TYPE_CHECKING:
     from fireflyzmq.api.cores.identity import Identity
-    from fireflyzmq.peer.mirror import Target
+    from fireflyzmq.peer.records import Target
 
 Event = TypeVar("Event", bound=tuple[Any, ...])
 Told = tuple[Binding, Status]
@@ -54,8 +54,8 @@ class Presences:
         target = connection.watch(BY_NAME, name)
         loop = asyncio.get_running_loop()
         patience = loop.time() + max(0.0, timeout)
-        while not target.ready or (not target.known and connection.session.calls.connected):
-            asked = not target.known and connection.session.calls.connected
+        while not target.ready or (not target.known and connection.session.terms.connected):
+            asked = not target.known and connection.session.terms.connected
             waiting = max(patience - loop.time(), _ANSWER_SECONDS if asked else 0.0)
             if waiting <= 0 or not await _change_of(target, loop, waiting):
                 break

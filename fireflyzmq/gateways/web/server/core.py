@@ -64,7 +64,11 @@ class HttpDaemonCore(Part):
         self._others_end = others_end
         self._socket = bind(host, port)
         self.port: int = self._socket.getsockname()[1]
-        caller = Service("", exchange=exchange)
+        try:
+            caller = Service("", exchange=exchange)
+        except BaseException:
+            self._socket.close()
+            raise
         self._service = core_of(caller)
         self.connection = self._service.connection
         self._loop = self.connection.loop

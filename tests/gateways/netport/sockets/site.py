@@ -11,8 +11,12 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from fireflyzmq import EXCHANGE_SERVER, Exchange, NetPort, Service
+from fireflyzmq import EXCHANGE_SERVER, Exchange, NetPort, Service, Session
 from fireflyzmq.api.connect import Peer
+from fireflyzmq.api.cores.service import core_of
+from fireflyzmq.gateways.netport.core import NetPortCore
+from fireflyzmq.gateways.netport.session import core_of as session_core
+from fireflyzmq.gateways.netport.watchers import Watcher
 from tests.gateways.netport.sockets.player import Player
 
 TEST_SECONDS = 40.0

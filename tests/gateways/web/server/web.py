@@ -17,7 +17,8 @@ import aiohttp
 
 from fireflyzmq import EXCHANGE_SERVER, Exchange, HttpDaemon, PlainGateway, Selection, Service, jsonrpc, xmlrpc
 from fireflyzmq.api.connect import Peer
-from fireflyzmq.gateways.web.server.daemon import server_of
+from fireflyzmq.gateways.web.server.core import HttpDaemonCore
+from fireflyzmq.gateways.web.server.counts import HttpCounts
 from tests.gateways.netport.sockets.site import until
 
 TEST_SECONDS = 40.0
