@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 MOST_FUNCTIONS = 15
-MOST_FILES = 7
+MOST_FILES = 10
 MOST_LINES = 46
 """Code lines of the longest function that one has to read on the way."""
 

@@ -88,9 +88,7 @@ class Calls:
             or (request is not None and request.beside)
             or (tracer is not None and now >= tracer.idle_until and tracer.traces(now))
         ):
-            call = self.prepare(destination, method, args, kwargs, self._pack, properties)
-            self.launch(call)
-            return call
+            return self.launch(self.prepare(destination, method, args, kwargs, self._pack, properties))
         number = next(_numbers)
         call = self._make()  # as in `prepare`: one function less on the way of most calls
         call.number, call.destination, call.method = number, destination, method
@@ -105,12 +103,10 @@ class Calls:
                 item = self._pack([REQUEST, number, method, list(args), deadline + channel.offset_out])
         except EncodingError as error:
             fail_encoding(call, error)
-            self._outcomes.count_unbegun(call)
-            return call
+            return self.launch(call)
         if channel.closed:  # by an encoder
             call.item = item
-            self.launch(call)
-            return call
+            return self.launch(call)
         outcomes, terms = self._outcomes, self._terms
         call.due = outcomes.deadlines.add(call, deadline, number)
         outcomes.started += 1
@@ -161,24 +157,25 @@ class Calls:
             fail_encoding(call, error)
         return call
 
-    def launch(self, call: Call) -> None:
-        """Start a prepared call, unless it has failed already."""
+    def launch(self, call: Call) -> Call:
+        """Start a prepared call, unless it has failed already, and return it."""
         outcomes = self._outcomes
         if call.state != PENDING:
             outcomes.count_unbegun(call)
-            return
+            return call
         call.due = outcomes.deadlines.add(call, call.deadline, call.number)
         outcomes.started += 1
         if call.destination.caller.closed:  # since it was prepared, in another thread
             outcomes.fail(call, RequestCancelled("the calling service is closed"))
-            return
+            return call
         if outcomes.pending > self._terms.calls:
             outcomes.fail_limit(call, 0)
-            return
+            return call
         now = self._clock()
         call.wait_until = now + call.destination.wait
         self._dispatch.settle(call, now)
         self._channels.wake()
+        return call
 
     # A service's calls.
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from fireflyzmq import ApplicationFailure, NetLimits, Service, Session, Sessions
-from fireflyzmq.api.client import Peer
+from fireflyzmq.api.connect import Peer
 from fireflyzmq.gateways.netport.session import core_of as session_core
 from tests.gateways.netport.sockets.player import Player
 from tests.gateways.netport.sockets.site import Noted, Site, at_site, until, watching
