@@ -137,6 +137,7 @@ class Connection:
             shared["__init__"] = made_by
         one, group = type("ResponseId", (ResponseId,), shared), type("GroupResponseId", (GroupResponseId,), shared)
         self._ids: tuple[type[ResponseId[Any]], ...] = (one, group)
+        self._tracer = otel.OpenTelemetryTracer() if otel.installed() else None
         self.session = Session(
             send=self._send,
             wake=self._wake,

@@ -11,13 +11,15 @@ from typing import Any
 
 from fireflyzmq.peer.at_work import Finish
 from fireflyzmq.peer.methods import Method
-from fireflyzmq.peer.records import Request, current_request
+from fireflyzmq.peer.request import Request, current_request
+from fireflyzmq.peer.serving import Finish
 
 
 class LoopRunner:
     """Runs coroutines and pool threads, each under its own request.
 
-    Who starts one is told the outcome, in the loop; `call_from_anywhere` is the way there.
+    `finish(request, value, error)`, which comes with each, is told the outcome, in the loop: `call_from_anywhere` is
+    the way there.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, call_from_anywhere: Callable[..., object]) -> None:
@@ -33,7 +35,7 @@ class LoopRunner:
 
     def start_task(self, request: Request, awaitable: Any, finish: Finish) -> asyncio.Task[Any]:
         """Await a method's result in a task of its own."""
-        task = self._loop.create_task(self._await(request, awaitable, finish), context=_context_of(request))
+        task = self._loop.create_task(_await(request, awaitable, finish), context=_context_of(request))
         self._tasks.add(task)
 
         def ended(task: asyncio.Task[Any]) -> None:
@@ -43,16 +45,6 @@ class LoopRunner:
 
         task.add_done_callback(ended)
         return task
-
-    async def _await(self, request: Request, awaitable: Any, finish: Finish) -> None:
-        try:
-            value = await awaitable
-        except BaseException as error:
-            finish(request, None, error)
-            if isinstance(error, (KeyboardInterrupt, SystemExit)):
-                raise
-        else:
-            finish(request, value, None)
 
     def start_thread(self, request: Request, method: Method, call: Callable[[], Any], finish: Finish) -> Future[None]:
         """Run a method in its pool; RuntimeError when no thread is to be had."""
@@ -106,6 +98,17 @@ class LoopRunner:
         self.abandon()
         for task in list(self._tasks):
             task.cancel()
+
+
+async def _await(request: Request, awaitable: Any, finish: Finish) -> None:
+    try:
+        value = await awaitable
+    except BaseException as error:
+        finish(request, None, error)
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+            raise
+    else:
+        finish(request, value, None)
 
 
 def _context_of(request: Request) -> contextvars.Context:
