@@ -23,7 +23,7 @@ import weakref
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import Future, wait
-from typing import Any, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 import zmq
 
@@ -32,15 +32,19 @@ from fireflyzmq.peer.outcomes import give_back
 from fireflyzmq.peer.records import DRAINED, Call, Destination, Request, Target, current_request
 from fireflyzmq.peer.session import Session
 from fireflyzmq.runtime import otel
-from fireflyzmq.runtime.beside import COMMAND
+from fireflyzmq.runtime.counted import read_counts, read_present
 from fireflyzmq.runtime.dealer import GOODBYE_LINGER_MS, NOBODY_LISTENS, Dealer
 from fireflyzmq.runtime.resolving import NoSuchHost, Places
 from fireflyzmq.runtime.response import LOOK_SECONDS, GroupResponseId, ResponseId, made_by
 from fireflyzmq.runtime.runner import LoopRunner
 from fireflyzmq.runtime.stopping import LOOK_SECONDS as STOP_LOOK_SECONDS
 from fireflyzmq.runtime.stopping import stop_together
+from fireflyzmq.telemetry.sources import add_source, close_source
 from fireflyzmq.wire.addresses import DEFAULT_PORT, host_of
 from fireflyzmq.wire.codec import new_pack
+
+if TYPE_CHECKING:
+    from fireflyzmq.telemetry.families import Reading
 
 logger = logging.getLogger(__name__)
 
@@ -153,6 +157,7 @@ class Connection:
             debug=loop.get_debug(),
         )
         _all_connections.add(self)
+        add_source(self)
 
     # Calling.
 
@@ -661,6 +666,13 @@ class Connection:
         if self._dealer is not None:
             self._listen(self._dealer)
 
+    def read(self, reading: Reading) -> None:
+        """Say what was counted here, and what there is."""
+        read_counts(self.session, reading)
+        if not (self.closed or self.forked):
+            read_present(self.session, self.state, reading)
+            reading.loops.append(self)
+
     # The end.
 
     async def drain(self) -> None:
@@ -819,7 +831,7 @@ class Connection:
                 timer.cancel()
 
     def _tell_closed(self) -> None:
-        hooks: list[Callable[[], None]] = [*self.on_close, *(functools.partial(told, self) for told in closed_hooks)]
+        hooks: list[Callable[[], None]] = [*self.on_close, functools.partial(close_source, self)]
         self.on_close.clear()
         for hook in hooks:
             try:
@@ -895,20 +907,12 @@ def encoding_for() -> Connection | None:
 
 _all_connections: weakref.WeakSet[Connection] = weakref.WeakSet()
 
-closed_hooks: list[Callable[[Connection], None]] = []
-"""Told of each connection that has closed, in the thread that closed it."""
-
 
 def copied(objects: weakref.WeakSet[Object]) -> list[Object]:
     """What is in a set to which other threads may add meanwhile."""
     while True:
         with contextlib.suppress(RuntimeError):  # it has changed during the iteration
             return list(objects)
-
-
-def connections() -> list[Connection]:
-    """The connections of this process that are not closed."""
-    return [connection for connection in copied(_all_connections) if not connection.closed and not connection.forked]
 
 
 def sweep_connections() -> None:

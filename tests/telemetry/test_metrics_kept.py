@@ -15,9 +15,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from fireflyzmq import MetricsCollector
-from fireflyzmq.runtime.connection import Connection, connections
-from fireflyzmq.telemetry import collector as collecting
-from fireflyzmq.telemetry.collector import Reading
+from fireflyzmq.runtime.connection import Connection
+from fireflyzmq.telemetry.families import Reading
+from fireflyzmq.telemetry.sources import add_source, close_source, drop_source, sources
 from tests.telemetry.scraping import Place, Samples, on_place
 
 
@@ -46,27 +46,52 @@ async def test_what_came_and_went_between_two_scrapes_is_counted(place: Place) -
         assert [now - then for now, then in zip(after, before, strict=True)] == [33, 33]
 
 
-def test_two_scrapes_at_once_count_what_has_closed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_scrapes_at_once_count_what_has_closed_once() -> None:
+    both = threading.Barrier(2)
+
     class Source:
-        pass
+        slow = False
 
-    collector, source, reading = MetricsCollector(), Source(), Reading()
-    reading.count("calls_started", 5_000)
-    collector._fireflyzmq._last = {weakref.ref(source): (lambda _: reading, reading)}
-    both, original = threading.Barrier(2), collecting._last_reading
+        def read(self, reading: Reading) -> None:
+            if self.slow:
+                with contextlib.suppress(threading.BrokenBarrierError):
+                    both.wait(1)
+            reading.count("calls_started", 5_000)
 
-    def slow(*arguments: Any) -> Reading:
-        with contextlib.suppress(threading.BrokenBarrierError):
-            both.wait(1)
-        return original(*arguments)
-
-    before = read(MetricsCollector()).value("calls_started_total")
-    monkeypatch.setattr(collecting, "_last_reading", slow)
+    collector, source = MetricsCollector(), Source()
+    before = read(collector).value("calls_started_total")
+    add_source(source)
+    read(collector)
+    drop_source(source)
+    source.slow = True
     threads = [threading.Thread(target=collector.collect) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    assert read(collector).value("calls_started_total") - before == 5_000
+
+
+def test_what_a_source_has_counted_stays_when_it_cannot_say_any_more() -> None:
+    class Source:
+        ended = False
+
+        def read(self, reading: Reading) -> None:
+            if self.ended:
+                raise RuntimeError("the event loop has ended")
+            reading.count("calls_started", 5_000)
+            reading.show("calls_in_flight", 70_000)
+
+    collector, source = MetricsCollector(), Source()
+    before = read(collector).value("calls_started_total")
+    add_source(source)
+    assert read(collector).value("calls_in_flight") >= 70_000
+    source.ended = True
+    for _ in range(2):
+        scraped = read(collector)
+        assert scraped.value("calls_started_total") - before == 5_000
+        assert scraped.value("calls_in_flight") < 70_000
+    close_source(source)
     assert read(collector).value("calls_started_total") - before == 5_000
 
 
@@ -90,11 +115,13 @@ async def test_sources_may_come_and_go_during_a_scrape(place: Place, monkeypatch
         all: list[Kept] = []
 
         def __init__(self) -> None:
-            self.closed, self.forked = True, True
             self.all.append(self)
 
-    growing = Growing(connections())
-    monkeypatch.setattr("fireflyzmq.runtime.connection._all_connections", growing)
+        def read(self, reading: Reading) -> None:
+            pass
+
+    growing = Growing(sources())
+    monkeypatch.setattr("fireflyzmq.telemetry.sources._sources", growing)
     assert read(collector).value("connections", state="connected") >= 1
 
 

@@ -39,6 +39,7 @@ from fireflyzmq.wire.names import check_name
 
 if TYPE_CHECKING:
     from fireflyzmq.api.service import Service
+    from fireflyzmq.telemetry.families import Reading
 
 _GOODBYE_SECONDS: Final = 5.0
 """How long a netport that stops waits for its connections to be closed."""

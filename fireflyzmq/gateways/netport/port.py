@@ -83,6 +83,7 @@ class NetPort(Service):
             core.close()
             raise
         _netports.add(netport)
+        add_source(netport)
         netport.start()
 
     # What serves the clients' commands.
@@ -222,6 +223,12 @@ class NetPort(Service):
 
 _handled: list[tuple[Command, Callable[..., Any]]] = []
 _netports: weakref.WeakSet[NetPortCore] = weakref.WeakSet()
+
+
+def _forget(netport: NetPortCore) -> None:
+    """A netport has closed: it gets no handlers any more, and is not measured."""
+    _netports.discard(netport)
+    drop_source(netport)
 
 
 @overload

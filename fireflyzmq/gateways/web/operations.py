@@ -101,7 +101,7 @@ class _Scrapes:
         return web.Response(body=body, headers={"Content-Type": content_type, "Cache-Control": "no-store"})
 
     async def _ask_exchange(self) -> Iterable[Metric]:
-        from fireflyzmq.telemetry.collector import exchange_families
+        from fireflyzmq.telemetry.exchange import exchange_families
 
         assert self._caller is not None
         endpoint: Any = self._caller.serviceEndPoint(EXCHANGE_NAME, timeout=_EXCHANGE_SECONDS)

@@ -9,6 +9,10 @@ import weakref
 from typing import Final, Protocol
 
 from fireflyzmq.datastructures.durations import Durations
+from fireflyzmq.telemetry.sources import add_source
+
+if TYPE_CHECKING:
+    from fireflyzmq.telemetry.families import Reading
 
 NOBODY: Final = "none"
 """What stands for the gateway where nothing is attached."""
@@ -40,7 +44,7 @@ class HttpCounts:
         self.at_work = 0
         self.requests: dict[tuple[str, str], int] = {}
         self.durations: dict[str, Durations] = {}
-        all_http_counts.add(self)
+        add_source(self)
 
     def count(self, gateway: str, status: int | None, seconds: float | None) -> None:
         """One request has ended: with a status, or (None) because its client went."""
