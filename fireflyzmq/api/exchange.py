@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from fireflyzmq.conventions.behind import NotBegun, behind, put_behind
 from fireflyzmq.conventions.callbacks import check_hooks, hook
 from fireflyzmq.errors import ExchangeLost
-from fireflyzmq.runtime.connection import Connection, sweep_connections
+from fireflyzmq.runtime.connection import Connection
 from fireflyzmq.runtime.dispatcher import current_loop, drained_with, no_longer_drained_with
+from fireflyzmq.runtime.homes import claim
 from fireflyzmq.runtime.timers import InOrder
 from fireflyzmq.wire.addresses import DEFAULT_PORT, address_to_connect, address_to_listen
 
@@ -46,7 +47,7 @@ class Exchange:
             raise ValueError(f"an exchange's mode is EXCHANGE_CLIENT or EXCHANGE_SERVER, not {mode!r}")
         if limits and mode == EXCHANGE_CLIENT:
             raise ValueError("the limits are the exchange's: only an EXCHANGE_SERVER has them")
-        put_behind(self, ExchangeCore(self, mode, _claim(current_loop(), default), limits or {}))
+        put_behind(self, ExchangeCore(self, mode, claim(current_loop(), default), limits or {}))
 
     @functools.cached_property  # and no property, so that a subclass may use the name for something else
     def connection(self) -> Connection:
@@ -221,20 +222,6 @@ def exchange_address(host: str | None = None, port: int | None = None) -> str:
         return address_to_connect(said, port)
     except ValueError as error:
         raise ValueError(f"the environment variable {ADDRESS_VARIABLE}: {error}") from None
-
-
-class _Home:
-    """What services of a loop belong to: a connection, which no exchange may have claimed yet.
-
-    The loop itself holds it, so that both are freed together.
-    """
-
-    def __init__(self, connection: Connection, claimed: bool) -> None:
-        self.connection = connection
-        self.claimed = claimed
-
-
-_HOME = "_fireflyzmq_home"
 
 
 class Belonging(Protocol):

@@ -28,6 +28,7 @@ from fireflyzmq.errors import ApplicationFailure
 from fireflyzmq.peer.local import MAX_REQUESTS
 from fireflyzmq.peer.records import Request, current_request
 from fireflyzmq.runtime.connection import encoding_for
+from fireflyzmq.runtime.homes import default_connection
 from fireflyzmq.runtime.response import ResponseId
 from fireflyzmq.wire.binding import Binding
 from fireflyzmq.wire.codec import never_encode, stand_in

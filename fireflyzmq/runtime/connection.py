@@ -73,7 +73,6 @@ AGAIN_SECONDS = 0.05
 """How soon what was broken off by an exception is tried again."""
 
 Result = TypeVar("Result")
-Object = TypeVar("Object")
 
 _NOBLOCK = int(zmq.NOBLOCK)
 _NOBLOCK_MORE = int(zmq.NOBLOCK) | int(zmq.SNDMORE)
@@ -906,24 +905,6 @@ def encoding_for() -> Connection | None:
 
 
 _all_connections: weakref.WeakSet[Connection] = weakref.WeakSet()
-
-
-def copied(objects: weakref.WeakSet[Object]) -> list[Object]:
-    """What is in a set to which other threads may add meanwhile."""
-    while True:
-        with contextlib.suppress(RuntimeError):  # it has changed during the iteration
-            return list(objects)
-
-
-def sweep_connections() -> None:
-    """Free what connections of ended loops still hold, with a ResourceWarning for each that was not closed."""
-    for connection in copied(_all_connections):
-        connection.sweep()
-
-
-def connections_of(loop: asyncio.AbstractEventLoop) -> list[Connection]:
-    """The connections of an event loop."""
-    return [connection for connection in copied(_all_connections) if connection.loop is loop]
 
 
 def _mark_forked() -> None:

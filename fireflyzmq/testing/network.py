@@ -15,8 +15,9 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from fireflyzmq.api.exchange import EXCHANGE_CLIENT, Exchange
-from fireflyzmq.runtime.connection import Connection, connections_of
+from fireflyzmq.runtime.connection import Connection
 from fireflyzmq.runtime.embedded import EmbeddedExchange
+from fireflyzmq.runtime.homes import connections_of
 
 Result = TypeVar("Result")
 

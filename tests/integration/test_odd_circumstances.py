@@ -9,7 +9,7 @@ import pytest
 import zmq
 
 import fireflyzmq as netsvc
-from fireflyzmq.runtime import connection as connections
+from fireflyzmq.runtime import homes
 from fireflyzmq.testing import ExchangeProcess, PythonProcess
 
 SERVICE = """
@@ -63,7 +63,7 @@ def test_a_blocking_call_in_the_clients_own_thread_is_an_error_at_once() -> None
 def test_what_is_closed_is_forgotten() -> None:
     with ExchangeProcess() as exchange:
         threads = threading.active_count()
-        before = set(connections._all_connections)
+        before = set(homes._connections)
         for _ in range(5):
             with netsvc.Client(exchange.address) as client:
                 client.exportMethod(lambda: 1, "one", threads=1)
@@ -71,4 +71,4 @@ def test_what_is_closed_is_forgotten() -> None:
                     assert other.serviceEndPoint(client.serviceBinding(), wait=5).one() == 1
         gc.collect()
         assert threading.active_count() <= threads + 1
-        assert [each for each in set(connections._all_connections) - before if not each.closed] == []
+        assert [each for each in set(homes._connections) - before if not each.closed] == []
