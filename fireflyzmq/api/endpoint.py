@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, SupportsIndex, TypeVar, ca
 
 from fireflyzmq.conventions.behind import NAME
 from fireflyzmq.peer.methods import command_name
-from fireflyzmq.runtime.looptasks import running_task
+from fireflyzmq.runtime.portal import running_task
 from fireflyzmq.wire.binding import Binding
 from fireflyzmq.wire.commands import BY_ADDRESS, BY_NAME
 from fireflyzmq.wire.names import check_name, method_problem
@@ -46,7 +46,17 @@ def _no_method(name: str) -> AttributeError:
 class RemoteCallable(Proxy):
     """What all remote methods are: calling one starts a call, an attribute of it is the method of a dotted name."""
 
-    __slots__ = ("__weakref__", "_caller", "_connection", "_destination", "_endpoint", "_loop", "_name", "_start")
+    __slots__ = (
+        "__weakref__",
+        "_caller",
+        "_connection",
+        "_destination",
+        "_endpoint",
+        "_loop",
+        "_name",
+        "_portal",
+        "_start",
+    )
 
     def __init__(
         self, endpoint: AnyEndpoint[Any], connection: Connection, destination: Destination, name: str
@@ -64,12 +74,12 @@ class RemoteCallable(Proxy):
 
         RuntimeError when the calling service is closed, or the process was forked since.
         """
-        if get_ident() != self._connection.thread or self._caller.closed or self._destination.slow:
+        if get_ident() != self._portal.thread or self._caller.closed or self._destination.slow:
             id = self._connection.call(self._destination, self._name, args, kwargs)
         else:
             id = self._start(self._destination, self._name, args, kwargs)
         if id is not None and running_task(self._loop) is not None:
-            id._in_task = True
+            id.in_task = True
         return id
 
     def __getattr__(self, name: str) -> Self:

@@ -1,7 +1,6 @@
 """Connection: the shell around a session. It gives the session a loop, a clock and a socket.
 
-Everything here runs in the thread of its event loop, but for `call`, which any thread may use, and
-`call_from_anywhere`, through which other threads reach the loop.
+Everything here runs in the thread of its event loop, but for `call`, which any thread may use.
 """
 
 from __future__ import annotations
@@ -17,13 +16,11 @@ import shlex
 import socket as sockets
 import sys
 import threading
-import time
 import warnings
 import weakref
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
-from concurrent.futures import Future, wait
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import zmq
 
@@ -34,11 +31,11 @@ from fireflyzmq.peer.session import Session
 from fireflyzmq.runtime import otel
 from fireflyzmq.runtime.counted import read_counts, read_present
 from fireflyzmq.runtime.dealer import GOODBYE_LINGER_MS, NOBODY_LISTENS, Dealer
+from fireflyzmq.runtime.portal import ENDED, FORKED, Portal
 from fireflyzmq.runtime.resolving import NoSuchHost, Places
-from fireflyzmq.runtime.response import LOOK_SECONDS, GroupResponseId, ResponseId, made_by
+from fireflyzmq.runtime.response import ResponseId, classes_for
 from fireflyzmq.runtime.runner import LoopRunner
-from fireflyzmq.runtime.stopping import LOOK_SECONDS as STOP_LOOK_SECONDS
-from fireflyzmq.runtime.stopping import stop_together
+from fireflyzmq.runtime.stopping import LOOK_SECONDS, stop_together
 from fireflyzmq.telemetry.sources import add_source, close_source
 from fireflyzmq.wire.addresses import DEFAULT_PORT, host_of
 from fireflyzmq.wire.codec import new_pack
@@ -57,14 +54,8 @@ HAND_OVER_SECONDS = 5.0
 FIRST_BACKOFF = 0.05
 """Seconds before the first attempt to connect again; it doubles, with jitter, up to the connection's longest."""
 
-_ENDED = "the event loop of this connection has ended"
-_FORKED = "this process was forked after the connection was made; make a new one in the child"
-
 ATTEMPT_SECONDS = 5.0
 """How long an attempt to connect may take until the exchange says welcome."""
-
-LOOP_SECONDS = 30.0
-"""How long another thread waits for the loop to do something for it."""
 
 _COMPLAINTS = 8
 """Reasons for having no exchange that are remembered, so that each is logged once though they take turns."""
@@ -72,7 +63,6 @@ _COMPLAINTS = 8
 AGAIN_SECONDS = 0.05
 """How soon what was broken off by an exception is tried again."""
 
-Result = TypeVar("Result")
 
 _NOBLOCK = int(zmq.NOBLOCK)
 _NOBLOCK_MORE = int(zmq.NOBLOCK) | int(zmq.SNDMORE)
@@ -98,26 +88,23 @@ class Connection:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self.closed = False
+        self.portal = portal = Portal(loop)
+        self.run_in_loop, self.call_from_anywhere = portal.run_in_loop, portal.call_from_anywhere
+        self.later, self.keep = portal.later, portal.keep
+        self.check_loop, self.adopt_thread = portal.check_loop, portal.adopt_thread
         self.state = "offline"
         self.reason = "not connected yet"
         self.on_change: Callable[[str, str], None] = lambda state, reason: None
-        self.forked = False
         self.nameless: object = None
         self.listens_at: list[str] = []
         self.on_close: list[Callable[[], None]] = []
-        self._own_context = contextvars.Context()
         self._turn_due = False
         self._sending = False
         self._unsent: deque[Sequence[bytes]] = deque()
-        self._undisturbed = True
         self._unread: deque[list[bytes]] = deque()
         self._linked: deque[tuple[Link, Sequence[bytes]]] = deque()
         self._handed: deque[Call] = deque()
-        self._tasks: set[asyncio.Task[None]] = set()
         self._spared: list[Request] = []
-        self._later: list[tuple[Callable[..., Any], tuple[Any, ...]]] = []
-        self.thread = threading.get_ident()
         self._local_pack = threading.local()
         self._address: str | None = None
         self._places = Places("")
@@ -131,25 +118,16 @@ class Connection:
         self._retry: asyncio.TimerHandle | None = None
         self._attempt: asyncio.TimerHandle | None = None
         self._left: asyncio.Future[None] | None = None
-        self.runner = LoopRunner(loop, self.call_from_anywhere)
-        self._tracer = otel.OpenTelemetryTracer() if otel.installed() else None
-        # Classes of its own: what all its calls share need not be set for each, and a weak reference, called as a
-        # method, gives the loop at half the cost of a function.
-        shared: dict[str, Any] = {"connection": self, "get_loop": weakref.ref(loop)}
-        if loop.get_debug():
-            shared["__init__"] = made_by
-        one, group = type("ResponseId", (ResponseId,), shared), type("GroupResponseId", (GroupResponseId,), shared)
-        self._ids: tuple[type[ResponseId[Any]], ...] = (one, group)
+        self.runner = LoopRunner(portal)
+        self._ids = classes_for(portal, self.cancel_call)
         self._tracer = otel.OpenTelemetryTracer() if otel.installed() else None
         self.session = Session(
             send=self._send,
             wake=self._wake,
             clock=loop.time,
             runner=self.runner,
-            entropy=os.urandom,
-            chance=_chance,
-            make_call=one,
-            make_group_call=group,
+            make_call=self._ids[0],
+            make_group_call=self._ids[1],
             changed=self._changed,
             process=f"{sockets.gethostname()}:{os.getpid()}:{os.path.basename(sys.argv[0] or 'python')}",  # noqa: PTH119
             tracer=self._tracer,
@@ -157,6 +135,16 @@ class Connection:
         )
         _all_connections.add(self)
         add_source(self)
+
+    @property
+    def closed(self) -> bool:
+        """Whether this is closed."""
+        return self.portal.closed
+
+    @property
+    def forked(self) -> bool:
+        """Whether this process was forked since."""
+        return self.portal.forked
 
     # Calling.
 
@@ -175,7 +163,7 @@ class Connection:
         if self.forked or destination.caller.closed:
             raise RuntimeError(self._unusable(destination.caller))
         calls = self.session.calls
-        if threading.get_ident() == self.thread:
+        if threading.get_ident() == self.portal.thread:
             call = calls.start(destination, method, args, kwargs, properties)
         else:  # encoded here, so that the arguments are those of this moment; the rest is the loop's
             pack = getattr(self._local_pack, "pack", None)
@@ -188,8 +176,8 @@ class Connection:
                 _encoding.connection = outer
             self._handed.append(call)
             if not self.call_from_anywhere(self.take_handed):
-                give_back(call)
-                raise RuntimeError(_ENDED)
+                calls.give_back(call)
+                raise RuntimeError(ENDED)
         return None if destination.oneway else cast(ResponseId[Any], call)
 
     def take_handed(self) -> None:
@@ -199,9 +187,9 @@ class Connection:
 
     def cancel_call(self, call: Call) -> bool:
         """Cancel a call, in any thread; False when it had ended."""
-        if threading.get_ident() != self.thread:
-            return self.call_from_anywhere(self.session.outcomes.cancel, call)
-        return self.session.outcomes.cancel(call)
+        if threading.get_ident() != self.portal.thread:
+            return self.call_from_anywhere(self.session.calls.cancel, call)
+        return self.session.calls.cancel(call)
 
     def shorten(self, call: Call, timeout: float) -> None:
         """Bring a call's deadline forward to `timeout` seconds from now, in any thread; never put it off."""
@@ -209,117 +197,24 @@ class Connection:
 
     def _unusable(self, caller: LocalService) -> str:
         if self.forked:
-            return _FORKED
+            return FORKED
         return f"service {caller.name!r} is closed"
 
     def watch(self, kind: int, key: str) -> Target:
         """The target of a name, group or address, in any thread; it is watched from now on."""
         if self.forked:
-            raise RuntimeError(_FORKED)
+            raise RuntimeError(FORKED)
         target = self.session.mirror.target(kind, key)
         if target is None:
             target = self.run_in_loop(self.session.watches.watch, kind, key)
         target.idle = False
         return target
 
-    def run_in_loop(self, function: Callable[..., Result], *args: Any) -> Result:
-        """Run a function in the loop and give its result: at once in the loop's thread, otherwise by waiting.
-
-        RuntimeError when the loop has ended, or ends meanwhile; TimeoutError when it is busy for too long, and then
-        the function does not run later either.
-        """
-        if threading.get_ident() == self.thread and not self.loop.is_closed():
-            return function(*args)
-        if self.forked or self.closed or self.loop.is_closed():
-            raise RuntimeError(self._gone())
-        outcome: Future[Result] = Future()
-
-        def run() -> None:
-            if not outcome.set_running_or_notify_cancel():
-                return
-            try:
-                outcome.set_result(function(*args))
-            except BaseException as error:
-                outcome.set_exception(error)
-
-        try:
-            if not self.call_from_anywhere(run):
-                raise RuntimeError(self._gone())
-            self._await_loop(outcome)
-        except BaseException:  # what is not waited for any more, for whatever reason, does not run
-            outcome.cancel()
-            raise
-        return outcome.result()
-
-    def _await_loop(self, outcome: Future[Any]) -> None:
-        """Wait until the loop has come to it."""
-        patience = time.monotonic() + LOOP_SECONDS
-        while not done_within(outcome, LOOK_SECONDS):
-            if self.ended:
-                raise RuntimeError(self._gone())
-            if time.monotonic() > patience:
-                what = "has been at it" if outcome.running() else "was busy, or did not run,"
-                raise TimeoutError(f"the event loop {what} for {LOOP_SECONDS:g} s")
-
-    def _gone(self) -> str:
-        if self.forked:
-            return _FORKED
-        return "the connection is closed" if self.closed else _ENDED
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing that is handed to the loop happens any more."""
-        return self.loop.is_closed() or sys.is_finalizing()
-
-    # The loop.
-
-    @property
-    def _context(self) -> contextvars.Context:
-        """What the loop calls belongs to no request. A context cannot be entered again by what runs inside of it."""
-        return self._own_context if self._undisturbed else contextvars.Context()
-
-    def in_loop_thread(self) -> bool:
-        """Whether this is the thread in which the loop runs."""
-        return threading.get_ident() == self.thread
-
-    def check_loop(self, what: str) -> None:
-        """RuntimeError unless this code runs in the connection's own loop."""
-        if asyncio.get_running_loop() is not self.loop:
-            raise RuntimeError(f"{what} belongs to another event loop; await it there")
-
-    def adopt_thread(self) -> None:
-        """The loop runs in this thread from now on."""
-        self.thread = threading.get_ident()
-
-    def call_from_anywhere(self, function: Callable[..., Any], *args: Any) -> bool:
-        """Run a function in the loop, whatever thread this is; False when the loop has ended, and it does not run."""
-        try:
-            self.loop.call_soon_threadsafe(function, *args, context=contextvars.Context())
-        except RuntimeError:
-            logger.debug("%r came after the loop had closed", function)
-            return False
-        return True
-
-    def later(self, function: Callable[..., Any], *args: Any) -> None:
-        """Run a function after the message that is being taken in, or in the next turn of the loop, under no request.
-
-        Functions run in the order of these calls. They must raise nothing.
-        """
-        self._later.append((function, args))
-        if len(self._later) == 1:
-            self.loop.call_soon(self._run_later, context=self._context)
-
-    def _run_later(self) -> None:
-        due, self._later = self._later, []
-        for function, args in due:
-            try:
-                function(*args)
-            except Exception:
-                logger.exception("%r raised", function)
+    # The session's turns.
 
     def _wake(self) -> None:
         if not self._turn_due:
-            self.loop.call_soon(self._turn, context=self._context)
+            self.loop.call_soon(self._turn, context=self.portal.context)
             self._turn_due = True
 
     def _turn(self) -> None:
@@ -328,14 +223,14 @@ class Connection:
         Sending may swallow the descriptor's only sign that something has come, so the socket is looked at again. An
         exception costs neither that look nor a deadline.
         """
-        if self._undisturbed and hasattr(self.loop, "_nest_patched"):
+        if self.portal.undisturbed and hasattr(self.loop, "_nest_patched"):
             self._expect_nested_loops()
-        self._turn_due = self._undisturbed  # what is sent meanwhile needs no turn of its own
+        self._turn_due = self.portal.undisturbed  # what is sent meanwhile needs no turn of its own
         more = False
         try:
             more = self.session.turn()
         except BaseException:
-            self.loop.call_later(AGAIN_SECONDS, self._wake, context=self._context)
+            self.loop.call_later(AGAIN_SECONDS, self._wake, context=self.portal.context)
             raise
         finally:
             self._turn_due = False
@@ -343,7 +238,7 @@ class Connection:
                 self._wake()
             self._arm()
             if self._dealer is not None and self._dealer.socket.getsockopt(_EVENTS) & _POLLIN:  # type: ignore[operator]
-                self.loop.call_soon(self._readable, context=self._context)
+                self.loop.call_soon(self._readable, context=self.portal.context)
 
     def _arm(self, least: float = 0.0) -> None:
         due = None if self.closed else self.session.next_deadline()
@@ -351,7 +246,7 @@ class Connection:
             if self._timer is not None:
                 self._timer.cancel()
             self._timer_at = due = max(due, least)
-            self._timer = self.loop.call_at(due, self._expire, context=self._context)
+            self._timer = self.loop.call_at(due, self._expire, context=self.portal.context)
 
     def _expire(self) -> None:
         self._timer = None
@@ -415,13 +310,13 @@ class Connection:
         def receive() -> None:
             if self._link is link:
                 try:
-                    self.session.incoming.receive(frames)
-                    if self._later:
-                        self._run_later()
+                    self.session.receive(frames)
+                    if self.portal.postponed:
+                        self.portal.run_postponed()
                 finally:
                     self._turn()
 
-        self.loop.call_soon(receive, context=self._context)
+        self.loop.call_soon(receive, context=self.portal.context)
 
     def part(self, reason: str, told: str = "lost") -> None:
         """Lose the link to an exchange of this process, which is `told` why."""
@@ -479,18 +374,18 @@ class Connection:
         except BaseException:
             self._close_socket(0)
             raise
-        self._attempt = self.loop.call_later(ATTEMPT_SECONDS, self._lose, "no welcome", context=self._context)
-        self.loop.call_soon(self._monitor_readable, context=self._context)
+        self._attempt = self.loop.call_later(ATTEMPT_SECONDS, self._lose, "no welcome", context=self.portal.context)
+        self.loop.call_soon(self._monitor_readable, context=self.portal.context)
 
     def _listen(self, dealer: Dealer) -> None:
         for descriptor, work in zip(dealer.descriptors, (self._readable, self._monitor_readable), strict=True):
-            if self._undisturbed:
+            if self.portal.undisturbed:
                 self.loop.add_reader(descriptor, work)
             else:  # what runs inside of a reader cannot be read for by that reader
                 self.loop.add_reader(descriptor, self._soon, work)
 
     def _soon(self, work: Callable[[], None]) -> None:
-        self.loop.call_soon(work, context=self._context)
+        self.loop.call_soon(work, context=self.portal.context)
 
     def _monitor_readable(self) -> None:
         if self._dealer is None:
@@ -498,7 +393,7 @@ class Connection:
         try:
             self._dealer.read_events(self._connected, self._lose)
         except BaseException:  # the descriptor gives no second sign of what is still to be read
-            self.loop.call_soon(self._monitor_readable, context=self._context)
+            self.loop.call_soon(self._monitor_readable, context=self.portal.context)
             raise
 
     def _connected(self) -> None:
@@ -511,7 +406,7 @@ class Connection:
         What has come is read before, unless it begins in the middle of a message (`torn`).
         """
         if self._link is not None:
-            self.loop.call_soon(self.part, reason, context=self._context)
+            self.loop.call_soon(self.part, reason, context=self.portal.context)
             return
         if self._dealer is None or self.closed:
             return
@@ -539,7 +434,7 @@ class Connection:
         if not self._places.more:
             delay = self._backoff * random.uniform(0.5, 1.0)
             self._backoff = min(self._backoff * 2, self._longest_backoff)
-        self._retry = self.loop.call_later(delay, self._reopen, context=self._context)
+        self._retry = self.loop.call_later(delay, self._reopen, context=self.portal.context)
 
     def _reopen(self) -> None:
         if self._dealer is not None or self.closed or self._address is None:
@@ -575,7 +470,7 @@ class Connection:
         if dealer is None:
             if self._link is not None:
                 self._linked.append((self._link, frames))
-                self.loop.call_soon(self._send_linked, context=self._context)
+                self.loop.call_soon(self._send_linked, context=self.portal.context)
             return
         self._wake()
         if self._sending:
@@ -593,7 +488,7 @@ class Connection:
                 frames = self._unsent.popleft()
             self._sending = False
         except BaseException as error:  # what is said now goes the way of `_unsent`, until the socket is closed
-            self.loop.call_soon(self._cut, dealer, f"cannot send: {error!r}", False, context=self._context)
+            self.loop.call_soon(self._cut, dealer, f"cannot send: {error!r}", False, context=self.portal.context)
             if not isinstance(error, zmq.ZMQError):
                 raise
             logger.debug("cannot send: %s", error)
@@ -637,21 +532,21 @@ class Connection:
             pass
         except BaseException as error:  # the descriptor gives no second sign, and what was read of a message is gone
             if whole:
-                self.loop.call_soon(self._readable, context=self._context)
+                self.loop.call_soon(self._readable, context=self.portal.context)
             else:
-                self.loop.call_soon(self._cut, dealer, f"cannot read: {error!r}", True, context=self._context)
+                self.loop.call_soon(self._cut, dealer, f"cannot read: {error!r}", True, context=self.portal.context)
             raise
-        self._turn_due = self._undisturbed  # what is sent meanwhile needs no turn of its own: one follows
-        self.session.incoming.begin_turn()
-        take = self.session.incoming.receive
+        self._turn_due = self.portal.undisturbed  # what is sent meanwhile needs no turn of its own: one follows
+        self.session.channels.begin_turn()
+        take = self.session.channels.receive
         try:
             while messages:
                 take(messages.popleft(), len(messages))
-                if self._later:  # who is there is told before what it says
-                    self._run_later()
+                if self.portal.postponed:  # who is there is told before what it says
+                    self.portal.run_postponed()
         finally:
             if messages:
-                self.loop.call_soon(self._readable, context=self._context)
+                self.loop.call_soon(self._readable, context=self.portal.context)
             self._turn()
 
     def _expect_nested_loops(self) -> None:
@@ -659,7 +554,7 @@ class Connection:
 
         So nothing waits for the end of the callback that said it, and no task goes on inside of it.
         """
-        self._undisturbed = False
+        self.portal.undisturbed = False
         for kind in self._ids:
             kind.in_place = False
         if self._dealer is not None:
@@ -670,7 +565,7 @@ class Connection:
         read_counts(self.session, reading)
         if not (self.closed or self.forked):
             read_present(self.session, self.state, reading)
-            reading.loops.append(self)
+            reading.loops.append(self.portal)
 
     # The end.
 
@@ -709,16 +604,10 @@ class Connection:
         return True
 
     def _after(self, request: Request, action: Callable[[], object]) -> None:
-        if self.session.at_work.suspended(request) and not request.service.closed:
-            self.loop.call_later(STOP_LOOK_SECONDS, self._after, request, action, context=self._context)
+        if self.session.serving.suspended(request) and not request.service.closed:
+            self.loop.call_later(LOOK_SECONDS, self._after, request, action, context=self.portal.context)
         else:
             action()
-
-    def keep(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        """Run a coroutine to its end, under no request."""
-        task = self.loop.create_task(coroutine, context=contextvars.Context())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     def stages(self) -> Connection:
         """What stops, stage by stage."""
@@ -780,7 +669,7 @@ class Connection:
             while (
                 self.session.unsaid and self._left is None and self.state == "connected" and self.loop.time() < until
             ):
-                await asyncio.sleep(STOP_LOOK_SECONDS)
+                await asyncio.sleep(LOOK_SECONDS)
             if self._left is not None:  # somebody else has said it
                 await asyncio.wait([self._left], timeout=GOODBYE_SECONDS)
             elif self.session.goodbye():
@@ -796,15 +685,15 @@ class Connection:
         In any thread: another one than the loop's waits until the loop has done it. In a method of a service of this
         connection that is done when the method has been answered.
         """
-        if self.closed or self.forked or (not self.ended and self.after_request(lambda: self.close(reason))):
+        if self.closed or self.forked or (not self.portal.ended and self.after_request(lambda: self.close(reason))):
             return
-        if self.ended:
+        if self.portal.ended:
             self._abandon()
-        elif threading.get_ident() != self.thread and self.loop.is_running():
+        elif threading.get_ident() != self.portal.thread and self.loop.is_running():
             try:
                 self.run_in_loop(self.close, reason)
             except RuntimeError:
-                if not (self.closed or self.ended):  # by somebody else meanwhile
+                if not (self.closed or self.portal.ended):  # by somebody else meanwhile
                     raise
         else:
             self._close(reason)
@@ -817,7 +706,7 @@ class Connection:
             steps.callback(self.part, reason, told=reason)
             steps.callback(self.session.disconnected, reason)
             steps.callback(self._close_socket, GOODBYE_LINGER_MS)
-            steps.callback(setattr, self, "closed", True)
+            steps.callback(setattr, self.portal, "closed", True)
             if self._left is None:
                 steps.callback(self.session.goodbye, reason)
             for service in reversed(list(self.session.services.values())):
@@ -842,7 +731,7 @@ class Connection:
 
     def _abandon(self) -> None:
         """Free what is left when the loop has ended: the socket, the threads. There is nobody to say goodbye."""
-        self.closed = True
+        self.portal.closed = True
         for service in self.session.services.values():
             service.closed = True
             service.owner.abandoned()
@@ -890,11 +779,6 @@ class _Unclosed:
         warnings.warn(f"unclosed {self._shown}", ResourceWarning, stacklevel=3)
 
 
-def done_within(outcome: Future[Any], seconds: float) -> bool:
-    """Whether a future is done, or will be within so many seconds; its own exception is not raised."""
-    return bool(wait([outcome], seconds).done)
-
-
 _encoding = threading.local()
 
 
@@ -905,13 +789,3 @@ def encoding_for() -> Connection | None:
 
 
 _all_connections: weakref.WeakSet[Connection] = weakref.WeakSet()
-
-
-def _mark_forked() -> None:
-    for connection in _all_connections:
-        connection.forked = True
-        connection.thread = 0  # no thread's: every call looks, and is told
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_mark_forked)

@@ -12,11 +12,14 @@ import sys
 import threading
 import time
 import warnings
+import weakref
 from collections.abc import AsyncIterator, Callable, Generator
 from typing import TYPE_CHECKING, Any, Generic
 
 from fireflyzmq.errors import Failure, RequestTimeout
-from fireflyzmq.peer.records import FAILED, PENDING, VALUE, Call, current_request
+from fireflyzmq.peer.calls import FAILED, PENDING, VALUE, Call
+from fireflyzmq.peer.request import current_request
+from fireflyzmq.runtime.portal import LOOK_SECONDS, Portal
 from fireflyzmq.runtime.timers import Later, run_logged
 from fireflyzmq.runtime.unawaited import Unawaited
 
@@ -25,7 +28,6 @@ if TYPE_CHECKING:
 
     from typing_extensions import TypeVar
 
-    from fireflyzmq.runtime.connection import Connection
     from fireflyzmq.wire.binding import Binding
 
     Result = TypeVar("Result", covariant=True, default=Any)
@@ -38,9 +40,6 @@ else:
 
 WAIT_SLACK = 0.3
 """Seconds after a call's deadline until a thread that waits gives up a loop that has not ended the call."""
-
-LOOK_SECONDS = 0.25
-"""How often a thread that waits looks whether the loop is still there: one that ends tells nobody."""
 
 _waiting = threading.RLock()
 """Held while a thread begins or ceases to wait; several may wait for one call, and a signal may come between."""
@@ -56,10 +55,12 @@ class ResponseId(Call, Unawaited, Generic[Result]):
     whose hash and equality it has. Used as if it were the result it raises a TypeError that says to await it; when a
     task makes a call and nobody ever asks for its answer, a RuntimeWarning says so.
 
-    Each connection has its own subclass, so that `connection` need not be set for each call.
+    Each connection has its own subclass, so that what all its calls share need not be set for each: the `portal` to
+    their loop, and `cancel_call`, which cancels one of them in any thread and says whether it had not ended.
     """
 
-    connection: Connection
+    portal: Portal
+    cancel_call: Callable[[Call], bool]
     in_place = True
     """Whether a task that awaits the id may go on inside the callback that takes the answer in."""
     _asyncio_future_blocking = False
@@ -67,7 +68,7 @@ class ResponseId(Call, Unawaited, Generic[Result]):
     _monitors: tuple[Monitor, ...] = ()
     _events: tuple[threading.Event, ...] = ()
     _unseen: _Unseen | None = None
-    _in_task = False
+    in_task = False
     """Whether it was made where it could have been awaited."""
     _made_at: tuple[str, int] | None = None
     """The file and line where the call was made, which is known in loops that debug."""
@@ -101,7 +102,7 @@ class ResponseId(Call, Unawaited, Generic[Result]):
                 if in_place:
                     self._call_back(callback, context)
                 else:
-                    self.connection.loop.call_soon(callback, self, context=context)
+                    self.portal.loop.call_soon(callback, self, context=context)
         if monitors:
             self._monitors = ()
             for result, failure, inherited in monitors:
@@ -111,7 +112,7 @@ class ResponseId(Call, Unawaited, Generic[Result]):
                 event.set()
         elif not callbacks and not monitors:
             unasked = callbacks is None and not self.each and not self.destination.oneway
-            if self.state == FAILED or (unasked and self._in_task):
+            if self.state == FAILED or (unasked and self.in_task):
                 self._report_when_collected()
 
     def _call_back(self, callback: Callable[[Any], Any], context: contextvars.Context) -> None:
@@ -123,21 +124,29 @@ class ResponseId(Call, Unawaited, Generic[Result]):
         try:
             context.run(callback, self)
         except Exception as error:
-            self.connection.loop.call_exception_handler(
+            self.portal.loop.call_exception_handler(
                 {"message": f"a callback for {self!r} raised", "exception": error, "future": self}
             )
 
     def _report_when_collected(self) -> None:
         failure = self.value if self.state == FAILED else None
         hook = self.destination.caller.owner.unexpected_failure
-        self._unseen = _Unseen(self, failure, hook)
+        self._unseen = _Unseen(self.portal, self._title, self._made_at, failure, hook)
+
+    def note_where(self) -> None:
+        """Note which line of the program makes the call. For loops that debug: it takes longer than all the rest."""
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None and str(frame.f_globals.get("__name__")).startswith("fireflyzmq"):
+            frame = frame.f_back
+        if frame is not None:
+            self._made_at = frame.f_code.co_filename, frame.f_lineno
 
     # Asked for by callback.
 
     def monitor(self, result: Callable[[Any], Any] | None, failure: Callable[[Failure], Any] | None) -> None:
         """Call `result(value)` or `failure(failure)` when the call ends; soon, when it has ended already."""
         context = contextvars.copy_context() if current_request.get() is not None else None
-        self.connection.run_in_loop(self._monitor, result, failure, context)
+        self.portal.run_in_loop(self._monitor, result, failure, context)
 
     def _monitor(
         self,
@@ -150,7 +159,7 @@ class ResponseId(Call, Unawaited, Generic[Result]):
         else:
             if failure is not None or self.state == VALUE:
                 self._seen()
-            self.connection.loop.call_soon(self._tell, result, failure, context)
+            self.portal.loop.call_soon(self._tell, result, failure, context)
 
     def _tell(
         self,
@@ -164,7 +173,7 @@ class ResponseId(Call, Unawaited, Generic[Result]):
             if context is None:
                 context = contextvars.Context()
             what = Later("the callback for", self)
-            context.run(run_logged, lambda: callback(self.value), what, self.connection.loop)
+            context.run(run_logged, lambda: callback(self.value), what, self.portal.loop)
         elif self.state == FAILED and self._unseen is None:
             self._report_when_collected()
 
@@ -175,7 +184,7 @@ class ResponseId(Call, Unawaited, Generic[Result]):
 
     def ignore(self) -> None:
         """Let nobody be told of the outcome, not even of a failure."""
-        self.connection.run_in_loop(self._ignore)
+        self.portal.run_in_loop(self._ignore)
 
     def _ignore(self) -> None:
         self._monitors = ((_nothing, _nothing, None),)
@@ -190,7 +199,7 @@ class ResponseId(Call, Unawaited, Generic[Result]):
         the thread of the loop, which would wait for itself, and when the loop has ended. When the loop is too busy to
         end the call at its deadline, or does not run, RequestTimeout is raised a little later all the same.
         """
-        if self.connection.in_loop_thread() and self.state == PENDING:
+        if self.portal.in_loop_thread() and self.state == PENDING:
             raise RuntimeError("wait() in the loop's thread would block the loop for ever; await the id instead")
         if self.state == PENDING:
             event = threading.Event()
@@ -218,9 +227,9 @@ class ResponseId(Call, Unawaited, Generic[Result]):
         """Wait for the event without trusting in the loop, which may be gone, busy, or have never run."""
         now = time.monotonic()
         patience = None if timeout is None else now + timeout
-        end = now + max(0.0, self.deadline - self.connection.loop.time()) + WAIT_SLACK
+        end = now + max(0.0, self.deadline - self.portal.loop.time()) + WAIT_SLACK
         while self.state == PENDING:
-            if self.connection.ended:
+            if self.portal.ended:
                 raise RuntimeError("the event loop that was to take the answer has ended")
             now = time.monotonic()
             if now >= end:
@@ -239,21 +248,21 @@ class ResponseId(Call, Unawaited, Generic[Result]):
         return self.result()
 
     def _check_loop(self) -> None:
-        if asyncio.get_running_loop() is not self.connection.loop:
+        if asyncio.get_running_loop() is not self.portal.loop:
             raise RuntimeError(
                 "this id belongs to another event loop; await it there, or use id.wait() in a worker thread"
             )
 
     def get_loop(self) -> asyncio.AbstractEventLoop:
         """The loop in which the id may be awaited."""
-        return self.connection.loop
+        return self.portal.loop
 
     def add_done_callback(self, callback: Callable[[Any], Any], *, context: contextvars.Context | None = None) -> None:
         """Call `callback(id)` when the call has ended: asyncio's protocol, and as there for the loop's thread only."""
         if context is None:
             context = contextvars.copy_context()
         if self.state != PENDING:
-            self.connection.loop.call_soon(callback, self, context=context)
+            self.portal.loop.call_soon(callback, self, context=context)
         elif self._callbacks is None:
             self._callbacks = [(callback, context)]
         else:
@@ -309,7 +318,7 @@ class ResponseId(Call, Unawaited, Generic[Result]):
             return False
         self._cancelled_by_task = True
         self._cancel_message = msg
-        return self.connection.cancel_call(self)
+        return self.cancel_call(self)
 
     def cancelled(self) -> bool:
         """Whether the call was cancelled through the task that awaited it."""
@@ -328,21 +337,21 @@ class GroupResponseId(ResponseId[dict["Binding", "Each | Failure"]], Generic[Eac
     def monitor_answers(self, callback: Callable[[Binding, Any], Any]) -> None:
         """Call `callback(binding, outcome)` for each answer; for those that have come already in the next turn."""
         context = contextvars.copy_context() if current_request.get() is not None else None
-        self.connection.run_in_loop(self._monitor_answers, callback, context)
+        self.portal.run_in_loop(self._monitor_answers, callback, context)
 
     def _monitor_answers(self, callback: Callable[[Any, Any], Any], context: contextvars.Context | None) -> None:
         def tell(binding: Any, outcome: Any) -> None:
             what = f"the callback for answers to {self!r}"
             (context or contextvars.Context()).run(
-                run_logged, lambda: callback(binding, outcome), what, self.connection.loop
+                run_logged, lambda: callback(binding, outcome), what, self.portal.loop
             )
 
         for answer in self.outcomes.items():
-            self.connection.later(tell, *answer)
+            self.portal.later(tell, *answer)
         if self.state == VALUE:
             self._seen()
         if self.state == PENDING:
-            self.each = (*self.each, lambda binding, outcome: self.connection.later(tell, binding, outcome))
+            self.each = (*self.each, lambda binding, outcome: self.portal.later(tell, binding, outcome))
 
     async def __aiter__(self) -> AsyncIterator[tuple[Binding, Each | Failure]]:
         self._check_loop()
@@ -354,6 +363,19 @@ class GroupResponseId(ResponseId[dict["Binding", "Each | Failure"]], Generic[Eac
         while (come := await answers.get()) is not None:
             yield come
         self.result()
+
+
+def classes_for(
+    portal: Portal, cancel_call: Callable[[Call], bool]
+) -> tuple[type[ResponseId[Any]], type[GroupResponseId[Any]]]:
+    """The classes of one connection's ids: what all of them share is the class's, and so need not be set for each.
+
+    A weak reference, called as a method, gives the loop at half the cost of a function.
+    """
+    shared: dict[str, Any] = {"portal": portal, "cancel_call": cancel_call, "get_loop": weakref.ref(portal.loop)}
+    if portal.loop.get_debug():
+        shared["__init__"] = ResponseId.note_where
+    return type("ResponseId", (ResponseId,), shared), type("GroupResponseId", (GroupResponseId,), shared)
 
 
 class _Process:
@@ -374,29 +396,27 @@ def _stay_a_daemon() -> None:
         threading.Event().wait()
 
 
-def made_by(id: ResponseId[Any]) -> None:
-    """Note which line of the program makes a call. For loops that debug: it takes longer than all the rest."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and str(frame.f_globals.get("__name__")).startswith("fireflyzmq"):
-        frame = frame.f_back
-    if frame is not None:
-        id._made_at = frame.f_code.co_filename, frame.f_lineno
-
-
 class _Unseen:
     """An outcome that nobody has asked for. Collected with its id it tells of a failure, by the service's hook, and
     otherwise warns: an `await` was forgotten.
     """
 
-    __slots__ = ("_armed", "_connection", "_failure", "_hook", "_made_at", "_title")
+    __slots__ = ("_armed", "_failure", "_hook", "_made_at", "_portal", "_title")
 
-    def __init__(self, id: ResponseId[Any], failure: Failure | None, hook: Callable[[Failure], None]) -> None:
+    def __init__(
+        self,
+        portal: Portal,
+        title: str,
+        made_at: tuple[str, int] | None,
+        failure: Failure | None,
+        hook: Callable[[Failure], None],
+    ) -> None:
         self._armed = True
-        self._title = id._title
+        self._portal = portal
+        self._title = title
+        self._made_at = made_at
         self._failure = failure
         self._hook = hook
-        self._connection = id.connection
-        self._made_at = id._made_at
 
     def disarm(self) -> None:
         self._armed = False
@@ -406,8 +426,8 @@ class _Unseen:
             return
         if self._failure is None:
             self._warn()
-        elif not self._connection.closed:
-            self._connection.call_from_anywhere(self._hook, self._failure)
+        elif not self._portal.closed:
+            self._portal.call_from_anywhere(self._hook, self._failure)
 
     def _warn(self) -> None:
         text = (

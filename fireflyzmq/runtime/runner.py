@@ -13,19 +13,18 @@ from fireflyzmq.peer.at_work import Finish
 from fireflyzmq.peer.methods import Method
 from fireflyzmq.peer.request import Request, current_request
 from fireflyzmq.peer.serving import Finish
+from fireflyzmq.runtime.portal import Portal
 
 
 class LoopRunner:
     """Runs coroutines and pool threads, each under its own request.
 
-    `finish(request, value, error)`, which comes with each, is told the outcome, in the loop: `call_from_anywhere` is
-    the way there.
+    `finish(request, value, error)`, which comes with each, is told the outcome, in the loop.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, call_from_anywhere: Callable[..., object]) -> None:
+    def __init__(self, portal: Portal) -> None:
         self.threads_running = 0
-        self._loop = loop
-        self._call_from_anywhere = call_from_anywhere
+        self._portal = portal
         self._pools: dict[Method, ThreadPoolExecutor] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -35,7 +34,7 @@ class LoopRunner:
 
     def start_task(self, request: Request, awaitable: Any, finish: Finish) -> asyncio.Task[Any]:
         """Await a method's result in a task of its own."""
-        task = self._loop.create_task(_await(request, awaitable, finish), context=_context_of(request))
+        task = self._portal.loop.create_task(_await(request, awaitable, finish), context=_context_of(request))
         self._tasks.add(task)
 
         def ended(task: asyncio.Task[Any]) -> None:
@@ -53,7 +52,7 @@ class LoopRunner:
             pool = self._pools[method] = ThreadPoolExecutor(method.threads, f"fireflyzmq-{method.name}")
         work = pool.submit(_context_of(request).run, self._run_in_thread, request, call, finish)
         self.threads_running += 1
-        work.add_done_callback(lambda _: self._call_from_anywhere(self._thread_ended))
+        work.add_done_callback(lambda _: self._portal.call_from_anywhere(self._thread_ended))
         return work
 
     def _run_in_thread(self, request: Request, call: Callable[[], Any], finish: Finish) -> None:
@@ -63,7 +62,7 @@ class LoopRunner:
             value, error = call(), None
         except BaseException as raised:
             value, error = None, raised
-        self._call_from_anywhere(self._finish_thread, request, value, error, finish)
+        self._portal.call_from_anywhere(self._finish_thread, request, value, error, finish)
 
     def _finish_thread(self, request: Request, value: Any, error: BaseException | None, finish: Finish) -> None:
         try:

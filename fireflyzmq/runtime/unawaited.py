@@ -18,6 +18,10 @@ _ONE: Final = (
 )
 
 
+def _refuse(value: object, *_: object) -> NoReturn:
+    raise TypeError(f"{value!r} stands for a result that is still to come: await it (in another thread: wait())")
+
+
 class Unawaited:
     """Refuses arithmetic, order, truth, indexing and formats of numbers, with a TypeError that says to await it.
 
@@ -26,7 +30,7 @@ class Unawaited:
 
     def __format__(self, spec: str) -> str:
         if spec:
-            self._refuse()
+            _refuse(self)
         return str(self)
 
     def __copy__(self) -> Self:
@@ -35,12 +39,9 @@ class Unawaited:
     def __deepcopy__(self, memo: object) -> Self:
         return self
 
-    def _refuse(self, *_: object) -> NoReturn:
-        raise TypeError(f"{self!r} stands for a result that is still to come: await it (in another thread: wait())")
-
     if not TYPE_CHECKING:
         __reduce_ex__ = _refuse
 
 
 for _name in (*_ORDER, *_TWO, *(f"r{_name}" for _name in _TWO), *_ONE):
-    setattr(Unawaited, f"__{_name}__", Unawaited._refuse)
+    setattr(Unawaited, f"__{_name}__", _refuse)

@@ -728,9 +728,10 @@ def test_who_does_not_come_back_is_lost_when_the_grace_is_over(network: Network)
     caller.subscribeServiceName(watcher, "server")
     network.settle()
     watcher.take()
-    server_exchange.connection.closed, closed = True, server_exchange.connection.closed  # restart() leaves it out
+    portal = server_exchange.connection.portal
+    portal.closed, closed = True, portal.closed  # restart() leaves it out
     network.restart()
-    server_exchange.connection.closed = closed
+    portal.closed = closed
     network.advance(2.5)
     assert watcher.take() == []
     network.advance(1)

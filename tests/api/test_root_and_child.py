@@ -418,12 +418,12 @@ class Nodes:
 
     def restart(self, without: Exchange) -> None:
         """Restart the exchange; one peer does not come back for now."""
-        connection = without.connection
-        connection.closed = True  # so `Network.restart` leaves it alone
+        portal = without.connection.portal
+        portal.closed = True  # so `Network.restart` leaves it alone
         try:
             self.network.restart()
         finally:
-            connection.closed = False
+            portal.closed = False
 
 
 @pytest.fixture

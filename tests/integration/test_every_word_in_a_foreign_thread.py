@@ -169,6 +169,8 @@ IDS = {
         "finished",
         "gathering",
         "in_place",
+        "in_task",
+        "note_where",
         "inherited",
         "item",
         "outcomes",

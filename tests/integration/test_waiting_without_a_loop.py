@@ -196,7 +196,7 @@ def test_what_a_thread_asks_of_a_loop_that_ends_meanwhile_is_an_error(
 def test_what_the_loop_did_not_come_to_in_time_it_does_not_do_later(
     loop: Loop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fireflyzmq.runtime.connection.LOOP_SECONDS", 0.05)
+    monkeypatch.setattr("fireflyzmq.runtime.portal.LOOP_SECONDS", 0.05)
     service = service_in(loop)
     released = threading.Event()
     loop.block(released)
