@@ -24,7 +24,7 @@ EVENT_LOOP = "EmbeddedExchange._drive"
 
 HAND_OVERS = {
     "Channels.append",
-    "Connection._send",
+    "Link.send",
     "RoutingCore.receive",
     "Server._transmit",
     "Serving._run",

@@ -15,6 +15,7 @@ from fireflyzmq.errors import ExchangeLost
 from fireflyzmq.runtime.connection import Connection
 from fireflyzmq.runtime.dispatcher import current_loop, drained_with, no_longer_drained_with
 from fireflyzmq.runtime.homes import claim
+from fireflyzmq.runtime.stopping import Stoppable
 from fireflyzmq.runtime.timers import InOrder
 from fireflyzmq.wire.addresses import DEFAULT_PORT, address_to_connect, address_to_listen
 
@@ -186,9 +187,9 @@ class ExchangeCore:
         """
         await self.connection.drain()
 
-    def stages(self) -> Connection:
+    def stages(self) -> Stoppable:
         """What stops, stage by stage (called by the dispatcher)."""
-        return self.connection
+        return self.connection.stages()
 
     async def leave(self) -> None:
         """Close the services, let leave what they have said, say goodbye, and wait until the exchange has heard it."""

@@ -26,6 +26,10 @@ MAX_SOCKETS: Final = 60_000
 GOODBYE_LINGER_MS: Final = 1000
 """How long the last messages may take to leave after a goodbye."""
 
+EVENTS: Final = int(zmq.EVENTS)
+POLLIN: Final = int(zmq.POLLIN)
+"""What a socket is asked to know whether it can be read from: plain integers, as enums cost more on a hot path."""
+
 _NOBLOCK = int(zmq.NOBLOCK)
 _monitors = itertools.count(1)
 """pyzmq would name a monitor by its socket's descriptor, which may have been a socket's that is still being closed."""

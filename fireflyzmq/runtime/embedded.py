@@ -100,7 +100,7 @@ class EmbeddedExchange:
 
 
 class JoinedPeer:
-    """The link of a peer in this process, which lets the server look for what its sending has stirred up."""
+    """The place of a peer of this process, which lets the server look for what its sending has stirred up."""
 
     def __init__(self, joined: Joined, poke: Callable[[], None]) -> None:
         self._joined = joined

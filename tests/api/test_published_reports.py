@@ -1414,7 +1414,7 @@ def test_publishing_costs_the_publisher_one_message_however_many_listen(network:
         Service(exchange=network.exchange()).monitorReports(ear, "feed")
     network.settle()
     sent: list[Any] = []
-    send: Callable[[Any], None] = exchange.connection._send
+    send: Callable[[Any], None] = exchange.connection.session.outgoing.send
 
     def count(frames: Any) -> None:
         sent.append(frames)

@@ -72,8 +72,8 @@ def test_what_was_said_in_a_turn_that_raised_leaves_later(network: Network) -> N
     endpoint: Any = caller.serviceEndPoint("math", wait=1)
     assert network.run(endpoint.where()) == "here"
     calm(network)
-    channels = endpoint._connection.session.channels
-    channels.flush = raising(1, channels.flush)
+    session = endpoint._connection.session
+    session.turn = raising(1, session.turn)
     assert network.run(endpoint.where()) == "here"
 
 

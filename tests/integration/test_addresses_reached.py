@@ -240,11 +240,11 @@ def test_the_addresses_of_a_name_are_tried_in_turn_ipv4_first(
         port = port_of(server.listen(0, "::1"))
         names["both.example"] = lambda host: ["::1", "127.0.0.2", "127.0.0.1"]
         exchange = netsvc.Exchange()
-        connection = exchange.connection
-        really = connection._open
-        monkeypatch.setattr(connection, "_open", lambda place: (tried.append(place), really(place)))
+        link = exchange.connection._link
+        really = link._open
+        monkeypatch.setattr(link, "_open", lambda place: (tried.append(place), really(place)))
         exchange.connect("both.example", port, 60)
-        connection._backoff = 60.0  # which is for the next round alone
+        link._backoff = 60.0  # which is for the next round alone
         await exchange.connected(5)
         assert tried == [f"tcp://127.0.0.2:{port}", f"tcp://127.0.0.1:{port}", f"tcp://[::1]:{port}"]
         exchange.close()

@@ -66,7 +66,7 @@ async def echo_at(address: str) -> AsyncIterator[tuple[Any, Any]]:
 def test_a_message_that_is_broken_off_is_not_ended_by_the_next(address: str) -> None:
     async def main() -> None:
         async with echo_at(address) as (connection, endpoint):
-            dealer = connection._dealer
+            dealer = connection._link.dealer
             dealer.socket = socket = InterruptedSocket(dealer.socket, "send", lambda frame, flags: flags & zmq.SNDMORE)
             first, second = endpoint.echo(1), endpoint.echo(2)
             outcomes = await asyncio.gather(first, second, return_exceptions=True)
@@ -81,7 +81,7 @@ def test_a_message_that_is_broken_off_is_not_ended_by_the_next(address: str) -> 
 def test_what_was_being_read_costs_no_call_its_end(address: str, whole: bool) -> None:
     async def main() -> None:
         async with echo_at(address) as (connection, endpoint):
-            dealer = connection._dealer
+            dealer = connection._link.dealer
             asked: list[int] = []
 
             def applies(option: int) -> bool:  # RCVMORE is asked for behind each frame, EVENTS behind a message

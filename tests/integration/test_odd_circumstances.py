@@ -26,7 +26,7 @@ def test_an_attempt_to_which_nobody_says_welcome_ends_and_is_repeated(monkeypatc
         silent.setsockopt(zmq.LINGER, 0)
         port = silent.bind_to_random_port("tcp://127.0.0.1")
         environment = {"FIREFLYZMQ_EXCHANGE": f"tcp://127.0.0.1:{port}"}
-        patched = f"import fireflyzmq.runtime.connection as c; c.ATTEMPT_SECONDS = 0.2\n{SERVICE}"
+        patched = f"import fireflyzmq.runtime.link as c; c.ATTEMPT_SECONDS = 0.2\n{SERVICE}"
         with PythonProcess(["-c", patched], environment) as process:
             assert "no welcome" in process.wait_for_line("trying again")
             silent.setsockopt(zmq.RCVTIMEO, 10_000)

@@ -262,8 +262,8 @@ async def test_connections_are_shown_with_their_state(place: Place) -> None:
     before = await scrape(port)
     peer = await place.peer()
     assert Difference(before, await scrape(port))("connections", state="connected") == 1
-    core_of(peer).connection._address = "tcp://127.0.0.1:1"
-    core_of(peer).connection._lose("cut")
+    core_of(peer).connection.address = "tcp://127.0.0.1:1"
+    core_of(peer).connection._link.lose("cut")
     during = await scrape(port)
     assert Difference(before, during)("connections", state="connected") == 0
     assert Difference(before, during)("connections", state="lost") == 1
@@ -394,7 +394,7 @@ async def test_the_exchanges_numbers_are_there_when_they_are_asked_for(place: Pl
 async def test_an_exchange_that_does_not_answer_is_down(place: Place) -> None:
     port = serve(place, withExchange=True)
     assert (await scrape(port)).value("exchange_up") == 1
-    place.exchange.connection._lose("cut")
+    place.exchange.connection._joined.lose("cut")
     await asyncio.sleep(0.05)
     scraped = await scrape(port)
     assert scraped.value("exchange_up") == 0

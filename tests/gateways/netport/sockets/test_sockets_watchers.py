@@ -32,10 +32,10 @@ def pending(service: Service) -> int:
 
 def cut(peer: Peer) -> None:
     """Lose a connection, which does not come back by itself."""
-    connection = core_of(peer).connection
-    connection._lose("cut")
-    assert connection._retry is not None
-    connection._retry.cancel()
+    link = core_of(peer).connection._link
+    link.lose("cut")
+    assert link._retry is not None
+    link._retry.cancel()
 
 
 async def watched(site: Site, net: Noted, count: int, peer: Peer) -> tuple[Service, list[tuple[str, str]]]:
@@ -103,7 +103,7 @@ async def test_a_watcher_that_comes_back_is_told_of_what_ended_meanwhile(site: S
     await until(lambda: not watcher.there)
     net.came[0].close("while it was away")
     assert told == []
-    core_of(peer).connection._reopen()
+    core_of(peer).connection._link._reopen()
     await until(lambda: told)
     net.came[1].close("afterwards")
     await until(lambda: len(told) == 2)

@@ -181,7 +181,7 @@ async def test_a_stream_begins_again_while_the_exchange_is_away(web: Web) -> Non
     await until(lambda: not exhibition_of(daemon, "").names())
     connection = behind(daemon).connection
     exhibition_of(daemon, "")._target.known = False
-    connection._lose("as the test wants it")
+    connection._link.lose("as the test wants it")
     assert (await web.get(daemon, "/reports/nobody")).status in (404, 503)
     async with source.open():
         again = await publisher(web)
