@@ -38,7 +38,8 @@ class Drainable(Protocol):
 
 _current = threading.local()
 _dispatchers: weakref.WeakValueDictionary[int, Dispatcher] = weakref.WeakValueDictionary()
-"""By the identity of their loops, which they keep."""
+_cores: weakref.WeakValueDictionary[int, DispatcherCore] = weakref.WeakValueDictionary()
+"""Both by the identity of their loops, which they keep."""
 
 
 def _forget_after_fork() -> None:
@@ -74,9 +75,10 @@ class Dispatcher:
         if dispatcher is None:
             dispatcher = super().__new__(cls)
             dispatcher.loop = new_event_loop()
-            put_behind(dispatcher, DispatcherCore(dispatcher.loop))
+            put_behind(dispatcher, core := DispatcherCore(dispatcher.loop))
             _current.dispatcher = dispatcher
             _dispatchers[id(dispatcher.loop)] = dispatcher
+            _cores[id(dispatcher.loop)] = core
         elif not isinstance(dispatcher, cls):
             raise RuntimeError(f"this thread has a dispatcher of another class already: {dispatcher!r}")
         return dispatcher
@@ -333,14 +335,14 @@ def dispatcher_of(loop: asyncio.AbstractEventLoop) -> Dispatcher | None:
 
 def drained_with(loop: asyncio.AbstractEventLoop, drainable: Drainable) -> None:
     """Let the dispatcher of a loop, if it has one, drain and close something before the loop ends."""
-    dispatcher = dispatcher_of(loop)
-    if dispatcher is not None:
-        dispatcher._fireflyzmq.drainables.append(drainable)
+    core = _cores.get(id(loop))
+    if core is not None:
+        core.drainables.append(drainable)
 
 
 def no_longer_drained_with(loop: asyncio.AbstractEventLoop, drainable: Drainable) -> None:
     """It was closed by itself."""
-    dispatcher = dispatcher_of(loop)
-    if dispatcher is not None:
+    core = _cores.get(id(loop))
+    if core is not None:
         with contextlib.suppress(ValueError):
-            dispatcher._fireflyzmq.drainables.remove(drainable)
+            core.drainables.remove(drainable)
