@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from fireflyzmq.api.endpoint import AnyEndpoint, Proxy, RemoteCallable, destination_of
-from fireflyzmq.runtime.connection import connections_of
+from fireflyzmq.runtime.homes import connections_of
 
 if TYPE_CHECKING:
     from fireflyzmq.peer.records import Destination

@@ -23,8 +23,9 @@ from fireflyzmq.api.options import EndpointKeywords, GroupKeywords
 from fireflyzmq.api.service import Service
 from fireflyzmq.conventions.behind import NotBegun, behind, put_behind
 from fireflyzmq.errors import ExchangeLost
-from fireflyzmq.runtime.connection import GOODBYE_SECONDS, HAND_OVER_SECONDS, Connection
+from fireflyzmq.runtime.connection import Connection
 from fireflyzmq.runtime.response import process_ends
+from fireflyzmq.runtime.stages import GOODBYE_SECONDS, HAND_OVER_SECONDS
 from fireflyzmq.wire.binding import Binding
 from fireflyzmq.wire.codec import stand_in
 

@@ -64,6 +64,7 @@ class RemoteCallable(Proxy):
         self._endpoint = endpoint  # which keeps its target watched
         self._name = name
         self._connection = connection
+        self._portal = connection.portal
         self._destination = destination
         self._caller = destination.caller
         self._start: Callable[..., Any] = connection.session.calls.start

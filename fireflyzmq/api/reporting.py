@@ -40,7 +40,7 @@ class Reporting(Facet):
         """
         core = self._fireflyzmq
         connection = core.connection
-        if lifeTime == 0 and get_ident() == connection.thread and not core.local.closed:
+        if lifeTime == 0 and get_ident() == connection.portal.thread and not core.local.closed:
             connection.session.publications.publish(core.local, subject, content)
             return
         core.check_open()

@@ -14,7 +14,7 @@ from typing import Literal, Unpack, overload
 from fireflyzmq.api.calling import Calling
 from fireflyzmq.api.cores.service import ServiceCore, core_of
 from fireflyzmq.api.endpoint import Endpoint, OnewayEndpoint, Proxy
-from fireflyzmq.api.exchange import Belonging, connection_of, default_connection
+from fireflyzmq.api.exchange import Belonging, connection_of
 from fireflyzmq.api.exporting import Exporting
 from fireflyzmq.api.grouping import Grouping
 from fireflyzmq.api.living import Living
@@ -27,7 +27,7 @@ from fireflyzmq.conventions.callbacks import check_hooks
 from fireflyzmq.errors import ApplicationFailure
 from fireflyzmq.peer.local import MAX_REQUESTS
 from fireflyzmq.peer.records import Request, current_request
-from fireflyzmq.runtime.connection import encoding_for
+from fireflyzmq.runtime.handed import encoding_for
 from fireflyzmq.runtime.homes import default_connection
 from fireflyzmq.runtime.response import ResponseId
 from fireflyzmq.wire.binding import Binding

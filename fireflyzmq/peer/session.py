@@ -145,7 +145,8 @@ class Session:
         self.registrations = Registrations(
             send, terms, locals_, channels, mirror, reports, calls, at_work, memberships, naming, leaving
         )
-        self.receive = incoming.receive  # the shell's door, which nothing is to be paid for
+        # The shell's doors, for which nothing is to be paid.
+        self.begin_turn, self.receive = incoming.begin_turn, incoming.receive
         self._commands = self._handlers()
 
     def _handlers(self) -> dict[int, Callable[..., None]]:

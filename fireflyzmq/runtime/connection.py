@@ -10,15 +10,14 @@ import contextlib
 import functools
 import logging
 import os
+import random
 import socket as sockets
 import sys
 import threading
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-from fireflyzmq.peer.calls import Call
-from fireflyzmq.peer.mirror import Target
+from fireflyzmq.peer.records import Call, Target
 from fireflyzmq.peer.session import Session
 from fireflyzmq.runtime import otel
 from fireflyzmq.runtime.counted import read_counts, read_present
@@ -30,15 +29,17 @@ from fireflyzmq.runtime.portal import FORKED, Portal
 from fireflyzmq.runtime.response import classes_for
 from fireflyzmq.runtime.runner import LoopRunner
 from fireflyzmq.runtime.stages import Stages
+from fireflyzmq.telemetry.readings import Reading
 from fireflyzmq.telemetry.sources import add_source, close_source
-
-if TYPE_CHECKING:
-    from fireflyzmq.telemetry.families import Reading
 
 logger = logging.getLogger(__name__)
 
 AGAIN_SECONDS = 0.05
 """How soon what was broken off by an exception is tried again."""
+
+
+_chance = random.Random()
+"""Which of equal instances gets a call is nobody's secret; `SystemRandom` would cost a system call for each."""
 
 
 class Connection:
@@ -72,6 +73,8 @@ class Connection:
             wake=self.wake,
             clock=loop.time,
             runner=self.runner,
+            entropy=os.urandom,
+            chance=_chance,
             make_call=self._ids[0],
             make_group_call=self._ids[1],
             changed=self._changed,
@@ -79,7 +82,7 @@ class Connection:
             tracer=self._tracer,
             debug=loop.get_debug(),
         )
-        handed = HandedCalls(portal, self.session.calls, self)
+        handed = HandedCalls(portal, self.session.calls, self.session.outcomes, self)
         self.call, self.take_handed, self.shorten = handed.call, handed.take, handed.shorten
         self._stages = Stages(portal, self.session, handed.take, self.close)
         self._timer: asyncio.TimerHandle | None = None
@@ -101,8 +104,8 @@ class Connection:
     def cancel_call(self, call: Call) -> bool:
         """Cancel a call, in any thread; False when it had ended."""
         if threading.get_ident() != self.portal.thread:
-            return self.call_from_anywhere(self.session.calls.cancel, call)
-        return self.session.calls.cancel(call)
+            return self.call_from_anywhere(self.session.outcomes.cancel, call)
+        return self.session.outcomes.cancel(call)
 
     def watch(self, kind: int, key: str) -> Target:
         """The target of a name, group or address, in any thread; it is watched from now on."""

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from fireflyzmq.peer.session import Session
-
-if TYPE_CHECKING:
-    from fireflyzmq.telemetry.families import Reading
+from fireflyzmq.telemetry.readings import Reading
 
 _STATES: Final = ("connected", "offline", "lost", "refused")
 
 
 def read_counts(session: Session, reading: Reading) -> None:
     """Add what only grows."""
-    calls, reports, services = session.calls, session.reports, reading.labels.services
-    failures = dict(calls.failures)
-    reading.count("calls_started", calls.started)
-    reading.count("calls_answered", calls.ended - sum(failures.values()))
+    outcomes, subscriptions, services = session.outcomes, session.subscriptions, reading.labels.services
+    failures = dict(outcomes.failures)
+    reading.count("calls_started", outcomes.started)
+    reading.count("calls_answered", outcomes.ended - sum(failures.values()))
     for kind, number in failures.items():
         reading.count("calls_failed", number, kind)
-    reading.count("requests_expired", session.serving.expired)
+    reading.count("requests_expired", session.at_work.expired)
     reading.count("answers_lost", session.channels.answers.lost)
-    reading.count("bad_items", session.channels.bad_items)
-    reading.count("reports_published", reports.published)
-    reading.count("reports_delivered", reports.delivered)
-    reading.count("reports_lost", reports.missed)
-    for name, before in session.served_before.all().items():
+    reading.count("bad_items", session.incoming.bad_items)
+    reading.count("reports_published", session.publications.published)
+    reading.count("reports_delivered", subscriptions.delivered)
+    reading.count("reports_lost", subscriptions.missed)
+    for name, before in session.registrations.served_before.all().items():
         _read_served(reading, services.label(name), before)
     for service in list(session.services.values()):
         _read_served(reading, services.label(service.name), service)
@@ -46,8 +44,8 @@ def read_present(session: Session, state: str, reading: Reading) -> None:
         reading.show("requests_running", service.running, reading.labels.services.label(service.name))
     for each in _STATES:
         reading.show("connections", state == each, each)
-    reading.show("calls_in_flight", session.calls.pending)
+    reading.show("calls_in_flight", session.outcomes.pending)
     reading.show("outgoing_queued_bytes", session.outgoing.queued)
     reading.show("answers_kept_bytes", session.channels.answers.size)
-    reading.show("requests_postponed_bytes", session.channels.postponed_bytes)
-    reading.show("subscriptions", session.reports.subscriptions)
+    reading.show("requests_postponed_bytes", session.endings.postponed.size)
+    reading.show("subscriptions", len(session.subscriptions))

@@ -9,7 +9,9 @@ import threading
 from collections import deque
 from typing import Any, cast
 
-from fireflyzmq.peer.calls import Call, Calls, Destination
+from fireflyzmq.peer.calls import Calls
+from fireflyzmq.peer.outcomes import Outcomes, give_back
+from fireflyzmq.peer.records import Call, Destination
 from fireflyzmq.runtime.portal import ENDED, FORKED, Portal
 from fireflyzmq.runtime.response import ResponseId
 from fireflyzmq.wire.codec import new_pack
@@ -18,9 +20,10 @@ from fireflyzmq.wire.codec import new_pack
 class HandedCalls:
     """The way to a session's calls from any thread. `owner` is what `encoding_for` says of those encoded elsewhere."""
 
-    def __init__(self, portal: Portal, calls: Calls, owner: object) -> None:
+    def __init__(self, portal: Portal, calls: Calls, outcomes: Outcomes, owner: object) -> None:
         self._portal = portal
         self._calls = calls
+        self._outcomes = outcomes
         self._owner = owner
         self._local_pack = threading.local()
         self._handed: deque[Call] = deque()
@@ -55,7 +58,7 @@ class HandedCalls:
                 _encoding.owner = outer
             self._handed.append(call)
             if not portal.call_from_anywhere(self.take):
-                calls.give_back(call)
+                give_back(call)
                 raise RuntimeError(ENDED)
         return None if destination.oneway else cast(ResponseId[Any], call)
 
@@ -66,7 +69,7 @@ class HandedCalls:
 
     def shorten(self, call: Call, timeout: float) -> None:
         """Bring a call's deadline forward to `timeout` seconds from now, in any thread; never put it off."""
-        self._portal.run_in_loop(self._calls.shorten, call, self._portal.loop.time() + timeout)
+        self._portal.run_in_loop(self._outcomes.shorten, call, self._portal.loop.time() + timeout)
 
 
 _encoding = threading.local()

@@ -212,7 +212,9 @@ class Link:
         if reason == NOBODY_LISTENS:
             host, port = host_of(address) or ("", "")
             usual = host in ("localhost", "127.0.0.1") and port == str(DEFAULT_PORT)
-            command = f" (`python -m exchange{'' if usual else f' --listen {shlex.quote(address)}'}` starts one)"
+            command = (
+                f" (`python -m fireflyzmq exchange{'' if usual else f' --listen {shlex.quote(address)}'}` starts one)"
+            )
         return f"no exchange at {address} within {timeout:g} s: {reason}{command}"
 
     # Messages.

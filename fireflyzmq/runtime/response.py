@@ -17,8 +17,7 @@ from collections.abc import AsyncIterator, Callable, Generator
 from typing import TYPE_CHECKING, Any, Generic
 
 from fireflyzmq.errors import Failure, RequestTimeout
-from fireflyzmq.peer.calls import FAILED, PENDING, VALUE, Call
-from fireflyzmq.peer.request import current_request
+from fireflyzmq.peer.records import FAILED, PENDING, VALUE, Call, current_request
 from fireflyzmq.runtime.portal import LOOK_SECONDS, Portal
 from fireflyzmq.runtime.timers import Later, run_logged
 from fireflyzmq.runtime.unawaited import Unawaited

@@ -11,8 +11,7 @@ from typing import Any
 
 from fireflyzmq.peer.at_work import Finish
 from fireflyzmq.peer.methods import Method
-from fireflyzmq.peer.request import Request, current_request
-from fireflyzmq.peer.serving import Finish
+from fireflyzmq.peer.records import Request, current_request
 from fireflyzmq.runtime.portal import Portal
 
 

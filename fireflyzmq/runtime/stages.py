@@ -10,8 +10,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from fireflyzmq.peer.calls import DRAINED
-from fireflyzmq.peer.request import Request, current_request
+from fireflyzmq.peer.records import DRAINED, Request, current_request
 from fireflyzmq.peer.session import CONNECTED, Session
 from fireflyzmq.runtime.portal import Portal
 from fireflyzmq.runtime.stopping import LOOK_SECONDS, stop_together
@@ -47,7 +46,7 @@ class Stages:
         """
         self._portal.check_loop("what is drained")
         request = self._request_here()
-        if request is None or not self._session.serving.suspended(request):
+        if request is None or not self._session.at_work.suspended(request):
             try:
                 await stop_together([self])
             finally:
@@ -73,15 +72,15 @@ class Stages:
     def withdraw_services(self) -> None:
         """Take no more requests."""
         for service in list(self._session.services.values()):
-            self._session.withdraw(service, DRAINED)
+            self._session.registrations.withdraw(service, DRAINED)
 
     def at_work(self, sparing: bool) -> list[str]:
         """Which services are at work still, and with what."""
         self._take_handed()
-        self._session.channels.flush_all()
+        self._session.incoming.flush_all()
         services = list(self._session.services.values())
-        working = self._session.at_work(services)
-        spared = {request.service for request in self._spared if self._session.serving.suspended(request)}
+        working = self._session.busy(services)
+        spared = {request.service for request in self._spared if self._session.at_work.suspended(request)}
         found = []
         for service in services:
             what = working.get(service) or service.owner.at_work()
@@ -94,7 +93,7 @@ class Stages:
         services = list(self._session.services.values())
         for service in services:
             if not service.closed:
-                self._session.close_service(service, "goodbye" if service.running else DRAINED)
+                self._session.registrations.close(service, "goodbye" if service.running else DRAINED)
         return [rest for service in services if (rest := service.owner.rest()) is not None]
 
     async def leave(self) -> None:
@@ -105,14 +104,14 @@ class Stages:
         """
         self._portal.check_loop("what is left")
         request = self._request_here()
-        if request is not None and self._session.serving.suspended(request):
+        if request is not None and self._session.at_work.suspended(request):
             self.after_request(lambda: self._portal.keep(self.leave()))
             return
         session, loop = self._session, self._portal.loop
         try:
             self._take_handed()
             for service in list(session.services.values()):
-                session.close_service(service)
+                session.registrations.close(service)
             until = loop.time() + HAND_OVER_SECONDS
             while session.unsaid and self.goodbye is None and session.state == CONNECTED and loop.time() < until:
                 await asyncio.sleep(LOOK_SECONDS)
@@ -148,7 +147,7 @@ class Stages:
         return True
 
     def _after(self, request: Request, action: Callable[[], object]) -> None:
-        if self._session.serving.suspended(request) and not request.service.closed:
+        if self._session.at_work.suspended(request) and not request.service.closed:
             self._portal.loop.call_later(LOOK_SECONDS, self._after, request, action, context=self._portal.context)
         else:
             action()

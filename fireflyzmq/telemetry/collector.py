@@ -17,8 +17,9 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from fireflyzmq.conventions.behind import NotBegun, put_behind
-from fireflyzmq.telemetry.families import MOST_NAMES, NameLabels, Reading
+from fireflyzmq.telemetry.families import families_of
 from fireflyzmq.telemetry.lag import Lag
+from fireflyzmq.telemetry.readings import MOST_NAMES, NameLabels, Reading
 from fireflyzmq.telemetry.sources import Source, add_keeper, sources
 
 
@@ -58,7 +59,7 @@ class Readings:
         for _, reading in readings:
             for loop in reading.loops:
                 self._lag.sample(loop)
-        return total.families()
+        return families_of(total)
 
     def _read(self, source: Source) -> Reading | None:
         """What a source says now; None when it cannot say any more, as its loop has ended."""

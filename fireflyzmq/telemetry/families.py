@@ -1,6 +1,6 @@
-"""Families: what is measured, under which names and labels, and what was read of it at one moment.
+"""Families: what is measured, under which names and labels, in the form that Prometheus's client has for it.
 
-It knows Prometheus's families of metrics, and nothing of where the numbers come from.
+It knows nothing of where the numbers come from.
 """
 
 from __future__ import annotations
@@ -12,19 +12,10 @@ from typing import Final
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from fireflyzmq.datastructures.durations import BOUNDS, Durations
-from fireflyzmq.peer.statistics import OTHER
-from fireflyzmq.telemetry.lag import Reached
-
-MOST_NAMES: Final = 200
-"""Names of services that get a label of their own, and as many of netports; the rest is counted as "other"."""
-
-NAMELESS: Final = "(no name)"
-"""The label of services without a name. No name has white space."""
+from fireflyzmq.telemetry.readings import Key, Labels, Reading
 
 PREFIX: Final = "fireflyzmq_"
 
-Labels = tuple[str, ...]
-Key = tuple[str, Labels]
 Family = tuple[str, Labels]
 
 COUNTERS: Final[dict[str, Family]] = {
@@ -80,82 +71,24 @@ HISTOGRAMS: Final[dict[str, Family]] = {
 }
 
 
-class Names:
-    """Which names get labels of their own: the first ones that come, up to a limit."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._known: set[str] = set()
-
-    def label(self, name: str) -> str:
-        """The label for a name, "" among them."""
-        if not name:
-            return NAMELESS
-        if name not in self._known:
-            if len(self._known) >= self._most:
-                return OTHER
-            self._known.add(name)
-        return name
-
-
-class NameLabels:
-    """The labels for the names of services, and for those of netports."""
-
-    def __init__(self, most: int) -> None:
-        self.services = Names(most)
-        self.netports = Names(most)
-
-
-class Reading:
-    """What some sources say at one moment; `loops` are the event loops whose lag is of interest as long as they do."""
-
-    def __init__(self, labels: NameLabels | None = None) -> None:
-        self.labels = NameLabels(MOST_NAMES) if labels is None else labels
-        self.counters: dict[Key, float] = {}
-        self.gauges: dict[Key, float] = {}
-        self.durations: dict[Key, Durations] = {}
-        self.loops: list[Reached] = []
-
-    def count(self, name: str, value: float, *labels: str) -> None:
-        """Add to a counter."""
-        self.counters[name, labels] = self.counters.get((name, labels), 0) + value
-
-    def show(self, name: str, value: float, *labels: str) -> None:
-        """Add to a gauge."""
-        self.gauges[name, labels] = self.gauges.get((name, labels), 0) + value
-
-    def time(self, name: str, durations: Durations, *labels: str) -> None:
-        """Add to a histogram."""
-        key = name, labels
-        if key not in self.durations:
-            self.durations[key] = Durations()
-        self.durations[key].merge(durations)
-
-    def merge(self, other: Reading) -> None:
-        """Add what only grows of another one."""
-        for (name, labels), value in other.counters.items():
-            self.count(name, value, *labels)
-        for (name, labels), durations in other.durations.items():
-            self.time(name, durations, *labels)
-
-    def families(self) -> Iterator[Metric]:
-        """All of it, as Prometheus's client has it; what nothing is known of is 0, or has no samples."""
-        for name, (text, labels) in COUNTERS.items():
-            counter = CounterMetricFamily(PREFIX + name, text, labels=labels)
-            for values, value in _of(self.counters, name, labels):
-                counter.add_metric(values, value)
-            yield counter
-        for name, (text, labels) in GAUGES.items():
-            gauge = GaugeMetricFamily(PREFIX + name, text, labels=labels)
-            for values, value in _of(self.gauges, name, labels):
-                gauge.add_metric(values, value)
-            yield gauge
-        for name, (text, labels) in HISTOGRAMS.items():
-            histogram = HistogramMetricFamily(PREFIX + name, text, labels=labels)
-            for (each, values), durations in self.durations.items():
-                if each == name:
-                    histogram.add_metric(values, _buckets(durations), durations.total)
-            yield histogram
+def families_of(reading: Reading) -> Iterator[Metric]:
+    """All of a reading, as Prometheus's client has it; what nothing is known of is 0, or has no samples."""
+    for name, (text, labels) in COUNTERS.items():
+        counter = CounterMetricFamily(PREFIX + name, text, labels=labels)
+        for values, value in _of(reading.counters, name, labels):
+            counter.add_metric(values, value)
+        yield counter
+    for name, (text, labels) in GAUGES.items():
+        gauge = GaugeMetricFamily(PREFIX + name, text, labels=labels)
+        for values, value in _of(reading.gauges, name, labels):
+            gauge.add_metric(values, value)
+        yield gauge
+    for name, (text, labels) in HISTOGRAMS.items():
+        histogram = HistogramMetricFamily(PREFIX + name, text, labels=labels)
+        for (each, values), durations in reading.durations.items():
+            if each == name:
+                histogram.add_metric(values, _buckets(durations), durations.total)
+        yield histogram
 
 
 def _of(values: Mapping[Key, float], name: str, labels: Labels) -> list[tuple[Labels, float]]:

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import weakref
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
-if TYPE_CHECKING:
-    from fireflyzmq.telemetry.families import Reading
+from fireflyzmq.telemetry.readings import Reading
 
 Object = TypeVar("Object")
 

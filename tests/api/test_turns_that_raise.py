@@ -104,14 +104,14 @@ def test_messages_behind_one_that_raises_are_taken() -> None:
         assert await ping.ping() == "pong"
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda loop, context: None)
-        incoming = exchange.connection.session.incoming
-        receive = incoming.receive
+        session = exchange.connection.session
+        receive = session.receive
 
         def receive_and_raise(*args: Any) -> None:
             receive(*args)
             raise Raised
 
-        incoming.receive = receive_and_raise  # type: ignore[method-assign]
+        session.receive = receive_and_raise
         answers = await asyncio.gather(*(ping.ping() for _ in range(20)), publisher.serviceEndPoint("exchange").ping())
         assert answers == ["pong"] * 21
         await exchange.leave()

@@ -354,7 +354,7 @@ def test_the_usual_address_needs_no_options_to_be_started() -> None:
     async def main() -> None:
         exchange = netsvc.Exchange()
         connection = exchange.connection
-        connection._address, connection.reason = "tcp://localhost:11111", "nobody listens there"
+        connection.address, connection.reason = "tcp://localhost:11111", "nobody listens there"
         assert "(`python -m fireflyzmq exchange` starts one)" in connection.missing(5)
         connection.reason = "refused: full"
         assert "python" not in connection.missing(5)

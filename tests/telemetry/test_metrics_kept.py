@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 
 from fireflyzmq import MetricsCollector
 from fireflyzmq.runtime.connection import Connection
-from fireflyzmq.telemetry.families import Reading
+from fireflyzmq.telemetry.readings import Reading
 from fireflyzmq.telemetry.sources import add_source, close_source, drop_source, sources
 from tests.telemetry.scraping import Place, Samples, on_place
 

@@ -11,9 +11,8 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from fireflyzmq.runtime.connection import done_within
 from fireflyzmq.runtime.dispatcher import new_event_loop
-from fireflyzmq.runtime.response import LOOK_SECONDS
+from fireflyzmq.runtime.portal import LOOK_SECONDS, done_within
 
 Result = TypeVar("Result")
 

@@ -35,11 +35,11 @@ from fireflyzmq.gateways.netport.turns import LoopTurns
 from fireflyzmq.gateways.netport.watchers import Watchers
 from fireflyzmq.peer.records import Destination, Target
 from fireflyzmq.runtime.timers import run_logged
+from fireflyzmq.telemetry.readings import Reading
 from fireflyzmq.wire.names import check_name
 
 if TYPE_CHECKING:
     from fireflyzmq.api.service import Service
-    from fireflyzmq.telemetry.families import Reading
 
 _GOODBYE_SECONDS: Final = 5.0
 """How long a netport that stops waits for its connections to be closed."""
@@ -176,6 +176,20 @@ class NetPortCore(Part):
     def statistics(self) -> dict[str, Any]:
         """What the netport has done, and how many of what it has."""
         return self.core.connection.run_in_loop(self.clients.statistics)
+
+    def read(self, reading: Reading) -> None:
+        """Say what was counted here, and what there is: for metrics."""
+        numbers = self.statistics()
+        label = reading.labels.netports.label(self.core.name)
+        for name in ("connections", "sessions", "users", "channels", "requests"):
+            reading.show(f"netport_{name}", numbers[name], label)
+        for name in ("accepted", "failures", "frames_received", "frames_sent"):
+            reading.count(f"netport_{name}", numbers[name], label)
+        reading.count("netport_received_bytes", numbers["bytes_received"], label)
+        reading.count("netport_sent_bytes", numbers["bytes_sent"], label)
+        for name in ("refused", "closed"):
+            for reason, number in numbers[name].items():
+                reading.count(f"netport_{name}", number, label, reason)
 
     # The end.
 

@@ -22,6 +22,7 @@ from fireflyzmq.gateways.netport.limits import NetLimits
 from fireflyzmq.gateways.netport.settings import Settings
 from fireflyzmq.gateways.netport.shown import Session
 from fireflyzmq.peer.local import MAX_REQUESTS
+from fireflyzmq.telemetry.sources import add_source, drop_source
 from fireflyzmq.wire.binding import Binding
 from fireflyzmq.wire.names import check_name
 
@@ -73,7 +74,7 @@ class NetPort(Service):
         limits = NetLimits() if limits is None else limits
         settings = Settings(codec, limits, group, ordered, onePerUser, goodbye)
         try:
-            netport = NetPortCore(core, self, settings, _netports.discard)
+            netport = NetPortCore(core, self, settings, _forget)
             core.add(netport)
             self.port, self.websocketPort = netport.listen(host, port, ssl, websocket, websocketPath, origins)
             netport.open()

@@ -27,7 +27,8 @@ from fireflyzmq.gateways.web.server.limits import Rates, WebLimits
 from fireflyzmq.gateways.web.server.paths import Attached
 from fireflyzmq.gateways.web.server.request import WebRequest
 from fireflyzmq.gateways.web.server.sites import Sites
-from fireflyzmq.runtime.connection import Connection, connections_of
+from fireflyzmq.runtime.connection import Connection
+from fireflyzmq.runtime.homes import connections_of
 from fireflyzmq.wire.addresses import host_to_listen
 from fireflyzmq.wire.names import EXCHANGE_NAME
 

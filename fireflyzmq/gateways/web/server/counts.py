@@ -5,33 +5,17 @@ It says so under the names of metrics to whoever collects these, and knows nothi
 
 from __future__ import annotations
 
-import weakref
-from typing import Final, Protocol
+from typing import Final
 
 from fireflyzmq.datastructures.durations import Durations
+from fireflyzmq.telemetry.readings import Reading
 from fireflyzmq.telemetry.sources import add_source
-
-if TYPE_CHECKING:
-    from fireflyzmq.telemetry.families import Reading
 
 NOBODY: Final = "none"
 """What stands for the gateway where nothing is attached."""
 
 ABORTED: Final = "aborted"
 """What stands for the status when the client went before it had its answer."""
-
-
-class Numbers(Protocol):
-    """What takes the numbers of a source of metrics, by their names and labels."""
-
-    def count(self, name: str, value: float, *labels: str) -> None:
-        """Add to a counter."""
-
-    def show(self, name: str, value: float, *labels: str) -> None:
-        """Add to a gauge."""
-
-    def time(self, name: str, durations: Durations, *labels: str) -> None:
-        """Add to a histogram."""
 
 
 class HttpCounts:
@@ -55,14 +39,10 @@ class HttpCounts:
                 self.durations[gateway] = Durations()
             self.durations[gateway].add(seconds)
 
-    def tell(self, numbers: Numbers) -> None:
-        """Tell what has been counted, in any thread."""
-        numbers.show("http_requests_running", self.at_work)
+    def read(self, reading: Reading) -> None:
+        """Say what has been counted, in any thread."""
+        reading.show("http_requests_running", self.at_work)
         for (gateway, status), number in list(self.requests.items()):
-            numbers.count("http_requests", number, gateway, status)
+            reading.count("http_requests", number, gateway, status)
         for gateway, durations in list(self.durations.items()):
-            numbers.time("http_request_duration_seconds", durations, gateway)
-
-
-all_http_counts: weakref.WeakSet[HttpCounts] = weakref.WeakSet()
-"""Those of this process."""
+            reading.time("http_request_duration_seconds", durations, gateway)

@@ -2,24 +2,8 @@
 
 from __future__ import annotations
 
-from fireflyzmq.datastructures.durations import Durations
 from fireflyzmq.gateways.web.server.counts import NOBODY, HttpCounts
-
-
-class Told:
-    """What was told, by name and labels."""
-
-    def __init__(self) -> None:
-        self.values: dict[tuple[str, ...], float] = {}
-
-    def count(self, name: str, value: float, *labels: str) -> None:
-        self.values[name, *labels] = value
-
-    def show(self, name: str, value: float, *labels: str) -> None:
-        self.values[name, *labels] = value
-
-    def time(self, name: str, durations: Durations, *labels: str) -> None:
-        self.values[name, *labels] = sum(durations.counts)
+from fireflyzmq.telemetry.readings import Reading
 
 
 def test_requests_are_told_by_gateway_and_status_and_streams_without_their_durations() -> None:
@@ -30,12 +14,12 @@ def test_requests_are_told_by_gateway_and_status_and_streams_without_their_durat
     counts.count("/", 200, None)
     counts.count(NOBODY, 404, 0.01)
     counts.count("/xmlrpc", None, None)
-    counts.tell(told := Told())
-    assert told.values == {
-        ("http_requests_running",): 3,
-        ("http_requests", "/", "2xx"): 3,
-        ("http_requests", "none", "4xx"): 1,
-        ("http_requests", "/xmlrpc", "aborted"): 1,
-        ("http_request_duration_seconds", "/"): 2,
-        ("http_request_duration_seconds", "none"): 1,
+    counts.read(reading := Reading())
+    assert reading.gauges == {("http_requests_running", ()): 3}
+    assert reading.counters == {
+        ("http_requests", ("/", "2xx")): 3,
+        ("http_requests", ("none", "4xx")): 1,
+        ("http_requests", ("/xmlrpc", "aborted")): 1,
     }
+    timed = {labels: sum(durations.counts) for (_, labels), durations in reading.durations.items()}
+    assert timed == {("/",): 2, ("none",): 1}

@@ -68,7 +68,7 @@ async def test_who_was_there_before_the_exchange_went_is_still_listed(web: Web) 
     web._gateways.append((GROUP, plain._fireflyzmq.exhibition))
     await web.service("math", add=lambda: 1)
     connection = behind(daemon).connection
-    connection._lose("as the test wants it")
+    connection._link.lose("as the test wants it")
     answer = await web.get(daemon, "/services")
     assert (connection.state, answer.status) == ("lost", 200)
     assert [each["name"] for each in answer.json()] == ["math"]
