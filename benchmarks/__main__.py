@@ -30,7 +30,7 @@ BENCHMARKS: Final = {
     "metrics": "metrics:measure_metrics",
     "codec": "pure_codec:measure_codec",
     "routing": "pure_routing:measure_routing",
-    "session": "pure_session:measure_session",
+    "machine": "pure_machine:measure_machine",
     "death": "faults:measure_death",
     "nested": "faults:measure_nested",
     "neighbours": "faults:measure_neighbours",

@@ -56,7 +56,7 @@ def tables(results: Results) -> Iterator[Table]:
         yield from http_tables(results["http"])
     if "metrics" in results:
         yield from metrics_tables(results["metrics"])
-    pure = {name: value for part in ("codec", "routing", "session") for name, value in results.get(part, {}).items()}
+    pure = {name: value for part in ("codec", "routing", "machine") for name, value in results.get(part, {}).items()}
     if pure:
         yield Table("The pure cores, one process", ["", "per second", "µs each"], _pure_rows(pure))
     faults = {

@@ -12,9 +12,9 @@ from fireflyzmq._version import VERSION
 from fireflyzmq.errors import ServiceUnavailable
 from fireflyzmq.peer.at_work import Finish
 from fireflyzmq.peer.local import SilentOwner
+from fireflyzmq.peer.machine import Machine
 from fireflyzmq.peer.methods import Method
 from fireflyzmq.peer.records import Request
-from fireflyzmq.peer.session import Session
 from fireflyzmq.wire.commands import BY_GROUP, BY_NAME
 from fireflyzmq.wire.names import EXCHANGE_NAME
 
@@ -28,7 +28,7 @@ class Operator(SilentOwner):
     def __init__(self, server: Server) -> None:
         self._server = server
         self._started = time.monotonic()
-        self._session = Session(
+        self._session = Machine(
             send=server.join(self._receive, operator=True).send,
             wake=lambda: None,
             clock=server.clock,
@@ -144,7 +144,7 @@ class Operator(SilentOwner):
             "reports_kept": sum(account.retained for account in core.retention.accounts.values()),
         }
 
-    # What its session asks of a service's owner.
+    # What its machine asks of a service's owner.
 
     def registration_failed(self, code: str, problem: str, group: str) -> None:
         """Cannot be: the name is kept for this service."""

@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 MOST_FUNCTIONS = 15
 MOST_FILES = 10
-MOST_LINES = 46
+MOST_LINES = 45
 """Code lines of the longest function that one has to read on the way."""
 
 

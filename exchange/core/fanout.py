@@ -147,7 +147,7 @@ class Fanout:
             self._offer(publisher, stream, picked[chosen])
 
     def _route(self, publisher: Publisher, subject: str) -> Streams:
-        """The streams that a publisher's subject goes to; those of its own peer are its own session's business."""
+        """The streams that a publisher's subject goes to; those of its own peer are its own business."""
         routes = publisher.routes
         known = routes.get(subject)
         if known is not None:

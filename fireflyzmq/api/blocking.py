@@ -34,7 +34,7 @@ def _is_served_here(destination: Destination) -> bool:
     here = {
         service.binding.address
         for connection in connections_of(loop)
-        for service in connection.session.services.values()
+        for service in connection.machine.services.values()
     }
     ready = destination.target.ready
     return bool(ready) and all(instance.binding.address in here for instance in ready)

@@ -67,7 +67,7 @@ class RemoteCallable(Proxy):
         self._portal = connection.portal
         self._destination = destination
         self._caller = destination.caller
-        self._start: Callable[..., Any] = connection.session.calls.start
+        self._start: Callable[..., Any] = connection.machine.calls.start
         self._loop = connection.loop
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:

@@ -41,19 +41,19 @@ class Reporting(Facet):
         core = self._fireflyzmq
         connection = core.connection
         if lifeTime == 0 and get_ident() == connection.portal.thread and not core.local.closed:
-            connection.session.publications.publish(core.local, subject, content)
+            connection.machine.publications.publish(core.local, subject, content)
             return
         core.check_open()
         if not (lifeTime == FOR_EVER or 0 <= lifeTime <= MAX_TIMEOUT):
             raise ValueError(f"a report's life is 0, -1 (for ever) or a number of seconds, not {lifeTime!r}")
-        connection.run_in_loop(connection.session.publications.publish, core.local, subject, content, float(lifeTime))
+        connection.run_in_loop(connection.machine.publications.publish, core.local, subject, content, float(lifeTime))
 
     def expireReports(self, pattern: str = ">", age: float = 0.0) -> int:
         """Keep no longer the reports that match a pattern and are older than `age` seconds; returns how many."""
         core = self._fireflyzmq
         core.check_open()
         _check_pattern(pattern)
-        return core.connection.run_in_loop(core.connection.session.publications.expire_kept, core.local, pattern, age)
+        return core.connection.run_in_loop(core.connection.machine.publications.expire_kept, core.local, pattern, age)
 
     def sendReport(self, target: str | Binding | Facet, subject: str, content: Any) -> None:
         """Send a report to one service: its binding (or, of a name, one instance). Nobody else gets it.

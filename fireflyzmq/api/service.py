@@ -135,7 +135,7 @@ def serviceEndPoint(
 def _binding_to_send(service: Service) -> Binding:
     """What stands for a service that is sent; TypeError for one that whoever gets it could never reach."""
     core, caller = core_of(service), encoding_for()
-    if caller is not None and caller is not core.connection and not core.connection.session.terms.attached:
+    if caller is not None and caller is not core.connection and not core.connection.machine.terms.attached:
         raise TypeError(
             f"{core.title} belongs to no exchange, so nobody could call it: make it with exchange=, "
             "for a blocking client with exchange=client"

@@ -32,7 +32,7 @@ _brief.maxstring = _brief.maxother = 500
 
 
 class Owner(Protocol):
-    """What a session tells whoever a local service belongs to."""
+    """What a peer tells whoever a local service belongs to."""
 
     def registered(self) -> None: ...
     def registration_failed(self, code: str, problem: str, group: str) -> None: ...
@@ -107,7 +107,7 @@ class SilentOwner:
 
 
 class LocalService(Served):
-    """What a session knows of one of its services: its identity, its methods, and how busy it is.
+    """What a peer knows of one of its services: its identity, its methods, and how busy it is.
 
     The secret proves the address, to the exchange alone. `listed` says whether its name and groups find it, `taken`
     that another service has the name, for which it waits, `entitled` that it has the rights of its name. `groups` are

@@ -33,13 +33,10 @@ BALANCES: Final = ("least-pending", "round-robin", "random")
 """How a call's instance may be chosen among several."""
 
 
-# Who is there.
-
-
 class Instance:
     """One service instance that can be called: who it is, where its envelopes go, and how busy it says it is.
 
-    `load` is the number of requests it reported with its last answers, `own_at_load` how many of this session's
+    `load` is the number of requests it reported with its last answers, `own_at_load` how many of this peer's
     were in flight there at that moment (they are in the load already).
     """
 
@@ -72,7 +69,7 @@ class Instance:
 
     @property
     def local(self) -> bool:
-        """Whether the service is one of this session's own."""
+        """Whether the service is one of this peer's own."""
         return self.peer == NOBODY
 
     def answers_to(self) -> list[Key]:
@@ -95,13 +92,7 @@ class Instance:
         peer, number, _, _, groups, _, listed = fields[:7]
         if not (isinstance(peer, bytes) and isinstance(number, int) and isinstance(groups, dict)):
             raise ValueError("a directory entry's fields have the wrong types")
-        return cls(peer, number, binding_of(fields), groups, bool(listed))
-
-
-def binding_of(fields: list[Any]) -> Binding:
-    """The binding in a directory entry on the wire; ValueError when it is not one."""
-    _, _, name, address, groups, user = fields[:6]
-    return Binding.from_fields([name, address, sorted(groups), user])
+        return cls(peer, number, Binding.from_entry(fields), groups, bool(listed))
 
 
 class Watcher(Protocol):
@@ -175,9 +166,6 @@ class Target:
 
     def __repr__(self) -> str:
         return f"<Target {self.key} with {len(self.ready)} instances>"
-
-
-# Who is in touch with whom.
 
 
 class Kept:

@@ -19,10 +19,10 @@ from fireflyzmq.peer.local import Locals, LocalService
 from fireflyzmq.peer.memberships import Memberships
 from fireflyzmq.peer.mirror import Mirror
 from fireflyzmq.peer.naming import Naming
-from fireflyzmq.peer.records import binding_of
 from fireflyzmq.peer.reports import Reports
 from fireflyzmq.peer.statistics import ServedByName
 from fireflyzmq.peer.terms import Terms
+from fireflyzmq.wire.binding import Binding
 from fireflyzmq.wire.commands import ANNOUNCE, REGISTER, WITHDRAW
 from fireflyzmq.wire.frames import encode_control
 
@@ -190,7 +190,7 @@ class Registrations:
         """Somebody has subscribed to a service, or does no more."""
         service = self._services.by_number.get(number)
         if service is not None:
-            service.owner.subscribed(binding_of(fields), pattern, subscribed)
+            service.owner.subscribed(Binding.from_entry(fields), pattern, subscribed)
 
 
 def _note_asked(service: LocalService) -> None:

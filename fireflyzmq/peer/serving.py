@@ -90,7 +90,6 @@ class Serving:
                     return
                 sender = request.sender.name if channel.entitled else ""
                 method = service.methods.offered(name, sender) or self._catch_all(service, name)
-            tracer = self._tracer
             if method is None:
                 self.answers.answer_failure(request, MethodUnavailable(f"{service.name!r} exports no method {name!r}"))
             elif method.limit is not None and method.running >= method.limit:
@@ -101,7 +100,7 @@ class Serving:
                 method.threads
                 or service.middleware is not None
                 or request.beside
-                or (tracer is not None and now >= tracer.idle_until and tracer.traces(now))
+                or (self._tracer is not None and now >= self._tracer.idle_until and self._tracer.traces(now))
             ):
                 self._serve(request, method, args, kwargs)
             else:

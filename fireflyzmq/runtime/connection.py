@@ -1,4 +1,4 @@
-"""Connection: a session joined to the event loop that gives it its turns, and to the link that carries its messages.
+"""Connection: a peer's machine, joined to the loop that gives it its turns and to the link that carries its messages.
 
 Everything here runs in the thread of the loop, but for `call`, `watch` and `close`, which any thread may use.
 """
@@ -17,8 +17,8 @@ import threading
 import warnings
 from collections.abc import Callable
 
+from fireflyzmq.peer.machine import Machine
 from fireflyzmq.peer.records import Call, Target
-from fireflyzmq.peer.session import Session
 from fireflyzmq.runtime import otel
 from fireflyzmq.runtime.counted import read_counts, read_present
 from fireflyzmq.runtime.dealer import EVENTS, GOODBYE_LINGER_MS, POLLIN
@@ -43,7 +43,7 @@ _chance = random.Random()
 
 
 class Connection:
-    """A session in an event loop, connected to an exchange, to none, or (`join`) to one in this process.
+    """A peer in an event loop, connected to an exchange, to none, or (`join`) to one in this process.
 
     `state` and `reason` say whether it is connected, and why not; `on_change(state, reason)` is told. The ways of
     its `portal` into the loop are the connection's, too.
@@ -68,7 +68,7 @@ class Connection:
         self._ids = classes_for(portal, self.cancel_call)
         self._joined = JoinedLink(portal, self)
         self._link = Link(portal, self, self._joined.send)
-        self.session = Session(
+        self.machine = Machine(
             send=self._link.send,
             wake=self.wake,
             clock=loop.time,
@@ -82,9 +82,9 @@ class Connection:
             tracer=self._tracer,
             debug=loop.get_debug(),
         )
-        handed = HandedCalls(portal, self.session.calls, self.session.outcomes, self)
+        handed = HandedCalls(portal, self.machine.calls, self.machine.outcomes, self)
         self.call, self.take_handed, self.shorten = handed.call, handed.take, handed.shorten
-        self._stages = Stages(portal, self.session, handed.take, self.close)
+        self._stages = Stages(portal, self.machine, handed.take, self.close)
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = float("inf")
         add_source(self)
@@ -104,23 +104,23 @@ class Connection:
     def cancel_call(self, call: Call) -> bool:
         """Cancel a call, in any thread; False when it had ended."""
         if threading.get_ident() != self.portal.thread:
-            return self.call_from_anywhere(self.session.outcomes.cancel, call)
-        return self.session.outcomes.cancel(call)
+            return self.call_from_anywhere(self.machine.outcomes.cancel, call)
+        return self.machine.outcomes.cancel(call)
 
     def watch(self, kind: int, key: str) -> Target:
         """The target of a name, group or address, in any thread; it is watched from now on."""
         if self.portal.forked:
             raise RuntimeError(FORKED)
-        target = self.session.mirror.target(kind, key)
+        target = self.machine.mirror.target(kind, key)
         if target is None:
-            target = self.run_in_loop(self.session.watches.watch, kind, key)
+            target = self.run_in_loop(self.machine.watches.watch, kind, key)
         target.idle = False
         return target
 
-    # The session's turns.
+    # The machine's turns.
 
     def wake(self) -> None:
-        """Let the session have a turn, at the end of the loop's."""
+        """Let the machine have a turn, at the end of the loop's."""
         if not self.turn_due:
             self.loop.call_soon(self.turn, context=self.portal.context)
             self.turn_due = True
@@ -137,7 +137,7 @@ class Connection:
         self.turn_due = portal.undisturbed  # what is sent meanwhile needs no turn of its own
         more = False
         try:
-            more = self.session.turn()
+            more = self.machine.turn()
         except BaseException:
             self.loop.call_later(AGAIN_SECONDS, self.wake, context=portal.context)
             raise
@@ -161,7 +161,7 @@ class Connection:
         self._link.listen_again()
 
     def _arm(self, least: float = 0.0) -> None:
-        due = None if self.portal.closed else self.session.next_deadline()
+        due = None if self.portal.closed else self.machine.next_deadline()
         if due is not None and due < self._timer_at:
             if self._timer is not None:
                 self._timer.cancel()
@@ -173,7 +173,7 @@ class Connection:
         self._timer_at = float("inf")
         again = self.loop.time() + AGAIN_SECONDS
         try:
-            self.session.expire()
+            self.machine.expire()
             again = 0.0
         finally:
             self._arm(again)
@@ -188,7 +188,7 @@ class Connection:
             raise RuntimeError(f"already connected to {self.address}")
         if not longest_backoff > 0:
             raise ValueError(f"the longest back-off is more than 0 seconds, not {longest_backoff!r}")
-        self.session.attach()
+        self.machine.attach()
         self._link.open(address, longest_backoff)
         self.address = address
         if self._tracer is not None:
@@ -197,7 +197,7 @@ class Connection:
     def join(self, join: Callable[[Receive], Joined]) -> None:
         """Join an exchange of this process, without a socket: `join(receive)` gives the place there."""
         self.address = "this process"
-        self.session.attach()
+        self.machine.attach()
         self._joined.join(join)
 
     def part(self, reason: str) -> None:
@@ -228,9 +228,9 @@ class Connection:
 
     def read(self, reading: Reading) -> None:
         """Say what was counted here, and what there is."""
-        read_counts(self.session, reading)
+        read_counts(self.machine, reading)
         if not (self.closed or self.forked):
-            read_present(self.session, self.state, reading)
+            read_present(self.machine, self.state, reading)
             reading.loops.append(self.portal)
 
     # The end.
@@ -276,13 +276,13 @@ class Connection:
             steps.callback(self.runner.close)
             steps.callback(self._cancel_timers)
             steps.callback(self._joined.part, reason, told=reason)
-            steps.callback(self.session.disconnected, reason)
+            steps.callback(self.machine.disconnected, reason)
             steps.callback(self._link.close, GOODBYE_LINGER_MS)
             steps.callback(setattr, self.portal, "closed", True)
             if self._stages.goodbye is None:
-                steps.callback(self.session.goodbye, reason)
-            for service in reversed(list(self.session.services.values())):
-                steps.callback(self.session.registrations.close, service, reason)
+                steps.callback(self.machine.goodbye, reason)
+            for service in reversed(list(self.machine.services.values())):
+                steps.callback(self.machine.registrations.close, service, reason)
             steps.callback(self.take_handed)
 
     def _cancel_timers(self) -> None:
@@ -304,7 +304,7 @@ class Connection:
     def _abandon(self) -> None:
         """Free what is left when the loop has ended: the socket, the threads. There is nobody to say goodbye."""
         self.portal.closed = True
-        for service in self.session.services.values():
+        for service in self.machine.services.values():
             service.closed = True
             service.owner.abandoned()
         self._joined.abandon()
@@ -315,7 +315,7 @@ class Connection:
     def _left_open(self) -> bool:
         """Whether there is something that a program should have closed."""
         return not (self.closed or self.forked) and bool(
-            self.session.services or self._link.dealer is not None or self._joined.present
+            self.machine.services or self._link.dealer is not None or self._joined.present
         )
 
     def sweep(self) -> None:
@@ -328,7 +328,7 @@ class Connection:
             _Unclosed(f"{shown}, whose event loop has ended")
 
     def __repr__(self) -> str:
-        names = [service.name or "a nameless service" for service in self.session.services.values()]
+        names = [service.name or "a nameless service" for service in self.machine.services.values()]
         return f"<connection to {self.address or 'no exchange'}, of {', '.join(names) or 'no service'}>"
 
     def __del__(self) -> None:

@@ -101,7 +101,7 @@ class PresenceEvents(Events[Event]):
     def close(self) -> None:
         """Be told no more."""
         if self.presence is not None:
-            self._connection.run_in_loop(self._connection.session.watches.cease, self.presence)
+            self._connection.run_in_loop(self._connection.machine.watches.cease, self.presence)
         super().close()
 
 
@@ -129,7 +129,7 @@ class ReportEvents(Events["Report"]):
             self._missed = 0
         elif self._policy == DROP_NEWEST:
             self._missed = _sum(self._missed, _sum(report.lost, 1))
-            self._connection.session.subscriptions.missed += 1
+            self._connection.machine.subscriptions.missed += 1
             return
         elif self._policy == DISCONNECT:
             self.close()
@@ -148,14 +148,14 @@ class ReportEvents(Events["Report"]):
                     del self._waiting[position]
                     self._size -= older.size
                     report.lost = _sum(report.lost, _sum(older.lost, 1))
-                    self._connection.session.subscriptions.missed += 1
+                    self._connection.machine.subscriptions.missed += 1
                     break
         while len(self._waiting) >= MOST_REPORTS or (self._waiting and self._size + report.size > self._limit):
             oldest = self._waiting.popleft()
             self._size -= oldest.size
             following = self._waiting[0] if self._waiting else report
             following.lost = _sum(following.lost, _sum(oldest.lost, 1))
-            self._connection.session.subscriptions.missed += 1
+            self._connection.machine.subscriptions.missed += 1
 
     async def __anext__(self) -> Report:
         report = await super().__anext__()
@@ -173,7 +173,7 @@ class ReportEvents(Events["Report"]):
         if self.called_back:
             self._connection.run_in_loop(self._waiting.clear)
         if self.subscription is not None:
-            self._connection.run_in_loop(self._connection.session.reports.unsubscribe, self.subscription)
+            self._connection.run_in_loop(self._connection.machine.reports.unsubscribe, self.subscription)
         self._connection.run_in_loop(self.ended, None)
 
 

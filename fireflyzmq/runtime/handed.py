@@ -1,6 +1,6 @@
 """HandedCalls: how calls begin, whatever thread makes them. What others than the loop's make is handed to the loop.
 
-It knows threads and calls; what carries a call is the session's business.
+It knows threads and calls; what carries a call is the machine's business.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from fireflyzmq.wire.codec import new_pack
 
 
 class HandedCalls:
-    """The way to a session's calls from any thread. `owner` is what `encoding_for` says of those encoded elsewhere."""
+    """The way to a peer's calls from any thread. `owner` is what `encoding_for` says of those encoded elsewhere."""
 
     def __init__(self, portal: Portal, calls: Calls, outcomes: Outcomes, owner: object) -> None:
         self._portal = portal

@@ -40,7 +40,7 @@ class JoinedLink:
         """Join an exchange: `join(receive)` gives the place there."""
         place = join(lambda frames: self._receive(place, frames))
         self._place = place
-        self._end.session.connected()
+        self._end.machine.connected()
 
     def _receive(self, place: Joined, frames: list[bytes]) -> None:
         """Take a message in a turn of its own, as from a socket, unless the link is lost by then."""
@@ -48,7 +48,7 @@ class JoinedLink:
         def receive() -> None:
             if self._place is place:
                 try:
-                    self._end.session.receive(frames)
+                    self._end.machine.receive(frames)
                     if self._portal.postponed:
                         self._portal.run_postponed()
                 finally:
@@ -81,7 +81,7 @@ class JoinedLink:
         if place is not None:
             self._end.reason = reason
             place.leave(told)
-            self._end.session.disconnected(reason)
+            self._end.machine.disconnected(reason)
 
     def abandon(self) -> None:
         """Forget the place when the loop has ended: nobody is left who could be told."""

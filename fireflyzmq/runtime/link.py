@@ -1,6 +1,6 @@
 """Link: a peer's socket to its exchange, which is opened again whenever it is lost.
 
-It knows addresses, pauses between attempts, and whole messages, which it hands to a session. It knows no calls.
+It knows addresses, pauses between attempts, and whole messages, which it hands to a machine. It knows no calls.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import zmq
 
-from fireflyzmq.peer.session import Session
+from fireflyzmq.peer.machine import Machine
 from fireflyzmq.runtime.dealer import EVENTS, NOBODY_LISTENS, POLLIN, Dealer
 from fireflyzmq.runtime.portal import Portal
 from fireflyzmq.runtime.resolving import NoSuchHost, Places
@@ -39,23 +39,23 @@ _RCVMORE = int(zmq.RCVMORE)
 
 
 class End(Protocol):
-    """The peer at this end of a link: its session, and when that has its turn.
+    """The peer at this end of a link: its machine, and when that has its turn.
 
     `address` and `state` say where to and whether it is connected, `reason` why it is not. `turn_due` says that a turn
     follows which has not begun.
     """
 
-    session: Session
+    machine: Machine
     address: str | None
     state: str
     reason: str
     turn_due: bool
 
     def wake(self) -> None:
-        """Something was said: let the session have a turn, at the end of the loop's."""
+        """Something was said: let the machine have a turn, at the end of the loop's."""
 
     def turn(self) -> None:
-        """Let the session have its turn now."""
+        """Let the machine have its turn now."""
 
 
 class Link:
@@ -143,7 +143,7 @@ class Link:
             raise
 
     def _connected(self) -> None:
-        self._end.session.connected()
+        self._end.machine.connected()
         self.readable()
 
     def welcomed(self) -> bool:
@@ -178,7 +178,7 @@ class Link:
                 self.close(0)
                 self._end.reason = reason
                 try:
-                    self._end.session.disconnected(reason)
+                    self._end.machine.disconnected(reason)
                 finally:
                     self._retry_later()
 
@@ -284,8 +284,8 @@ class Link:
             raise
         end, portal = self._end, self._portal
         end.turn_due = portal.undisturbed  # what is sent meanwhile needs no turn of its own: one follows
-        end.session.begin_turn()
-        take = end.session.receive
+        end.machine.begin_turn()
+        take = end.machine.receive
         try:
             while messages:
                 take(messages.popleft(), len(messages))

@@ -1,6 +1,6 @@
 """Portal: one event loop, and the ways into it: from other threads, and from its own for what is to wait a little.
 
-It knows whose thread the loop runs in, and whether anything still happens in it. It knows no socket and no session.
+It knows whose thread the loop runs in, and whether anything still happens in it. It knows no socket and no machine.
 """
 
 from __future__ import annotations

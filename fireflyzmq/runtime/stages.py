@@ -1,6 +1,6 @@
 """Stages: how one connection comes to its end in good order, whether it stops alone or together with others.
 
-It knows the session, and which requests are spared as they wait for that very end. Sockets are closed by others.
+It knows the machine, and which requests are spared as they wait for that very end. Sockets are closed by others.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from fireflyzmq.peer.machine import CONNECTED, Machine
 from fireflyzmq.peer.records import DRAINED, Request, current_request
-from fireflyzmq.peer.session import CONNECTED, Session
 from fireflyzmq.runtime.portal import Portal
 from fireflyzmq.runtime.stopping import LOOK_SECONDS, stop_together
 
@@ -29,11 +29,11 @@ class Stages:
     """
 
     def __init__(
-        self, portal: Portal, session: Session, take_handed: Callable[[], None], close: Callable[[], None]
+        self, portal: Portal, machine: Machine, take_handed: Callable[[], None], close: Callable[[], None]
     ) -> None:
         self.goodbye: asyncio.Future[None] | None = None
         self._portal = portal
-        self._session = session
+        self._machine = machine
         self._take_handed = take_handed
         self._close = close
         self._spared: list[Request] = []
@@ -46,7 +46,7 @@ class Stages:
         """
         self._portal.check_loop("what is drained")
         request = self._request_here()
-        if request is None or not self._session.at_work.suspended(request):
+        if request is None or not self._machine.at_work.suspended(request):
             try:
                 await stop_together([self])
             finally:
@@ -61,26 +61,26 @@ class Stages:
 
     def begin_to_stop(self) -> list[Awaitable[Any]]:
         """Call the services' hooks, and let nobody in from outside."""
-        begun = [service.owner.begin_to_stop() for service in list(self._session.services.values())]
+        begun = [service.owner.begin_to_stop() for service in list(self._machine.services.values())]
         return [each for each in begun if each is not None]
 
     def calls_out(self) -> list[Any]:
         """The calls of all services that have not ended."""
         self._take_handed()
-        return [call for service in self._session.services.values() for call in self._session.calls_out(service)]
+        return [call for service in self._machine.services.values() for call in self._machine.calls_out(service)]
 
     def withdraw_services(self) -> None:
         """Take no more requests."""
-        for service in list(self._session.services.values()):
-            self._session.registrations.withdraw(service, DRAINED)
+        for service in list(self._machine.services.values()):
+            self._machine.registrations.withdraw(service, DRAINED)
 
     def at_work(self, sparing: bool) -> list[str]:
         """Which services are at work still, and with what."""
         self._take_handed()
-        self._session.incoming.flush_all()
-        services = list(self._session.services.values())
-        working = self._session.busy(services)
-        spared = {request.service for request in self._spared if self._session.at_work.suspended(request)}
+        self._machine.incoming.flush_all()
+        services = list(self._machine.services.values())
+        working = self._machine.busy(services)
+        spared = {request.service for request in self._spared if self._machine.at_work.suspended(request)}
         found = []
         for service in services:
             what = working.get(service) or service.owner.at_work()
@@ -90,10 +90,10 @@ class Stages:
 
     def end_services(self) -> list[Awaitable[Any]]:
         """Close the services; gives what their hooks do after that."""
-        services = list(self._session.services.values())
+        services = list(self._machine.services.values())
         for service in services:
             if not service.closed:
-                self._session.registrations.close(service, "goodbye" if service.running else DRAINED)
+                self._machine.registrations.close(service, "goodbye" if service.running else DRAINED)
         return [rest for service in services if (rest := service.owner.rest()) is not None]
 
     async def leave(self) -> None:
@@ -104,20 +104,20 @@ class Stages:
         """
         self._portal.check_loop("what is left")
         request = self._request_here()
-        if request is not None and self._session.at_work.suspended(request):
+        if request is not None and self._machine.at_work.suspended(request):
             self.after_request(lambda: self._portal.keep(self.leave()))
             return
-        session, loop = self._session, self._portal.loop
+        machine, loop = self._machine, self._portal.loop
         try:
             self._take_handed()
-            for service in list(session.services.values()):
-                session.registrations.close(service)
+            for service in list(machine.services.values()):
+                machine.registrations.close(service)
             until = loop.time() + HAND_OVER_SECONDS
-            while session.unsaid and self.goodbye is None and session.state == CONNECTED and loop.time() < until:
+            while machine.unsaid and self.goodbye is None and machine.state == CONNECTED and loop.time() < until:
                 await asyncio.sleep(LOOK_SECONDS)
             if self.goodbye is not None:  # somebody else has said it
                 await asyncio.wait([self.goodbye], timeout=GOODBYE_SECONDS)
-            elif session.goodbye():
+            elif machine.goodbye():
                 self.goodbye = loop.create_future()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(asyncio.shield(self.goodbye), GOODBYE_SECONDS)
@@ -134,7 +134,7 @@ class Stages:
     def _request_here(self) -> Request | None:
         """The request of one of this connection's services for which the running code works, or that began it."""
         request = current_request.get()
-        if request is None or self._session.services.get(request.service.number) is not request.service:
+        if request is None or self._machine.services.get(request.service.number) is not request.service:
             return None
         return request
 
@@ -147,7 +147,7 @@ class Stages:
         return True
 
     def _after(self, request: Request, action: Callable[[], object]) -> None:
-        if self._session.at_work.suspended(request) and not request.service.closed:
+        if self._machine.at_work.suspended(request) and not request.service.closed:
             self._portal.loop.call_later(LOOK_SECONDS, self._after, request, action, context=self._portal.context)
         else:
             action()

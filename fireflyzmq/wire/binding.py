@@ -46,6 +46,12 @@ class Binding:
             raise ValueError("a binding's groups and user must be texts")
         return cls(name, address, tuple(groups), user)
 
+    @classmethod
+    def from_entry(cls, fields: list[Any]) -> Binding:
+        """Make the binding of an entry of the directory, as the exchange shows it; ValueError when it is none."""
+        _, _, name, address, groups, user = fields[:6]
+        return cls.from_fields([name, address, sorted(groups), user])
+
 
 def address_of(secret: bytes) -> str:
     """The address that a secret proves: the first 32 hexadecimal digits of its SHA-256."""

@@ -14,7 +14,7 @@ MAX_BODY: Final = MAX_FRAME - 1024
 UNFINISHED: Final = 4 * MAX_MESSAGE
 """Bytes of all items of which parts are missing still; an item that goes beyond it is given up.
 
-So much an exchange takes of one peer's reports, whose session has one unfinished at a time.
+So much an exchange takes of one peer's reports, which has one unfinished at a time.
 """
 
 MAX_PARTS: Final = 65_536

@@ -118,7 +118,7 @@ def warned_of(work: Callable[[Service, Any], Any], debug: bool = False) -> list[
         connection = core_of(service).connection
         try:
             await work(service, service.serviceEndPoint("math"))
-            while connection.session.outcomes.pending:
+            while connection.machine.outcomes.pending:
                 await asyncio.sleep(0.001)
             await asyncio.sleep(0)
             gc.collect()

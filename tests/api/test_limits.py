@@ -317,7 +317,7 @@ def test_requests_begin_when_less_waits_for_the_exchange() -> None:
         service.exportMethod(lambda size: ran.append(size) or bytes(size), "zeros")
         endpoint = Service(exchange=network.exchange()).serviceEndPoint("math", wait=1)
         assert network.run(endpoint.zeros(1)) == bytes(1)
-        outgoing = core_of(service).connection.session.outgoing
+        outgoing = core_of(service).connection.machine.outgoing
         outgoing.credit, outgoing.limit = 0, 100_000
         ids = [endpoint.zeros(90_000) for _ in range(3)]
         network.settle()
@@ -325,7 +325,7 @@ def test_requests_begin_when_less_waits_for_the_exchange() -> None:
         network.settle()
         assert 2 not in ran and outgoing.queued < 300_000
         outgoing.grant(4 << 20)
-        core_of(service).connection.session.channels.wake()  # as a message with credit does
+        core_of(service).connection.machine.channels.wake()  # as a message with credit does
         assert [len(network.run(id)) for id in (*ids, late)] == [90_000, 90_000, 90_000, 2]
 
 

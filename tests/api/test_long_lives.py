@@ -144,7 +144,7 @@ def test_a_peer_that_was_busy_while_it_was_made_welcome_serves_short_deadlines()
         service.exportMethod(lambda: "here", "where")
         slow = network.exchange()
         network.cut(slow)
-        session = slow.connection.session
+        session = slow.connection.machine
         connected = session.connected
 
         def busy_after_hello() -> None:

@@ -94,7 +94,7 @@ def test_local_services_are_called_without_a_connection(network: Network, pair: 
 def test_an_exchange_that_never_connects_loses_calls_and_keeps_local_ones() -> None:
     with Network() as network:
         exchange = network.make(Exchange)
-        exchange.connection.session.attach()  # as `connect` does, with nobody there
+        exchange.connection.machine.attach()  # as `connect` does, with nobody there
         caller, server = Service(exchange=exchange), Server(exchange)
         endpoint: Any = caller.serviceEndPoint("server")
         assert network.run(endpoint.echo(1)) == 1

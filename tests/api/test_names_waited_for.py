@@ -200,7 +200,7 @@ def test_a_namesake_of_the_root_may_not_call_what_is_offered_to_the_root(place: 
         place.settle()
     if kind == "withdrawn":
         place.network.make(
-            core_of(impostor).connection.session.registrations.withdraw, core_of(impostor).local, "drained"
+            core_of(impostor).connection.machine.registrations.withdraw, core_of(impostor).local, "drained"
         )
         place.settle()
     root = place.server_of(Root, "gate", unique=True)
@@ -268,7 +268,7 @@ def test_a_namesake_of_the_root_puts_no_child_out(place: Place, kind: str) -> No
     options = {"visibility": SERVICE_HIDDEN} if kind == "hidden" else {}
     impostor = place.server("gate", **options)
     place.settle()
-    session = core_of(impostor).connection.session
+    session = core_of(impostor).connection.machine
     if kind == "withdrawn":
         place.network.make(session.registrations.withdraw, core_of(impostor).local, "drained")
     place.network.make(session.memberships.expel, core_of(impostor).local, child.serviceBinding(), "begone")

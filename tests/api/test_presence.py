@@ -936,7 +936,7 @@ def test_who_watches_nothing_is_told_nothing(network: Network) -> None:
     Service(exchange=exchange)
     network.settle()
     received: list[Any] = []
-    session = exchange.connection.session
+    session = exchange.connection.machine
     session.receive = lambda frames, backlog=0: received.append(frames)  # type: ignore[method-assign]
     other = network.exchange()
     for number in range(10):
@@ -957,7 +957,7 @@ def test_who_has_unsubscribed_is_soon_told_nothing(network: Network) -> None:
     caller.unsubscribeServiceName("server")
     network.advance(200)
     received: list[Any] = []
-    session = exchange.connection.session
+    session = exchange.connection.machine
     session.receive = lambda frames, backlog=0: received.append(frames)  # type: ignore[method-assign]
     Service("server", exchange=network.exchange())
     network.settle()

@@ -68,7 +68,7 @@ def proxy(place: Place, request: pytest.FixtureRequest) -> Any:
 def test_looking_at_a_proxy_calls_nobody_and_ends(place: Place, proxy: Any, look: Callable[[Any], Any]) -> None:
     look(proxy)
     place.settle()
-    assert core_of(place.caller).connection.session.outcomes.started == 0
+    assert core_of(place.caller).connection.machine.outcomes.started == 0
 
 
 @pytest.mark.parametrize("look", HALF_MADE)

@@ -1414,13 +1414,13 @@ def test_publishing_costs_the_publisher_one_message_however_many_listen(network:
         Service(exchange=network.exchange()).monitorReports(ear, "feed")
     network.settle()
     sent: list[Any] = []
-    send: Callable[[Any], None] = exchange.connection.session.outgoing.send
+    send: Callable[[Any], None] = exchange.connection.machine.outgoing.send
 
     def count(frames: Any) -> None:
         sent.append(frames)
         send(frames)
 
-    exchange.connection.session.outgoing.send = count
+    exchange.connection.machine.outgoing.send = count
     for number in range(50):
         feed.publishReport("s", number)
     network.settle()
@@ -1436,7 +1436,7 @@ def test_who_does_not_subscribe_gets_nothing(network: Network) -> None:
     Service(exchange=network.exchange()).monitorReports(listener, "feed", "a")
     network.settle()
     received: list[Any] = []
-    exchange.connection.session.receive = (  # type: ignore[method-assign]
+    exchange.connection.machine.receive = (  # type: ignore[method-assign]
         lambda frames, backlog=0: received.append(frames)
     )
     for number in range(10):

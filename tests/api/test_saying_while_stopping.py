@@ -260,7 +260,7 @@ def test_what_lacks_credit_is_handed_over_before_the_end(end: str, network: Netw
             endpoint.note(bytes(200_000))
         front.publishReport("news", {"n": 1, "what": bytes(200_000)})
         endpoint.note("last")
-        assert not core_of(front).connection.session.turn()
+        assert not core_of(front).connection.machine.turn()
         if end == "close":
             front.close()
         elif end == "exchange close":

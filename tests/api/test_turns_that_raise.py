@@ -44,7 +44,7 @@ def test_a_deadline_is_kept_when_turns_raise(network: Network, times: int) -> No
     caller = Service(exchange=network.exchange())
     network.settle()
     told = calm(network)
-    session = caller.serviceEndPoint("nobody")._connection.session
+    session = caller.serviceEndPoint("nobody")._connection.machine
     session.turn = raising(times, session.turn)  # type: ignore[method-assign]
     began = network.now
     with pytest.raises(RequestTimeout):
@@ -58,7 +58,7 @@ def test_a_deadline_is_kept_when_its_timer_raises(network: Network, times: int) 
     caller = Service(exchange=network.exchange())
     network.settle()
     calm(network)
-    session = caller.serviceEndPoint("nobody")._connection.session
+    session = caller.serviceEndPoint("nobody")._connection.machine
     session.expire = raising(times, session.expire)  # type: ignore[method-assign]
     began = network.now
     with pytest.raises(RequestTimeout):
@@ -72,7 +72,7 @@ def test_what_was_said_in_a_turn_that_raised_leaves_later(network: Network) -> N
     endpoint: Any = caller.serviceEndPoint("math", wait=1)
     assert network.run(endpoint.where()) == "here"
     calm(network)
-    session = endpoint._connection.session
+    session = endpoint._connection.machine
     session.turn = raising(1, session.turn)
     assert network.run(endpoint.where()) == "here"
 
@@ -104,7 +104,7 @@ def test_messages_behind_one_that_raises_are_taken() -> None:
         assert await ping.ping() == "pong"
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda loop, context: None)
-        session = exchange.connection.session
+        session = exchange.connection.machine
         receive = session.receive
 
         def receive_and_raise(*args: Any) -> None:

@@ -21,7 +21,7 @@ Outcome = dict[str, Any]
 
 
 class LibraryInMemory:
-    """A session, a nameless service that calls and subscribes, and others as the script wants them."""
+    """A machine, a nameless service that calls and subscribes, and others as the script wants them."""
 
     def __init__(self) -> None:
         self._world = World()
@@ -67,7 +67,7 @@ class LibraryInMemory:
     ) -> None:
         target = self._peer.watch(service, BY_NAME)
         destination = Destination(self._peer.caller.local, target, timeout=timeout, oneway=oneway)
-        started = self._peer.session.calls.start(destination, method, tuple(arguments), keywords or {})
+        started = self._peer.machine.calls.start(destination, method, tuple(arguments), keywords or {})
         if not oneway:
             assert isinstance(started, RecordedCall)
             self._calls[call] = self._untold[call] = started
@@ -76,18 +76,18 @@ class LibraryInMemory:
         self._peer.cancel_call(self._calls[call])
 
     def _publish(self, publisher: str, subject: str, content: Any, life: float = 0) -> None:
-        self._peer.session.publications.publish(self._services[publisher].local, subject, content, life)
+        self._peer.machine.publications.publish(self._services[publisher].local, subject, content, life)
 
     def _subscribe(self, publisher: str, pattern: str) -> None:
         caller = self._peer.caller.local
         sink = _Sink(self._outcomes.append)
         interest = Interest(BY_NAME, publisher, pattern, DROP_OLDEST, SUBSCRIPTION_QUEUE)
-        self._peer.session.reports.subscribe(caller, interest, sink)
+        self._peer.machine.reports.subscribe(caller, interest, sink)
 
     def _stop(self) -> None:
         """Withdraw the services, close each when it has answered what it took, then leave."""
         for service in self._services.values():
-            self._peer.session.registrations.withdraw(service.local, "stopping")
+            self._peer.machine.registrations.withdraw(service.local, "stopping")
         self._stopping = True
         self._go_on_stopping()
 
@@ -95,8 +95,8 @@ class LibraryInMemory:
         if self._stopping and not any(service.local.running for service in self._services.values()):
             self._stopping = False
             for service in self._services.values():
-                self._peer.session.registrations.close(service.local, "drained")
-            self._peer.session.goodbye()
+                self._peer.machine.registrations.close(service.local, "drained")
+            self._peer.machine.goodbye()
 
     def outcome(self) -> Outcome | None:
         """What came of a call, or a report that came."""

@@ -249,7 +249,7 @@ def test_a_call_that_is_encoded_while_its_client_is_closed_ends(
     begun, ends = threading.Event(), threading.Event()
 
     client = Client(exchange.address)
-    calls = core_of(client._peer).connection.session.calls
+    calls = core_of(client._peer).connection.machine.calls
     prepare = calls.prepare
 
     def slow(*args: Any, **options: Any) -> Any:

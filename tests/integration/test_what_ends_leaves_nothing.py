@@ -143,7 +143,7 @@ def test_clients_and_their_services_that_are_closed_leave_nothing(exchange: Exch
 
 
 def test_what_comes_and_goes_in_one_loop_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fireflyzmq.peer.session.IDLE_WATCH", 0.01)
+    monkeypatch.setattr("fireflyzmq.peer.machine.IDLE_WATCH", 0.01)
 
     async def main() -> dict[str, int]:
         netsvc.Exchange()  # the default one, which those below are not
@@ -167,7 +167,7 @@ def test_what_comes_and_goes_in_one_loop_leaves_nothing(monkeypatch: pytest.Monk
         async def after(rounds: int) -> dict[str, int]:
             for number in range(rounds):
                 await comes_and_goes(number)
-            targets = caller._fireflyzmq.connection.session.mirror
+            targets = caller._fireflyzmq.connection.machine.mirror
             for _ in range(200):  # watches outlive what used them, by as long as is set above
                 if len(targets.targets()) < 30:
                     break

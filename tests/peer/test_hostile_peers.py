@@ -1,4 +1,4 @@
-"""Peers that send what no session sends: it costs nothing behind it, and leaves nothing behind."""
+"""Peers that send what no peer sends: it costs nothing behind it, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_a_hint_that_makes_no_sense_is_not_passed_on(hint: object) -> None:
 def test_a_group_that_the_exchange_refuses_is_left_again() -> None:
     world, caller, callee, service = pair()
     for number in range(MAX_GROUPS + 1):
-        callee.session.memberships.join(service.local, f"group{number}")
+        callee.machine.memberships.join(service.local, f"group{number}")
     callee.run_turns()
     world.settle()
     assert service.problems == ["group"] and len(service.local.groups) == MAX_GROUPS
@@ -155,7 +155,7 @@ def test_a_broken_request_costs_its_neighbours_nothing_and_is_answered(broken: b
     world.settle()
     assert callee.link is not None
     assert dict(world.runs) == {"token 101": 1, "token 102": 1}
-    assert callee.session.incoming.bad_items == 1
+    assert callee.machine.incoming.bad_items == 1
     assert service.local.failures == {"RequestDecoding": 1}
 
 
@@ -177,7 +177,7 @@ def test_an_item_of_a_number_that_no_call_has_is_ignored(number: int) -> None:
     body = join_items([b"\x95\x01" + encode(number) + b"\xa4echo\x91\xc7\x01\x63x\xcb" + bytes(8)])
     caller.caller.forge(service, body)
     world.settle()
-    assert service.local.failures == {} and caller.session.incoming.bad_items == 0
+    assert service.local.failures == {} and caller.machine.incoming.bad_items == 0
 
 
 def test_an_item_that_grows_too_large_in_parts_ends_its_call() -> None:
@@ -241,4 +241,4 @@ def test_a_number_that_is_none_is_nobodys_to_answer(number: object) -> None:
     call = caller.call("math")
     world.settle()
     assert dict(world.runs) == {call.token: 1} and call.value == call.token
-    assert callee.session.incoming.bad_items == 1 and not service.local.recent
+    assert callee.machine.incoming.bad_items == 1 and not service.local.recent

@@ -65,7 +65,7 @@ def test_answers_arrive_when_their_caller_reads_again(answers: int, size: int) -
     slow = a_slow_caller(size)
     calls = slow.call("large", answers)
     slow.let_all_move_but_the_caller()
-    assert kept_answers_of(slow.callee.session) > 0, "nothing came back, so nothing is tested"
+    assert kept_answers_of(slow.callee.machine) > 0, "nothing came back, so nothing is tested"
     assert not all(call.ended for call in calls)
     slow.world.settle()
     for _ in range(50):
@@ -73,7 +73,7 @@ def test_answers_arrive_when_their_caller_reads_again(answers: int, size: int) -
         slow.world.settle()
     assert [call.value[0] for call in calls] == [call.token for call in calls]
     assert set(slow.world.runs.values()) == {1}
-    assert kept_answers_of(slow.callee.session) == 0
+    assert kept_answers_of(slow.callee.machine) == 0
 
 
 def test_answers_of_many_services_to_one_slow_caller_all_arrive() -> None:
@@ -94,7 +94,7 @@ def test_answers_of_many_services_to_one_slow_caller_all_arrive() -> None:
         world.deliver_to_exchange(link)
     for callee in callees:
         Slow(world, caller, callee).let_all_move_but_the_caller()
-    assert sum(kept_answers_of(callee.session) for callee in callees) > 0
+    assert sum(kept_answers_of(callee.machine) for callee in callees) > 0
     world.settle()
     for _ in range(50):
         world.advance(0.1)
@@ -128,11 +128,11 @@ def test_requests_of_a_slow_caller_are_begun_later_and_those_of_others_now() -> 
 def test_a_method_may_close_the_callers_whose_requests_are_begun_with_its_own() -> None:
     world = World()
     peer = world.peer()
-    session = peer.session
+    machine = peer.machine
     caller, other, service = (peer.add_service(name) for name in ("caller", "other", "math"))
 
     def fill(token: str, padding: bytes) -> None:
-        session.outgoing.limit = -1  # as if much waited for the exchange
+        machine.outgoing.limit = -1  # as if much waited for the exchange
 
     def close(token: str, padding: bytes) -> None:
         world.runs[token] += 1
@@ -142,17 +142,17 @@ def test_a_method_may_close_the_callers_whose_requests_are_begun_with_its_own() 
     service.local.methods.export(close, "close")
     peer.watch("math")
     world.settle()
-    limit = session.outgoing.limit
+    limit = machine.outgoing.limit
     peer.start("math", "fill", caller=caller)
     calls = [peer.start("math", method, caller=caller) for method in ("close", "echo", "echo")]
     late = peer.start("math", "echo", caller=other)
     peer.run_turns()
-    assert session.endings.postponed.size > 0 and not world.runs
-    session.outgoing.limit = limit
-    peer.session.channels.wake()
+    assert machine.endings.postponed.size > 0 and not world.runs
+    machine.outgoing.limit = limit
+    peer.machine.channels.wake()
     peer.run_turns()
     assert [world.runs[call.token] for call in (*calls, late)] == [1, 0, 0, 1]
-    assert session.endings.postponed.size == 0 and not session.endings.postponed.waiting
+    assert machine.endings.postponed.size == 0 and not machine.endings.postponed.waiting
     assert [call.failure for call in calls] == ["RequestCancelled"] * 3 and late.value == late.token
 
 
@@ -160,12 +160,12 @@ def test_what_a_caller_has_given_up_is_kept_no_longer() -> None:
     slow = a_slow_caller(400_000)
     calls = slow.call("large", 30)
     slow.let_all_move_but_the_caller()
-    kept = kept_answers_of(slow.callee.session)
+    kept = kept_answers_of(slow.callee.machine)
     assert kept > 1_000_000
     for call in calls:
         slow.caller.cancel_call(call)
     slow.let_all_move_but_the_caller()
-    assert kept_answers_of(slow.callee.session) == 0
+    assert kept_answers_of(slow.callee.machine) == 0
     slow.world.settle()
     assert [call.failure for call in calls] == ["RequestCancelled"] * 30
 
@@ -185,10 +185,10 @@ def test_nothing_is_kept_for_a_caller_that_is_gone() -> None:
     slow = a_slow_caller(400_000)
     slow.call("large", 30)
     slow.let_all_move_but_the_caller()
-    assert kept_answers_of(slow.callee.session) > 0
+    assert kept_answers_of(slow.callee.machine) > 0
     slow.caller.disconnect()
     slow.world.settle()
-    assert kept_answers_of(slow.callee.session) == 0
+    assert kept_answers_of(slow.callee.machine) == 0
 
 
 def test_a_service_that_drains_waits_for_the_answers_that_it_keeps() -> None:
@@ -196,30 +196,30 @@ def test_a_service_that_drains_waits_for_the_answers_that_it_keeps() -> None:
     slow.call("large", 30)
     slow.let_all_move_but_the_caller()
     service = slow.callee.services[-1].local
-    slow.callee.session.registrations.withdraw(service, "drained")
-    assert not slow.callee.session.channels.dry(service)
+    slow.callee.machine.registrations.withdraw(service, "drained")
+    assert not slow.callee.machine.channels.dry(service)
     slow.world.settle()
     slow.callee.run_turns()
-    assert slow.callee.session.channels.dry(service)
+    assert slow.callee.machine.channels.dry(service)
 
 
 def test_what_no_bound_can_hold_ends_at_once_and_says_that_the_method_ran() -> None:
     slow = a_slow_caller(400_000)
-    slow.callee.session.channels.answers.limit = 5_000_000
+    slow.callee.machine.channels.answers.limit = 5_000_000
     calls = slow.call("large", 60)
     slow.let_all_move_but_the_caller()
-    assert kept_answers_of(slow.callee.session) <= 5_000_000 + 60 * 200
+    assert kept_answers_of(slow.callee.machine) <= 5_000_000 + 60 * 200
     slow.world.settle()
     kinds = Counter(call.failure for call in calls)
     assert kinds.keys() == {"", "ResponseLost"} and kinds[""] > 5
     assert set(slow.world.runs.values()) == {1}
     lost = next(call for call in calls if call.failure)
     assert lost.value.code == 67 and "the method ran" in lost.value.description
-    assert slow.callee.session.channels.answers.lost == kinds["ResponseLost"]
+    assert slow.callee.machine.channels.answers.lost == kinds["ResponseLost"]
 
 
 class Keeping:
-    """Answers of channels of a few peers, without a session."""
+    """Answers of channels of a few peers, without a machine."""
 
     def __init__(self, limit: int) -> None:
         self.asked: list[Channel] = []
@@ -322,7 +322,7 @@ def test_answers_much_larger_than_the_queue_arrive_however_slowly_their_caller_r
             break
     assert [call.value[0] for call in calls] == [call.token for call in calls]
     parts = (9 << 20) // 261_056 * senders
-    assert sum(callee.session.channels.answers.size for callee in callees) == 0
+    assert sum(callee.machine.channels.answers.size for callee in callees) == 0
     assert world.core.flow.returned < 2 * parts, "most of it was sent once"
 
 
@@ -357,4 +357,4 @@ def test_no_order_of_messages_keeps_an_answer_from_its_caller(data: st.DataObjec
         world.settle()
         world.advance(0.1)
     assert [call.value and call.value[0] for call in calls] == [call.token for call in calls]
-    assert sum(kept_answers_of(callee.session) for callee in callees) == 0
+    assert sum(kept_answers_of(callee.machine) for callee in callees) == 0

@@ -1,4 +1,4 @@
-"""What a session makes of what the exchange says of a service, without a session."""
+"""What a peer makes of what the exchange says of a service, without a machine."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ def wish(peer: WorldPeer, what: str) -> WorldService:
     """A service that wants something alone."""
     service = peer.add_service(NAME, unique=what == "name")
     if what == "place":
-        peer.session.memberships.join(service.local, GROUP, ROLE, sole=True)
+        peer.machine.memberships.join(service.local, GROUP, ROLE, sole=True)
         peer.run_turns()
     return service
 
@@ -83,12 +83,12 @@ def test_a_place_that_was_refused_is_no_reason_to_wait_for_the_group_alone() -> 
     peer = world.peer()
     peer.add_service(NAME)
     nameless = peer.add_service(NAME, unique=True)
-    peer.session.memberships.join(nameless.local, GROUP, ROLE)  # for which it must have its name
+    peer.machine.memberships.join(nameless.local, GROUP, ROLE)  # for which it must have its name
     world.settle()
     assert nameless.local.refused_groups == {GROUP}
     peer.disconnect()
     world.settle()
-    peer.session.memberships.join(nameless.local, GROUP)
+    peer.machine.memberships.join(nameless.local, GROUP)
     peer.connect()
     world.settle()
     assert nameless.local.groups == {GROUP: ""} and nameless.local.refused_groups == set()

@@ -75,7 +75,7 @@ class Scene:
 
     def publish(self, life: float) -> None:
         self.said += 1
-        self.peer.session.publications.publish(self.news.local, "a", (self.news.address, self.said, b""), life)
+        self.peer.machine.publications.publish(self.news.local, "a", (self.news.address, self.said, b""), life)
 
     def check(self) -> None:
         self.peer.run_turns()
@@ -85,8 +85,8 @@ class Scene:
         for reader in self.readers:
             assert sorted(said.number for said in reader.got) == list(range(1, self.said + 1))
             assert all(said.lost == 0 for said in reader.got)
-        assert self.peer.session.outcomes.pending == 0
-        assert self.peer.session.incoming.bad_items == self.far.session.incoming.bad_items == 0
+        assert self.peer.machine.outcomes.pending == 0
+        assert self.peer.machine.incoming.bad_items == self.far.machine.incoming.bad_items == 0
 
 
 def interrupted_everywhere(prepare: Callable[[Scene], Callable[[], None]]) -> int:
@@ -118,13 +118,13 @@ def in_a_turn(scene: Scene) -> Callable[[], None]:
 
 def without_credit(scene: Scene) -> Callable[[], None]:
     scene.speak()
-    credit, scene.peer.session.outgoing.credit = scene.peer.session.outgoing.credit, 0
+    credit, scene.peer.machine.outgoing.credit = scene.peer.machine.outgoing.credit, 0
     scene.peer.run_turns()
 
     def grant() -> None:
         scene.speak()
         scene.peer.run_turns()
-        scene.peer.session.outgoing.grant(credit)
+        scene.peer.machine.outgoing.grant(credit)
 
     return grant
 
@@ -176,9 +176,9 @@ def test_a_call_that_is_cancelled_in_the_middle_of_its_end_ends_once() -> None:
         caller.watch("math")
         world.settle()
         call = caller.call("math")
-        interrupted = Interrupted(lambda: caller.session.outcomes.cancel(call) and None, place)  # noqa: B023
+        interrupted = Interrupted(lambda: caller.machine.outcomes.cancel(call) and None, place)  # noqa: B023
         interrupted.run(world.settle)
-        assert call.outcomes == 1 and caller.session.outcomes.pending == 0
+        assert call.outcomes == 1 and caller.machine.outcomes.pending == 0
         if interrupted.places < place:
             break
     assert place > 50

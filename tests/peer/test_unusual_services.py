@@ -33,7 +33,7 @@ def test_closing_a_refused_service_costs_nobody_the_connection(refused: Callable
     service = refused(callee)
     world.settle()
     assert service.problems and not service.registrations
-    callee.session.registrations.close(service.local)
+    callee.machine.registrations.close(service.local)
     world.settle()
     assert world.core.refusals == 0
 
@@ -45,8 +45,8 @@ def test_a_refused_service_that_joins_and_leaves_groups_costs_nobody_the_connect
     world, _, callee, _ = pair()
     service = refused(callee)
     world.settle()
-    callee.session.memberships.join(service.local, "red")
-    callee.session.memberships.leave(service.local, "red")
+    callee.machine.memberships.join(service.local, "red")
+    callee.machine.memberships.leave(service.local, "red")
     world.settle()
     assert world.core.refusals == 0
 
@@ -87,7 +87,7 @@ def test_a_service_that_had_to_wait_is_found_everywhere_when_its_name_is_free(to
     far, near = caller.watch("alone"), callee.watch("alone")
     world.settle()
     assert second.problems == ["taken"] and second.local.binding.name == "" and not second.registrations
-    first.peer.session.registrations.close(first.local)
+    first.peer.machine.registrations.close(first.local)
     if again:
         callee.disconnect()
         callee.connect()
@@ -102,7 +102,7 @@ def test_a_service_that_had_to_wait_is_found_everywhere_when_its_name_is_free(to
 def test_a_group_too_many_is_rejected_and_the_service_stays() -> None:
     world, caller, callee, service = pair()
     for number in range(101):
-        callee.session.memberships.join(service.local, f"group{number}")
+        callee.machine.memberships.join(service.local, f"group{number}")
     world.settle()
     assert service.problems == ["group"] and world.core.refusals == 0
     calls = [peer.call("math") for peer in (caller, callee)]
@@ -114,7 +114,7 @@ def test_a_service_that_closes_itself_in_a_method_costs_nobody_the_connection() 
     world, caller, callee, service = pair()
 
     def stop(token: str, padding: bytes) -> str:
-        callee.session.registrations.close(service.local)
+        callee.machine.registrations.close(service.local)
         return token
 
     service.local.methods.export(stop, "stop")
@@ -131,7 +131,7 @@ def test_a_local_method_that_closes_another_service_leaves_the_turn_whole() -> N
     world.settle()
 
     def stop(token: str, padding: bytes) -> str:
-        peer.session.registrations.close(other.local)
+        peer.machine.registrations.close(other.local)
         return token
 
     service.local.methods.export(stop, "stop")
@@ -158,7 +158,7 @@ def test_a_failure_that_does_not_travel_as_it_is_still_ends_its_call() -> None:
 def test_a_service_whose_name_its_process_refused_is_in_no_group() -> None:
     world, caller, callee, _ = pair()
     service = refused_by_its_process(callee)
-    callee.session.memberships.join(service.local, "red")
+    callee.machine.memberships.join(service.local, "red")
     far, near = caller.watch("red", BY_GROUP), callee.watch("red", BY_GROUP)
     world.settle()
     assert far.ready == near.ready == []
@@ -195,7 +195,7 @@ def test_a_withdrawn_service_keeps_its_name_from_nobody(together: bool) -> None:
     world = World()
     peer = world.peer()
     former = peer.add_service("alone", unique=True)
-    peer.session.registrations.withdraw(former.local, "draining")
+    peer.machine.registrations.withdraw(former.local, "draining")
     world.settle()
     service = (peer if together else world.peer()).add_service("alone")
     world.settle()
@@ -215,12 +215,12 @@ def test_a_call_that_another_thread_began_for_a_service_closed_meanwhile_ends_at
     caller.add_service("near")
     service = caller.add_service("")
     destination = Destination(service.local, caller.watch("near"))
-    call = caller.session.calls.prepare(destination, "echo", ("token",), {}, new_pack())
+    call = caller.machine.calls.prepare(destination, "echo", ("token",), {}, new_pack())
     service.close()
-    caller.session.calls.launch(call)
+    caller.machine.calls.launch(call)
     caller.run_turns()
     world.settle()
-    assert isinstance(call, RecordedCall) and call.ended and not service.peer.session.channels.of(service.local)
+    assert isinstance(call, RecordedCall) and call.ended and not service.peer.machine.channels.of(service.local)
 
 
 def test_an_interrupted_method_costs_no_credit() -> None:

@@ -1,4 +1,4 @@
-"""Thousands of histories of sessions and an exchange: whatever happens in whatever order, the rules of calls hold."""
+"""Thousands of histories of peers and an exchange: whatever happens in whatever order, the rules of calls hold."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ class Histories(RuleBasedStateMachine):
         peer = self.peer_at(index)
         if peer.link is not None:
             if goodbye:
-                peer.session.goodbye()
+                peer.machine.goodbye()
             peer.disconnect(lose=lose)
             if again:
                 peer.connect()
@@ -182,13 +182,13 @@ class Histories(RuleBasedStateMachine):
     @rule(index=ANY)
     def announce(self, index: int) -> None:
         service = self.service_at(index)
-        service.peer.session.registrations.announce(service.local)
+        service.peer.machine.registrations.announce(service.local)
         service.peer.run_turns()
 
     @rule(index=ANY, role=st.sampled_from(ROLES), sole=st.booleans())
     def join_group(self, index: int, role: str, sole: bool) -> None:
         service = self.service_at(index)
-        service.peer.session.memberships.join(service.local, GROUP, role, sole and bool(role))
+        service.peer.machine.memberships.join(service.local, GROUP, role, sole and bool(role))
         service.peer.run_turns()
 
     @rule(index=ANY, member=ANY, role=st.sampled_from(ROLES), joins=st.booleans(), settles=st.booleans())
@@ -198,23 +198,23 @@ class Histories(RuleBasedStateMachine):
         root = roots[index % len(roots)] if roots else self.peer_at(index).add_service(ROOT)
         service = self.service_at(member)
         if joins:
-            service.peer.session.memberships.join(service.local, GROUP, role)
+            service.peer.machine.memberships.join(service.local, GROUP, role)
             service.peer.run_turns()
         if settles:
             self.world.settle()
-        root.peer.session.memberships.expel(root.local, service.local.binding, "dropped")
+        root.peer.machine.memberships.expel(root.local, service.local.binding, "dropped")
         root.peer.run_turns()
 
     @rule(index=ANY)
     def leave_group(self, index: int) -> None:
         service = self.service_at(index)
-        service.peer.session.memberships.leave(service.local, GROUP)
+        service.peer.machine.memberships.leave(service.local, GROUP)
         service.peer.run_turns()
 
     @rule(index=ANY)
     def withdraw(self, index: int) -> None:
         service = self.service_at(index)
-        service.peer.session.registrations.withdraw(service.local, "draining")
+        service.peer.machine.registrations.withdraw(service.local, "draining")
         service.peer.run_turns()
 
     @rule(index=ANY, heard=st.booleans())
@@ -314,7 +314,7 @@ class Histories(RuleBasedStateMachine):
     def shorten(self, index: int, seconds: float) -> None:
         if calls := self.open_calls():
             peer, call = calls[index % len(calls)]
-            peer.session.outcomes.shorten(call, self.world.now + peer.ahead + seconds)
+            peer.machine.outcomes.shorten(call, self.world.now + peer.ahead + seconds)
 
     @rule(index=ANY, raises=st.booleans())
     def answer_late(self, index: int, raises: bool) -> None:
@@ -502,8 +502,8 @@ class Histories(RuleBasedStateMachine):
             assert peer.queued == sum(sizes) <= 2 * self.world.core.limits.queue
             assert not sizes or peer.credit <= 0
         for each in self.peers:
-            costs = waiting_costs(each.session)
-            assert queued_of(each.session) == sum(costs)
+            costs = waiting_costs(each.machine)
+            assert queued_of(each.machine) == sum(costs)
             assert not costs or not each.welcome or each.accounts()[0].credit <= 0
 
     @invariant()
@@ -512,7 +512,7 @@ class Histories(RuleBasedStateMachine):
         found = [directory.find(BY_NAME, name) for name in (*NAMES, ROOT)]
         assert [entries for entries in found if len(entries) > 1 and any(entry.unique for entry in entries)] == []
         for peer in self.peers:
-            listed = [service for service in peer.session.services.values() if service.listed]
+            listed = [service for service in peer.machine.services.values() if service.listed]
             alone = [service.name for service in listed if service.unique]
             assert [name for name in alone if [service.name for service in listed].count(name) > 1] == []
 
@@ -521,10 +521,10 @@ class Histories(RuleBasedStateMachine):
         assert self.world.ran_closed == []
         for peer in self.peers:
             assert [service.local.running for service in peer.closed if service.local.running] == []
-            gone = [service.local for service in peer.closed if service.local not in peer.session._leaving]
-            assert not any(peer.session.channels.of(local) for local in gone)
-            for local in peer.session._leaving:  # it is kept for nothing else
-                assert all(call.destination.oneway for call in peer.session.calls_out(local))
+            gone = [service.local for service in peer.closed if service.local not in peer.machine._leaving]
+            assert not any(peer.machine.channels.of(local) for local in gone)
+            for local in peer.machine._leaving:  # it is kept for nothing else
+                assert all(call.destination.oneway for call in peer.machine.calls_out(local))
             assert [task.token for task in peer.tasks if task.request.service.closed and not task.cancelled] == []
         for _, call in self.world.calls:
             assert call.state != VALUE or call.destination.oneway or call.token not in self.world.left
@@ -556,7 +556,7 @@ class Histories(RuleBasedStateMachine):
     @invariant()
     def nobody_breaks_the_protocol(self) -> None:
         assert set(self.world.refused.values()) <= {"overload"}
-        assert [peer.session.incoming.bad_items for peer in self.peers] == [0] * len(self.peers)
+        assert [peer.machine.incoming.bad_items for peer in self.peers] == [0] * len(self.peers)
         assert [record.getMessage() for record in self.complaints.records] == []
 
     # What holds when nothing is under way.
@@ -569,7 +569,7 @@ class Histories(RuleBasedStateMachine):
         for peer in self.peers:
             if peer.welcome:
                 entries = peer.at_exchange.services
-                leaving = [local.number for local in peer.session._leaving]
+                leaving = [local.number for local in peer.machine._leaving]
                 assert sorted(entries) == sorted([service.local.number for service in peer.services] + leaving)
                 for number in leaving:
                     assert not entries[number].listed and not entries[number].groups
@@ -579,7 +579,7 @@ class Histories(RuleBasedStateMachine):
                     if service.local.accepting:
                         assert entry.groups == service.local.groups, service.name
                         assert set(entry.waits) == service.local.refused_groups, service.name
-                for target in peer.session.mirror.targets():
+                for target in peer.machine.mirror.targets():
                     shown = {instance.binding.address for instance in target.ready}
                     found = {entry.address: entry for entry in directory.find(target.kind, target.key)}
                     assert shown == set(found), target
@@ -635,8 +635,8 @@ class Histories(RuleBasedStateMachine):
         assert not core.fanout.readers and not core.retention.accounts
         assert not core.membership._claims._held and core.membership._claims.waiting == {}
         for peer in self.peers:
-            assert queued_of(peer.session) == 0
-            assert kept_answers_of(peer.session) == 0
+            assert queued_of(peer.machine) == 0
+            assert kept_answers_of(peer.machine) == 0
             assert [service.local.running for service in peer.services] == [0] * len(peer.services)
             assert [task.token for task in peer.tasks if not task.cancelled] == []
 

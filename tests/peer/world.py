@@ -1,4 +1,4 @@
-"""A world in memory: sessions and a routing core, joined by links that tests deliver message by message.
+"""A world in memory: peers and a routing core, joined by links that tests deliver message by message.
 
 Time is a number that tests move. Nothing happens by itself: a message arrives when a test delivers it, a method that
 answers later does so when a test says so. Each side has a clock of its own, which is ahead of the world's by so much.
@@ -22,10 +22,10 @@ from fireflyzmq.datastructures.deadlines import TICK
 from fireflyzmq.errors import Failure
 from fireflyzmq.peer.at_work import Finish
 from fireflyzmq.peer.local import LocalService
+from fireflyzmq.peer.machine import CONNECTED, Machine
 from fireflyzmq.peer.methods import Method
 from fireflyzmq.peer.presence import Presence, Status
 from fireflyzmq.peer.records import PENDING, VALUE, Call, Destination, Request, Target
-from fireflyzmq.peer.session import CONNECTED, Session
 from fireflyzmq.peer.subscriptions import Interest, Report, Subscription
 from fireflyzmq.wire.binding import Binding
 from fireflyzmq.wire.codec import new_pack, unpack
@@ -49,32 +49,32 @@ from fireflyzmq.wire.names import matches
 Message = list[bytes] | None
 """The frames of a message, or None: the connection is lost."""
 
-# What tests look at inside of a session: where it is kept is said here alone.
+# What tests look at inside of a machine: where it is kept is said here alone.
 
 
-def credit_of(session: Session) -> int:
-    """What a session may still send, in bytes; below 0 by less than one envelope."""
-    return session.outgoing.credit
+def credit_of(machine: Machine) -> int:
+    """What a peer may still send, in bytes; below 0 by less than one envelope."""
+    return machine.outgoing.credit
 
 
-def used_of(session: Session) -> int:
-    """What a session has worked off, or dropped, and not yet granted the exchange anew."""
-    return session.grants.used
+def used_of(machine: Machine) -> int:
+    """What a peer has worked off, or dropped, and not yet granted the exchange anew."""
+    return machine.grants.used
 
 
-def queued_of(session: Session) -> int:
-    """What a session says that it keeps for lack of credit, in bytes."""
-    return session.outgoing.queued
+def queued_of(machine: Machine) -> int:
+    """What a peer says that it keeps for lack of credit, in bytes."""
+    return machine.outgoing.queued
 
 
-def kept_answers_of(session: Session) -> int:
-    """What a session keeps of answers that may have to be sent again, in bytes."""
-    return session.channels.answers.size
+def kept_answers_of(machine: Machine) -> int:
+    """What a peer keeps of answers that may have to be sent again, in bytes."""
+    return machine.channels.answers.size
 
 
-def waiting_costs(session: Session) -> list[int]:
-    """What each message costs that a session keeps for lack of credit."""
-    lanes = (*session.outgoing._blocked, *session.outgoing._paused)
+def waiting_costs(machine: Machine) -> list[int]:
+    """What each message costs that a peer keeps for lack of credit."""
+    lanes = (*machine.outgoing._blocked, *machine.outgoing._paused)
     return [waiting.cost for lane in lanes for waiting in lane.waiting]
 
 
@@ -83,9 +83,9 @@ def kept_of(service: WorldService) -> dict[str, int]:
 
     But for those whose life is over: they may be there a little longer, and nobody gets them.
     """
-    outbox = service.peer.session.publications._outboxes.get(service.local)
+    outbox = service.peer.machine.publications._outboxes.get(service.local)
     kept = outbox.kept.values() if outbox is not None else ()
-    now = service.peer.session._clock()
+    now = service.peer.machine._clock()
     return {each.subject: unpack(each.packed)[1] for each in kept if each.until is None or each.until > now}
 
 
@@ -162,7 +162,7 @@ class Task:
         """End: with the request's own token, or with an error."""
         if self in self.peer.tasks:
             self.peer.tasks.remove(self)
-        self.peer.session.serving.finish(self.request, None if error else self.token, error)
+        self.peer.machine.serving.finish(self.request, None if error else self.token, error)
         self.peer.run_turns()
 
 
@@ -194,7 +194,7 @@ class Reader:
         self.ends = 0
         self.counts = kind == BY_ADDRESS and pattern == ">" and policy != LATEST
         self.gapless = False
-        self.subscription: Subscription = service.peer.session.reports.subscribe(
+        self.subscription: Subscription = service.peer.machine.reports.subscribe(
             service.local, Interest(kind, key, pattern, policy, limit), self
         )
 
@@ -228,7 +228,7 @@ class Reader:
         self.failure = failure
 
     def close(self) -> None:
-        self.service.peer.session.reports.unsubscribe(self.subscription)
+        self.service.peer.machine.reports.unsubscribe(self.subscription)
         self.service.peer.run_turns()
 
 
@@ -240,7 +240,7 @@ class Observer:
         self.there: dict[str, Binding] = {}
         self.groups: dict[str, set[str]] = {}
         self.told = 0
-        self.presence: Presence = peer.session.watches.observe(kind, key, self.tell)
+        self.presence: Presence = peer.machine.watches.observe(kind, key, self.tell)
 
     def tell(self, binding: Binding, group: str | None, status: Status) -> None:
         address = binding.address
@@ -271,7 +271,7 @@ class Observer:
         self.peer.world.complaints.append(f"{what}: {binding!r} {group} {status!r} as number {self.told}")
 
     def cease(self) -> None:
-        self.peer.session.watches.cease(self.presence)
+        self.peer.machine.watches.cease(self.presence)
 
 
 class WorldService:
@@ -290,8 +290,8 @@ class WorldService:
         self.problems: list[str] = []
         self.memberships: list[tuple[str, str | None]] = []
         self.stray_reports: list[tuple[Binding, str, Any]] = []
-        self.local: LocalService = peer.session.new_service(name, self, unique, visible)
-        peer.session.add_service(self.local)
+        self.local: LocalService = peer.machine.new_service(name, self, unique, visible)
+        peer.machine.add_service(self.local)
         for method in (self.echo, self.later, self.fail, self.leave, self.leave_later, self.interrupt):
             self.local.methods.export(method)
 
@@ -302,13 +302,13 @@ class WorldService:
     def publish(self, subject: str, padding: int = 0, life: float = 0) -> None:
         """Publish a report, which leaves when the turn ends."""
         content = (self.address, self.published + 1, bytes(padding))
-        self.peer.session.publications.publish(self.local, subject, content, life)
+        self.peer.machine.publications.publish(self.local, subject, content, life)
         self.published += 1
         self.lives[subject] = life
 
     def expire_reports(self, pattern: str, age: float) -> None:
         kept = kept_of(self)
-        self.peer.session.publications.expire_kept(self.local, pattern, age)
+        self.peer.machine.publications.expire_kept(self.local, pattern, age)
         self.lives.update(dict.fromkeys(kept.keys() - kept_of(self).keys(), 0))
         self.peer.run_turns()
 
@@ -326,16 +326,16 @@ class WorldService:
         return reader
 
     def forge(self, target: WorldService, body: bytes) -> None:
-        """Send another service a body that no session wrote."""
+        """Send another service a body that no peer wrote."""
         assert self.peer.link is not None
-        head = envelope_head(target.peer.session.peer_id, target.local.number, self.local.number)
+        head = envelope_head(target.peer.machine.peer_id, target.local.number, self.local.number)
         self.peer.link.to_exchange.append([head, body])
 
     def close(self) -> None:
         """Close the service, wherever its code is just now."""
         self.peer.services.remove(self)
         self.peer.closed.append(self)
-        self.peer.session.registrations.close(self.local)
+        self.peer.machine.registrations.close(self.local)
 
     # Methods.
 
@@ -373,7 +373,7 @@ class WorldService:
         if self.local.closed:
             self.peer.world.ran_closed.append(token)
 
-    # What a session asks of a service's owner.
+    # What a peer asks of a service's owner.
 
     def registered(self) -> None:
         self.registrations += 1
@@ -424,7 +424,7 @@ class Link:
 
 
 class WorldPeer:
-    """A session with its link, its clock, its services and the tasks of its methods. It is its session's runner."""
+    """A peer with its link, its clock, its services and the tasks of its methods. It is its peer's runner."""
 
     def __init__(self, world: World, ahead: float) -> None:
         self.world = world
@@ -433,7 +433,7 @@ class WorldPeer:
         self.tasks: list[Task] = []
         self.changes: list[tuple[str, str]] = []
         self._turn_due = False
-        self.session = Session(
+        self.machine = Machine(
             send=self._send,
             wake=self._wake,
             clock=lambda: world.now + ahead,
@@ -444,7 +444,7 @@ class WorldPeer:
             changed=lambda state, reason: self.changes.append((state, reason)),
             process="world",
         )
-        self.session.attach()
+        self.machine.attach()
         self.services: list[WorldService] = []
         self.closed: list[WorldService] = []
         self.readers: list[Reader] = []
@@ -452,7 +452,7 @@ class WorldPeer:
         self.caller = self.add_service("")
 
     def _send(self, frames: tuple[bytes, ...]) -> None:
-        assert self.link is not None, "a session sends nothing without a connection"
+        assert self.link is not None, "a peer sends nothing without a connection"
         self.link.to_exchange.append(list(frames))
 
     def _wake(self) -> None:
@@ -464,7 +464,7 @@ class WorldPeer:
             if not self._turn_due:
                 return
             with self.world.survive():
-                self._turn_due = self.session.turn()
+                self._turn_due = self.machine.turn()
         raise AssertionError("the turns of the loop never end")
 
     @property
@@ -488,7 +488,7 @@ class WorldPeer:
     def welcome(self) -> bool:
         """Whether both sides agree that this peer is connected."""
         known = self.link is not None and self.link.key in self.world.core.peers
-        return known and self.session.state == CONNECTED
+        return known and self.machine.state == CONNECTED
 
     def accounts(self) -> tuple[Account, Account]:
         """The credit of a peer that is welcome: towards the exchange, and towards the peer."""
@@ -498,10 +498,10 @@ class WorldPeer:
         window = core.limits.window
         granted = grants_in(link.to_peer) + grants_in(queued)
         outward = Account(
-            window, credit_of(self.session), cost_of(link.to_exchange), window - there.allowance, granted
+            window, credit_of(self.machine), cost_of(link.to_exchange), window - there.allowance, granted
         )
         inward = Account(
-            there.window, there.credit, cost_of(link.to_peer), used_of(self.session), grants_in(link.to_exchange)
+            there.window, there.credit, cost_of(link.to_peer), used_of(self.machine), grants_in(link.to_exchange)
         )
         return outward, inward
 
@@ -521,7 +521,7 @@ class WorldPeer:
 
     def watch(self, key: str, kind: int = BY_NAME) -> Target:
         """A target that is held as an endpoint holds it."""
-        target = self.session.watches.watch(kind, key)
+        target = self.machine.watches.watch(kind, key)
         target.holders.add(self.caller)
         return target
 
@@ -544,16 +544,16 @@ class WorldPeer:
         """Start a call; its request leaves when the turn ends."""
         destination = Destination((caller or self.caller).local, self.watch(whom, kind), timeout=timeout, **options)
         token = f"call {next(self.world.tokens)}"
-        return self._note(self.session.calls.start(destination, method, (token, bytes(padding)), {}), token)
+        return self._note(self.machine.calls.start(destination, method, (token, bytes(padding)), {}), token)
 
     def prepare(self, whom: str, caller: WorldService) -> RecordedCall:
         """Make a call as another thread makes it, to be launched in the loop later."""
         token = f"call {next(self.world.tokens)}"
         destination = Destination(caller.local, self.watch(whom))
-        return self._note(self.session.calls.prepare(destination, "echo", (token,), {}, new_pack()), token)
+        return self._note(self.machine.calls.prepare(destination, "echo", (token,), {}, new_pack()), token)
 
     def launch(self, call: RecordedCall) -> None:
-        self.session.calls.launch(call)
+        self.machine.calls.launch(call)
         self.run_turns()
 
     def _note(self, call: Call, token: str) -> RecordedCall:
@@ -563,12 +563,12 @@ class WorldPeer:
         return call
 
     def cancel_call(self, call: RecordedCall) -> None:
-        self.session.outcomes.cancel(call)
+        self.machine.outcomes.cancel(call)
         self.run_turns()
 
     def next_deadlines(self) -> list[float]:
-        """When the session has something to do next, by its own clock: one time or none."""
-        due = self.session.next_deadline()
+        """When the peer has something to do next, by its own clock: one time or none."""
+        due = self.machine.next_deadline()
         return [] if due is None else [due]
 
     # What the serving half asks of its runner.
@@ -594,7 +594,7 @@ class WorldPeer:
         assert self.link is None
         self.link = Link(b"link %d" % next(self.world.keys), self)
         self.world.links[self.link.key] = self.link
-        self.session.connected()
+        self.machine.connected()
         self.run_turns()
 
     def disconnect(self, reason: str = "lost", lose: bool = True) -> None:
@@ -604,7 +604,7 @@ class WorldPeer:
         if lose:
             link.to_exchange.clear()
         link.to_exchange.append(None)
-        self.session.disconnected(reason)
+        self.machine.disconnected(reason)
         self.run_turns()
 
 
@@ -670,10 +670,10 @@ class World:
             if link.peer.link is link:
                 if message is None:
                     link.peer.link = None
-                    link.peer.session.disconnected("lost")
+                    link.peer.machine.disconnected("lost")
                 else:
                     with self.survive():
-                        link.peer.session.receive(message, len(link.to_peer))
+                        link.peer.machine.receive(message, len(link.to_peer))
                 link.peer.run_turns()
 
     def _transmit(self, sends: list[Send]) -> None:
@@ -722,7 +722,7 @@ class World:
             if index < 0:
                 self._transmit(self.core.expire(self.now + self.ahead))
             else:
-                self.peers[index].session.expire()
+                self.peers[index].machine.expire()
                 self.peers[index].run_turns()
         raise AssertionError("something is due again and again at the same time")
 

@@ -192,7 +192,7 @@ async def test_requests_that_come_too_late_and_items_that_make_no_sense_are_coun
     with pytest.raises(Failure):
         await endpoint.wait()
     await until(lambda: core_of(service).local.running == 0)  # its own deadline has come, or the caller's word
-    session = core_of(caller).connection.session
+    session = core_of(caller).connection.machine
     channel = next(iter(session.channels.of(core_of(caller).local)))
     session.channels.append(channel, b"\x91\xcc\xfa")
     expired = (await scrape(port)).value("requests_expired_total")

@@ -114,7 +114,7 @@ async def test_a_request_without_a_trace_belongs_to_that_of_its_span(
     place: Place, spans: InMemorySpanExporter
 ) -> None:
     endpoint, service, peer = await offer(place)
-    core_of(peer).connection.session.calls._tracer = None  # as in a program without OpenTelemetry
+    core_of(peer).connection.machine.calls._tracer = None  # as in a program without OpenTelemetry
 
     def trace() -> Any:
         request = service.currentRequest()
@@ -493,7 +493,7 @@ async def test_a_provider_that_cannot_be_had_is_said_once_and_costs_no_call_anyt
         assert await endpoint.work() == 16 * "0"
         await asyncio.sleep(0.002)
     connection = core_of(peer).connection
-    assert connection.session.tracer is not None
+    assert connection.machine.tracer is not None
     said = [record for record in caplog.records if "OpenTelemetry cannot be used" in record.message]
     assert 1 <= len(said) <= 3  # one for each connection that has made a call, or taken one
 
@@ -507,7 +507,7 @@ async def test_what_is_idle_asks_once_a_while_and_goes_the_short_way(
     endpoint, _, peer = await offer(place)
     await endpoint.work()
     prepared: list[str] = []
-    calls = core_of(peer).connection.session.calls
+    calls = core_of(peer).connection.machine.calls
     prepare = calls.prepare
     monkeypatch.setattr(calls, "prepare", lambda *given: (prepared.append("here"), prepare(*given))[1])
     asked.clear()

@@ -203,13 +203,13 @@ async def test_properties_that_are_no_dictionary_break_nothing(
     caller = await place.peer()
     endpoint: Any = caller.serviceEndPoint("math", wait=5)
     assert await endpoint.add(1, 2) == 3
-    session = core_of(caller).connection.session
+    session = core_of(caller).connection.machine
     (channel,) = [each for each in session.channels.of(core_of(caller).local) if each.binding.name == "math"]
     deadline = core_of(caller).connection.loop.time() + 10 + channel.offset_out
     item = [REQUEST, new_number(), "add", [1, 2], {}, properties, deadline]
     session.channels.append(channel, new_pack()(item))
     assert await endpoint.add(3, 4) == 7
-    assert core_of(service).connection.session.incoming.bad_items == 0
+    assert core_of(service).connection.machine.incoming.bad_items == 0
     (failed,) = core_of(service).local.recent_failures(0.0)
     assert failed["kind"] == "RequestDecoding"
     assert core_of(service).local.running == 0

@@ -23,7 +23,7 @@ class Closing:
         request = current_request.get()
         local, connection = self._service.local, self._service.connection
         if request is not None and request.service is local and connection.after_request(self._end_closed):
-            connection.run_in_loop(connection.session.registrations.withdraw, local, "goodbye")
+            connection.run_in_loop(connection.machine.registrations.withdraw, local, "goodbye")
         else:
             self.end("goodbye")
 
@@ -38,4 +38,4 @@ class Closing:
     def _end(self, reason: str) -> None:
         connection = self._service.connection
         connection.take_handed()
-        connection.session.registrations.close(self._service.local, reason)
+        connection.machine.registrations.close(self._service.local, reason)

@@ -132,14 +132,14 @@ class Draining:
             return
         shut = self._shut()
         if shut is None:
-            self._connection.session.registrations.withdraw(self._service.local, DRAINED)
+            self._connection.machine.registrations.withdraw(self._service.local, DRAINED)
         self._connection.keep(self._go_on(shut))
 
     async def _go_on(self, shut: asyncio.Future[Any] | None) -> None:
         until = self._connection.loop.time() + DRAIN_SECONDS
         if shut is not None:
             await self._wait_until_shut(shut, until)
-            self._connection.session.registrations.withdraw(self._service.local, DRAINED)
+            self._connection.machine.registrations.withdraw(self._service.local, DRAINED)
         await self._wait_until_quiet(until, self._inside)
         if self._others_ended is not None and not self._others_ended.done():
             self._others_ended.set_result(None)
@@ -157,20 +157,20 @@ class Draining:
         for outcome in shut.result():
             if isinstance(outcome, Exception):
                 logger.error("%s did not stop in good order", self._service.title, exc_info=outcome)
-        out = self._connection.session.calls_out(self._service.local)
+        out = self._connection.machine.calls_out(self._service.local)
         while clock() < until and any(call.state == PENDING for call in out):
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _wait_until_quiet(self, until: float, spared: Sequence[Request]) -> None:
         """Wait for the service's requests, which end by their deadlines; within the time for its calls and hooks."""
         connection, local = self._connection, self._service.local
-        session, clock = connection.session, connection.loop.time
+        machine, clock = connection.machine, connection.loop.time
         await asyncio.sleep(0)  # another turn, and the last answer has been said
         while not local.closed:
             connection.take_handed()
-            session.incoming.flush_all()
-            what = session.busy([local]).get(local) or self._hooks.at_work()
-            waiting = sum(session.at_work.suspended(request) for request in spared)
+            machine.incoming.flush_all()
+            what = machine.busy([local]).get(local) or self._hooks.at_work()
+            waiting = sum(machine.at_work.suspended(request) for request in spared)
             if not what or (waiting and local.running <= waiting):
                 return
             if clock() >= until and local.running <= waiting:

@@ -26,10 +26,10 @@ class Memberships:
         local, connection = self._service.local, self._service.connection
         if len(local.wishes) >= MAX_GROUPS and group not in local.wishes:
             raise ValueError(f"a service is in at most {MAX_GROUPS} groups")
-        connection.run_in_loop(connection.session.memberships.join, local, group, role, sole)
+        connection.run_in_loop(connection.machine.memberships.join, local, group, role, sole)
 
     def leave(self, group: str) -> None:
         """Leave a group."""
         self._service.check_open()
         connection = self._service.connection
-        connection.run_in_loop(connection.session.memberships.leave, self._service.local, group)
+        connection.run_in_loop(connection.machine.memberships.leave, self._service.local, group)

@@ -1,4 +1,4 @@
-"""Identity: which service this is: the object that users have, its connection, and what its session knows of it.
+"""Identity: which service this is: the object that users have, its connection, and what its peer knows of it.
 
 What a service does is done by objects that are given its identity. It knows none of them.
 """
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Identity:
     """One service. `shown` is the object that users have, `plain` the class that has our hooks and not theirs.
 
-    The session has made `local`, and nobody knows of it yet, neither here nor elsewhere.
+    The peer has made `local`, and nobody knows of it yet, neither here nor elsewhere.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Identity:
         self.shown = shown
         self.connection = connection
         self._plain = plain
-        self.local: LocalService = connection.session.new_service(name, owner, unique, visible, limit)
+        self.local: LocalService = connection.machine.new_service(name, owner, unique, visible, limit)
 
     @property
     def name(self) -> str:

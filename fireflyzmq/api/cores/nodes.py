@@ -52,7 +52,7 @@ class RootCore(Part):
         self._hooks = InOrder(connection.loop)
         self._children = connection.watch(BY_MEMBER, f"{core.name} {CHILD}")
         self._presence = connection.run_in_loop(
-            connection.session.watches.observe, self._children.kind, self._children.key, self._tell
+            connection.machine.watches.observe, self._children.kind, self._children.key, self._tell
         )
 
     def _tell(self, binding: Binding, group: str | None, status: Status) -> None:
@@ -92,13 +92,13 @@ class RootCore(Part):
         core = self.core
         dropped = [each for each in self.children() if each == child or each.name == child]
         for binding in dropped:
-            core.connection.run_in_loop(core.connection.session.memberships.expel, core.local, binding, DROPPED)
+            core.connection.run_in_loop(core.connection.machine.memberships.expel, core.local, binding, DROPPED)
         return len(dropped)
 
     def ended(self) -> None:
         """The service is closed."""
         self._forget(self)
-        self.core.connection.session.watches.cease(self._presence)
+        self.core.connection.machine.watches.cease(self._presence)
 
     def abandoned(self) -> None:
         """The loop has ended: another one may have that name."""

@@ -119,7 +119,7 @@ class Subscriptions:
             if callback is not None:
                 self._ignore(key)
                 self._events[key] = events
-            events.subscription = connection.session.reports.subscribe(
+            events.subscription = connection.machine.reports.subscribe(
                 service.local, Interest(target.kind, target.key, pattern, policy, limit), sink
             )
             if callback is not None and one_by_one:
@@ -187,7 +187,7 @@ class Subscriptions:
             connection.later(order.run, binding.address, None, lambda: events.closed or hook(notice), what)
 
         events: PresenceEvents[Told] = PresenceEvents(connection)
-        events.presence = connection.run_in_loop(connection.session.watches.observe, kind, key, tell)
+        events.presence = connection.run_in_loop(connection.machine.watches.observe, kind, key, tell)
         return events
 
 

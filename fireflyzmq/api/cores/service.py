@@ -1,4 +1,4 @@
-"""ServiceCore: what stands behind a service, and Upcalls: what its session tells it, and asks of it.
+"""ServiceCore: what stands behind a service, and Upcalls: what its peer tells it, and asks of it.
 
 It is made of objects with one job each, and hands on to them. It knows the public object only to call its hooks, and
 uses no other public method, since a user's class may have something else under that name.
@@ -64,7 +64,7 @@ class ServiceCore(Identity):
         self.told_in_order = InOrder(connection.loop)
         self.readiness = Readiness(self, self.parts)
         self.methods = OwnMethods(self, validate)
-        self.suspended = SuspendedResponses(connection.session.at_work, connection.session.serving, connection.runner)
+        self.suspended = SuspendedResponses(connection.machine.at_work, connection.machine.serving, connection.runner)
         self.memberships = Memberships(self)
         self.caller = Caller(self)
         self.presences = Presences(self)
@@ -75,13 +75,13 @@ class ServiceCore(Identity):
         self.draining = Draining(self, self.parts, self.hooks, self.closing)
 
     def register(self) -> None:
-        """Make the service known, from here on its session may tell it."""
-        self.connection.run_in_loop(self.connection.session.add_service, self.local)
+        """Make the service known, from here on its peer may tell it."""
+        self.connection.run_in_loop(self.connection.machine.add_service, self.local)
 
     def announce(self) -> None:
         """Let a service that is not visible be found from now on."""
         self.check_open()
-        self.connection.run_in_loop(self.connection.session.registrations.announce, self.local)
+        self.connection.run_in_loop(self.connection.machine.registrations.announce, self.local)
 
     def ended(self) -> None:
         """The service is closed, by itself or with its connection: nothing calls it back any more."""
@@ -175,7 +175,7 @@ class ServiceCore(Identity):
 
 
 class Upcalls:
-    """One service, as its session sees it. Hooks that users override are called in turns of their own."""
+    """One service, as its peer sees it. Hooks that users override are called in turns of their own."""
 
     def __init__(self, core: ServiceCore) -> None:
         self._core = core
@@ -217,7 +217,7 @@ class Upcalls:
         return self._core.draining.begin_to_stop()
 
     def at_work(self) -> str:
-        """What the service does that no session sees: hooks that have not ended."""
+        """What the service does that its peer does not see: hooks that have not ended."""
         return self._core.hooks.at_work()
 
     def rest(self) -> Awaitable[Any] | None:
@@ -226,7 +226,7 @@ class Upcalls:
 
     def unexpected_failure(self, failure: Failure) -> None:
         """Nobody asked for a call's failure. A one-way call that a log's handler makes of it fails silently."""
-        calls = self._core.connection.session.calls
+        calls = self._core.connection.machine.calls
         calls.telling = True
         try:
             self._guard(self._core.shown.unexpectedFailure, failure)

@@ -54,8 +54,8 @@ class Presences:
         target = connection.watch(BY_NAME, name)
         loop = asyncio.get_running_loop()
         patience = loop.time() + max(0.0, timeout)
-        while not target.ready or (not target.known and connection.session.terms.connected):
-            asked = not target.known and connection.session.terms.connected
+        while not target.ready or (not target.known and connection.machine.terms.connected):
+            asked = not target.known and connection.machine.terms.connected
             waiting = max(patience - loop.time(), _ANSWER_SECONDS if asked else 0.0)
             if waiting <= 0 or not await _change_of(target, loop, waiting):
                 break
@@ -97,7 +97,7 @@ class Presences:
             else:
                 self._events = {each: other for each, other in self._events.items() if not other.closed}
             self._events[kind, key, 0 if callback is not None else next(_iterations)] = events
-            events.presence = connection.session.watches.observe(kind, key, tell)
+            events.presence = connection.machine.watches.observe(kind, key, tell)
             return events
 
         events: PresenceEvents[Event] = PresenceEvents(connection)

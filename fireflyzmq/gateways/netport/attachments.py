@@ -32,7 +32,7 @@ class _AttachedService:
         self.attached: dict[tuple[SessionCore, str], None] = {}
         self._connection = connection
         self._gone = gone
-        self.presence = connection.session.watches.observe(BY_ADDRESS, binding.address, self._tell)
+        self.presence = connection.machine.watches.observe(BY_ADDRESS, binding.address, self._tell)
 
     def _tell(self, binding: Binding, group: str | None, status: Status) -> None:
         if status:
@@ -83,7 +83,7 @@ class Attachments:
 
     def _forget(self, service: _AttachedService) -> None:
         del self._services[service.binding.address]
-        self._connection.session.watches.cease(service.presence)
+        self._connection.machine.watches.cease(service.presence)
 
     def _release(self, session: SessionCore, key: str, attachment: Attachment) -> None:
         service = self._services.get(attachment.binding.address) if attachment.binding is not None else None

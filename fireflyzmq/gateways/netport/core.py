@@ -60,7 +60,7 @@ class NetPortCore(Part):
         self.core = core
         self._settings = settings
         self._forget = forget
-        self._start_call = core.connection.session.calls.start
+        self._start_call = core.connection.machine.calls.start
         turns = LoopTurns(core.connection)
         complaints = Complaints(core.name, turns.clock)
         self.watchers = Watchers(core, complaints)

@@ -31,7 +31,7 @@ class Displacement:
         # endpoint, its target is watched.
         self._netports = core.group_endpoint(group, oneway=True)
         self._destination = destination_of(self._netports)
-        self._start_call: Callable[..., Any] = core.connection.session.calls.start
+        self._start_call: Callable[..., Any] = core.connection.machine.calls.start
         self.untold: dict[str, tuple[float, SessionCore]] = {}
 
     def displaced(self, user: str, session: SessionCore) -> None:

@@ -163,7 +163,7 @@ class _Watch:
             )
             connection = self._core.connection
             self._presences[name] = connection.run_in_loop(
-                connection.session.watches.observe, BY_NAME, name, self._netport_changed
+                connection.machine.watches.observe, BY_NAME, name, self._netport_changed
             )
         callbacks[session] = callback
         self._ask(session)
@@ -194,7 +194,7 @@ class _Watch:
         if not callbacks and self._callbacks.pop(name, None) is not None:
             self._core.subscriptions.ignore(name, SESSION_CLOSED)
             connection = self._core.connection
-            connection.run_in_loop(connection.session.watches.cease, self._presences.pop(name))
+            connection.run_in_loop(connection.machine.watches.cease, self._presences.pop(name))
 
     def _reported(self, report: Report) -> None:
         self._tell(report.content["session"], report.content["reason"])

@@ -121,7 +121,7 @@ class Watchers:
         self.loop = core.connection.loop
         self._core = core
         self._complaints = complaints
-        self._start_call: Callable[..., Any] = core.connection.session.calls.start
+        self._start_call: Callable[..., Any] = core.connection.machine.calls.start
         self._by_address: dict[str, Watcher] = {}
         self._of_session: dict[SessionCore, dict[str, Watcher]] = {}
 

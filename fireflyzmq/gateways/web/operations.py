@@ -173,14 +173,14 @@ class _Looks:
 
 def problems_of(loop: asyncio.AbstractEventLoop) -> list[str]:
     """Why the services of a loop cannot all be called, [] when they can."""
-    used = [each for each in connections_of(loop) if not each.closed and each.session.services]
+    used = [each for each in connections_of(loop) if not each.closed and each.machine.services]
     return [problem for connection in used for problem in _problems_of(connection)]
 
 
 def _problems_of(connection: Connection) -> list[str]:
-    services = list(connection.session.services.values())
+    services = list(connection.machine.services.values())
     draining = [f"service {each.name or 'nameless'!r} is draining" for each in services if not each.accepting]
-    if not connection.session.terms.attached:  # it wants no exchange, its services call each other
+    if not connection.machine.terms.attached:  # it wants no exchange, its services call each other
         return draining
     if connection.state != "connected":
         return [*draining, f"not connected to the exchange: {connection.reason}"]
@@ -260,5 +260,5 @@ class _LastDaemon(HttpDaemon):
 
 async def _others_drained(connection: Connection) -> None:
     """Wait for the services that drain, which daemons' own do not: what looks after a process is the last to end."""
-    while any(not service.accepting for service in list(connection.session.services.values())):
+    while any(not service.accepting for service in list(connection.machine.services.values())):
         await asyncio.sleep(_LOOK_SECONDS)

@@ -94,7 +94,7 @@ class Answering:
 
     async def _traced(self, request: WebRequest, path: str, attached: Attached) -> web.StreamResponse:
         """Let what is attached answer, under a span of the request's own where somebody collects these."""
-        tracer = self._connection.session.tracer
+        tracer = self._connection.machine.tracer
         if tracer is None or not getattr(attached, "traced", False) or not tracer.traces(self._loop.time()):
             return await attached.respond(request)
         http = request.http

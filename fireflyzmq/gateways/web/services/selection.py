@@ -64,7 +64,7 @@ class Exhibition:
         self._gone: collections.OrderedDict[str, None] = collections.OrderedDict()
         self._awaited: dict[str, set[asyncio.Future[None]]] = {}
         self._target = connection.watch(kind, key)
-        self._presence = connection.run_in_loop(connection.session.watches.observe, kind, key, self._changed)
+        self._presence = connection.run_in_loop(connection.machine.watches.observe, kind, key, self._changed)
 
     def _changed(self, binding: Binding, group: str | None, status: Status) -> None:
         if group is not None or binding.name in self._left_out:
@@ -139,4 +139,4 @@ class Exhibition:
     def close(self) -> None:
         """Follow no more."""
         if not self._connection.closed:
-            self._connection.run_in_loop(self._connection.session.watches.cease, self._presence)
+            self._connection.run_in_loop(self._connection.machine.watches.cease, self._presence)

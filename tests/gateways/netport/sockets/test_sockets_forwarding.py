@@ -272,7 +272,7 @@ async def test_the_frames_of_many_clients_travel_together(site: Site) -> None:
     net.forward(1, "game", "note")
     players: list[Player] = [await site.player(net) for _ in range(50)]
     assert await players[0].ask(1, b"first") == b"first"
-    outgoing = core_of(net).connection.session.channels._outgoing
+    outgoing = core_of(net).connection.machine.channels._outgoing
     send, envelopes = outgoing.send, []
 
     def count(frames: tuple[bytes, ...]) -> None:

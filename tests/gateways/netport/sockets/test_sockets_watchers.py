@@ -27,7 +27,7 @@ def watchers_of(net: Noted) -> watchers.Watchers:
 
 def pending(service: Service) -> int:
     """The calls of a service's connection that have not ended."""
-    return core_of(service).connection.session.outcomes.pending
+    return core_of(service).connection.machine.outcomes.pending
 
 
 def cut(peer: Peer) -> None:

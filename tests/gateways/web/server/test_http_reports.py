@@ -210,7 +210,7 @@ async def test_only_what_is_exposed_is_heard(web: Web, way: str) -> None:
 
 def reports_gone(service: Service) -> bool:
     """Whether what a service has published has left."""
-    return core_of(service).connection.session.publications.dry(core_of(service).local)
+    return core_of(service).connection.machine.publications.dry(core_of(service).local)
 
 
 @pytest.mark.parametrize("way", WAYS)

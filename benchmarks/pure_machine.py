@@ -1,4 +1,4 @@
-"""Two sessions and the routing core joined in memory: all that a call costs but sockets, event loops and wake-ups."""
+"""Two machines and the routing core joined in memory: all that a call costs but sockets, event loops and wake-ups."""
 
 from __future__ import annotations
 
@@ -12,49 +12,49 @@ from typing import Any
 from benchmarks.plan import IN_FLIGHT, Plan
 from benchmarks.timing import per_second
 from exchange.core.routing import RoutingCore
+from fireflyzmq.peer.machine import Machine
 from fireflyzmq.peer.records import VALUE, Destination
-from fireflyzmq.peer.session import Session
 from fireflyzmq.wire.commands import BY_NAME
 
 Frames = tuple[bytes, ...]
 
 
 class Joined:
-    """A routing core and sessions, with queues in the place of sockets."""
+    """A routing core and machines, with queues in the place of sockets."""
 
     def __init__(self) -> None:
         self._core = RoutingCore(b"benc")
-        self._sessions: dict[bytes, Session] = {}
+        self._machines: dict[bytes, Machine] = {}
         self._messages: deque[tuple[bytes, Frames]] = deque()
-        self._woken: set[Session] = set()
+        self._woken: set[Machine] = set()
 
-    def add(self, key: bytes) -> Session:
+    def add(self, key: bytes) -> Machine:
         """A session that is connected when this returns."""
         no_runner: Any = None  # plain methods need nobody to run them
-        session = Session(
+        machine = Machine(
             send=lambda frames: self._messages.append((key, frames)),
-            wake=lambda: self._woken.add(session),
+            wake=lambda: self._woken.add(machine),
             clock=time.monotonic,
             runner=no_runner,
             entropy=os.urandom,
             chance=random.Random(),
         )
-        self._sessions[key] = session
-        session.attach()
-        session.connected()
+        self._machines[key] = machine
+        machine.attach()
+        machine.connected()
         self.settle()
-        return session
+        return machine
 
     def settle(self) -> None:
-        """Carry messages and give sessions their turns until nobody has anything to say."""
-        messages, core_receive, sessions = self._messages, self._core.receive, self._sessions
+        """Carry messages and give machines their turns until nobody has anything to say."""
+        messages, core_receive, machines = self._messages, self._core.receive, self._machines
         while messages or self._woken:
             while messages:
                 key, frames = messages.popleft()
                 for to, out in core_receive(key, list(frames), time.monotonic()):
-                    sessions[to].receive(list(out))
+                    machines[to].receive(list(out))
             woken, self._woken = self._woken, set()
-            self._woken.update(session for session in woken if session.turn())
+            self._woken.update(machine for machine in woken if machine.turn())
 
 
 class NoOwner:
@@ -80,7 +80,7 @@ def multiply(x: int, y: int) -> int:
     return x * y
 
 
-def measure_session(plan: Plan) -> dict[str, float]:
+def measure_machine(plan: Plan) -> dict[str, float]:
     """Calls per second, at once and in batches: started, carried, served, answered, ended."""
     joined = Joined()
     serving, calling = joined.add(b"\0service"), joined.add(b"\0caller")
@@ -106,4 +106,4 @@ def measure_session(plan: Plan) -> dict[str, float]:
         return call
 
     sizes = {"one at a time": 1, **IN_FLIGHT}
-    return {f"session and core: {name}, calls/s": per_second(calls_of(size), plan) for name, size in sizes.items()}
+    return {f"machine and core: {name}, calls/s": per_second(calls_of(size), plan) for name, size in sizes.items()}

@@ -1,4 +1,4 @@
-"""Session: one peer's side of its connection to the exchange, without a socket, a loop or a thread.
+"""Machine: one peer's side of its connection to the exchange, without a socket, a loop or a thread.
 
 It composes the peer's parts in the order in which data flows through them, and owns what is about the connection
 itself: the greeting, what the exchange may send, and what a loss means. It works without a connection too: then only
@@ -28,7 +28,7 @@ from fireflyzmq.peer.naming import Naming
 from fireflyzmq.peer.outcomes import Outcomes
 from fireflyzmq.peer.placement import Chance
 from fireflyzmq.peer.publications import Publications
-from fireflyzmq.peer.records import Call, Target, binding_of
+from fireflyzmq.peer.records import Call, Target
 from fireflyzmq.peer.registrations import Registrations
 from fireflyzmq.peer.reports import Reports
 from fireflyzmq.peer.reserved import Reserved
@@ -76,7 +76,7 @@ _MAX_CONTROL = 1 << 20
 Changed = Callable[[str, str], None]
 
 
-class Session:
+class Machine:
     """A peer's state. `send` takes the frames of one message; `wake` asks for `turn` at the end of the loop's turn.
 
     `entropy` gives random bytes, of which addresses are made, `chance` decides between equals. `changed(state,
@@ -354,5 +354,4 @@ class Session:
         self.watches.receive_present(self.peer_id, fields, reason)
 
     def _receive_introduced(self, fields: list[Any]) -> None:
-        binding: Binding = binding_of(fields)
-        self.channels.introduce(fields[0], fields[1], binding, entitled=fields[6:7] == [True])
+        self.channels.introduce(fields[0], fields[1], Binding.from_entry(fields), entitled=fields[6:7] == [True])

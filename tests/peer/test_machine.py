@@ -26,7 +26,7 @@ def heard_of_another(world: World, caller: WorldPeer, third: WorldPeer, lost: Li
     if lost is not None:
         world.deliver_to_exchange(lost)
     while caller.link.to_peer:
-        caller.session.receive(caller.link.to_peer.popleft() or [])
+        caller.machine.receive(caller.link.to_peer.popleft() or [])
     caller.run_turns()
     return service
 
@@ -200,7 +200,7 @@ def test_a_request_that_a_draining_service_bounces_goes_to_another_instance() ->
     world.settle()
     call = caller.call("math")
     other = heard_of_another(world, caller, third)
-    callee.session.registrations.withdraw(service.local, "draining")
+    callee.machine.registrations.withdraw(service.local, "draining")
     world.settle()
     assert call.value == call.token and world.runs[call.token] == 1
     assert other.local.served == 1
@@ -211,7 +211,7 @@ def test_a_request_that_only_a_draining_service_could_take_fails() -> None:
     caller.call("math")
     world.settle()
     call = caller.call("math")
-    callee.session.registrations.withdraw(service.local, "draining")
+    callee.machine.registrations.withdraw(service.local, "draining")
     world.settle()
     assert call.failure == "ServiceUnavailable" and world.runs[call.token] == 0
 
@@ -221,7 +221,7 @@ def test_a_request_that_its_one_instance_bounced_waits_for_another_as_long_as_it
     caller.call("math")
     world.settle()
     call = caller.call("math", wait=5.0)
-    callee.session.registrations.withdraw(service.local, "draining")
+    callee.machine.registrations.withdraw(service.local, "draining")
     world.settle()
     assert not call.ended
     callee.add_service("math")
@@ -232,7 +232,7 @@ def test_a_request_that_its_one_instance_bounced_waits_for_another_as_long_as_it
 def test_a_draining_service_stays_withdrawn_after_a_reconnect() -> None:
     world, caller, callee, service = pair()
     target = caller.watch("math")
-    callee.session.registrations.withdraw(service.local, "draining")
+    callee.machine.registrations.withdraw(service.local, "draining")
     callee.disconnect()
     callee.connect()
     world.settle()
@@ -243,7 +243,7 @@ def test_a_draining_service_answers_what_it_accepted() -> None:
     world, caller, callee, service = pair()
     call = caller.call("math", "later")
     world.settle()
-    callee.session.registrations.withdraw(service.local, "draining")
+    callee.machine.registrations.withdraw(service.local, "draining")
     callee.tasks[0].finish()
     world.settle()
     assert call.value == call.token
@@ -269,14 +269,14 @@ def test_a_request_that_had_not_left_goes_elsewhere_when_its_target_goes(credit:
     third = world.peer()
     caller.call("math")
     world.settle()
-    caller.session.outgoing.credit = credit
+    caller.machine.outgoing.credit = credit
     call = caller.start("math")
     if not credit:
         caller.run_turns()
     callee.disconnect()
     (lost,) = [link for link in world.links.values() if link.peer is callee]
     other = heard_of_another(world, caller, third, lost)
-    caller.session.outgoing.grant(WINDOW)
+    caller.machine.outgoing.grant(WINDOW)
     world.settle()
     assert call.value == call.token and other.local.served == 1
 
@@ -291,7 +291,7 @@ def test_only_a_drained_service_has_certainly_not_run_what_it_did_not_answer(rea
     assert caller.link is not None
     world.deliver_to_exchange(caller.link)
     heard_of_another(world, caller, third)
-    callee.session.registrations.close(service.local, reason)
+    callee.machine.registrations.close(service.local, reason)
     world.settle()
     assert call.failure == failure and world.runs[call.token] == (not failure)
 
@@ -317,7 +317,7 @@ def test_a_call_whose_deadline_is_brought_forward_tells_the_service_when_it_ends
     world, caller, callee, _ = pair()
     call = caller.call("math", "later", timeout=30.0)
     world.settle()
-    caller.session.outcomes.shorten(call, call.deadline - 29.0)
+    caller.machine.outcomes.shorten(call, call.deadline - 29.0)
     world.advance(1.1)
     assert call.failure == "RequestTimeout"
     world.settle()
@@ -405,7 +405,7 @@ def test_a_closed_service_with_a_parked_one_way_call_is_not_said_to_an_exchange_
     world.settle()
     assert service.local.number in caller.at_exchange.services  # it is what its call may still come from
     caller.disconnect()  # the link complains of whatever is sent now
-    assert not caller.session._leaving and caller.session.outgoing.queued == 0
+    assert not caller.machine._leaving and caller.machine.outgoing.queued == 0
     caller.connect()
     world.settle()
     assert service.local.number not in caller.at_exchange.services
@@ -422,7 +422,7 @@ def test_a_request_of_any_size_arrives(padding: int) -> None:
 
 def test_a_request_over_the_limit_fails_at_its_caller() -> None:
     world, caller, _, _ = pair()
-    caller.session.terms.message = 10_000
+    caller.machine.terms.message = 10_000
     call = caller.call("math", padding=10_000)
     world.settle()
     assert call.failure == "MessageTooLarge" and caller.call("math").outcomes == 0
@@ -433,18 +433,18 @@ def test_credit_comes_back_in_both_directions() -> None:
     calls = [caller.call("math", padding=200_000) for _ in range(60)]
     world.settle()
     assert all(call.value == call.token for call in calls)
-    assert caller.session.outgoing.queued == 0 and caller.session.outgoing.credit > 0
+    assert caller.machine.outgoing.queued == 0 and caller.machine.outgoing.credit > 0
     assert all(peer.credit > 0 and not peer.queue for peer in world.core.peers.values())
 
 
-def test_a_session_sends_no_more_than_its_credit_and_keeps_the_order() -> None:
+def test_a_peer_sends_no_more_than_its_credit_and_keeps_the_order() -> None:
     world, caller, _callee, _ = pair()
     caller.watch("math")
     world.settle()
     calls = [caller.call("math", padding=200_000) for _ in range(40)]
     assert caller.link is not None
     sent = sum(len(message[1]) for message in caller.link.to_exchange if message and message[0][0] == ENVELOPE)
-    assert sent <= world.core.limits.window + 262_144 and caller.session.outgoing.queued > 0
+    assert sent <= world.core.limits.window + 262_144 and caller.machine.outgoing.queued > 0
     world.settle()
     assert list(world.runs) == [call.token for call in calls]
 
@@ -452,7 +452,7 @@ def test_a_session_sends_no_more_than_its_credit_and_keeps_the_order() -> None:
 def test_envelopes_that_come_back_do_not_use_credit_up() -> None:
     world, caller, callee, _ = pair()
     absent = callee.add_service("absent")
-    callee.session.registrations.close(absent.local)
+    callee.machine.registrations.close(absent.local)
     world.settle()
     for _ in range(40):
         caller.caller.forge(absent, bytes(200_000))
@@ -468,34 +468,34 @@ def test_envelopes_for_services_that_have_closed_do_not_use_credit_up() -> None:
         caller.call("brief", padding=200_000)
         assert caller.link is not None
         world.deliver_to_exchange(caller.link, 10)
-        callee.session.registrations.close(service.local)
+        callee.machine.registrations.close(service.local)
         world.settle()
     assert callee.at_exchange.credit > 0
 
 
 def test_groups_are_called_and_told_of() -> None:
     world, caller, callee, service = pair()
-    callee.session.memberships.join(service.local, "red", "child")
+    callee.machine.memberships.join(service.local, "red", "child")
     target = caller.watch("red", BY_GROUP)
     world.settle()
     assert [(each.binding.name, each.groups) for each in target.ready] == [("math", {"red": "child"})]
     call = caller.call("red", kind=BY_GROUP)
     world.settle()
     assert call.value == call.token
-    callee.session.memberships.leave(service.local, "red")
+    callee.machine.memberships.leave(service.local, "red")
     world.settle()
     assert target.ready == []
 
 
 def test_a_service_that_leaves_all_that_is_watched_is_forgotten() -> None:
     world, caller, callee, service = pair()
-    callee.session.memberships.join(service.local, "red")
+    callee.machine.memberships.join(service.local, "red")
     caller.watch("red", BY_GROUP)
     world.settle()
-    assert caller.session.mirror.instance(service.address) is not None
-    callee.session.memberships.leave(service.local, "red")
+    assert caller.machine.mirror.instance(service.address) is not None
+    callee.machine.memberships.leave(service.local, "red")
     world.settle()
-    assert caller.session.mirror.instance(service.address) is None
+    assert caller.machine.mirror.instance(service.address) is None
 
 
 def test_who_watches_the_address_of_a_hidden_service_hears_that_it_went() -> None:
@@ -504,7 +504,7 @@ def test_who_watches_the_address_of_a_hidden_service_hears_that_it_went() -> Non
     target = caller.watch(hidden.address, BY_ADDRESS)
     world.settle()
     assert [instance.binding.address for instance in target.ready] == [hidden.address]
-    callee.session.registrations.close(hidden.local)
+    callee.machine.registrations.close(hidden.local)
     world.settle()
     assert target.ready == []
 
@@ -514,7 +514,7 @@ def test_a_watch_of_many_services_in_many_long_groups_is_answered() -> None:
     for number in range(40):
         service = callee.add_service("big")
         for group in range(100):
-            callee.session.memberships.join(service.local, f"{'g' * 190}{number:03d}{group:03d}", "r" * 200)
+            callee.machine.memberships.join(service.local, f"{'g' * 190}{number:03d}{group:03d}", "r" * 200)
     world.settle()
     target = caller.watch("big")
     world.settle()
@@ -525,20 +525,20 @@ def test_a_partner_hears_of_a_loss_though_the_caller_joined_a_group_meanwhile() 
     world, caller, callee, _ = pair()
     call = caller.call("math", "later")
     world.settle()
-    caller.session.memberships.join(caller.caller.local, "red")
+    caller.machine.memberships.join(caller.caller.local, "red")
     callee.disconnect()
     world.settle()
     assert call.failure == "ServiceWithdrawn"
 
 
-def test_services_of_one_session_call_each_other_without_an_exchange() -> None:
+def test_services_of_one_peer_call_each_other_without_an_exchange() -> None:
     world = World()
     peer = world.peer(connect=False)
     service = peer.add_service("math")
     call = peer.call("math")
     assert call.value == call.token
     late = peer.call("math", "later")
-    peer.session.registrations.close(service.local)
+    peer.machine.registrations.close(service.local)
     peer.run_turns()
     assert late.failure == "ServiceWithdrawn" and peer.tasks[0].cancelled
 
@@ -548,7 +548,7 @@ def test_a_closed_service_ends_its_own_calls_and_cancels_the_work_for_them() -> 
     other = caller.add_service("")
     call = caller.call("math", "later", caller=other)
     world.settle()
-    caller.session.registrations.close(other.local)
+    caller.machine.registrations.close(other.local)
     world.settle()
     assert call.failure == "RequestCancelled" and callee.tasks[0].cancelled
 
@@ -606,7 +606,7 @@ def test_who_does_not_come_back_after_a_restart_is_lost_after_the_grace() -> Non
 
 def test_a_watch_outlives_its_last_holder_by_a_minute_or_two() -> None:
     world, caller, _, _ = pair()
-    caller.session.watches.watch(BY_ADDRESS, "unheld")
+    caller.machine.watches.watch(BY_ADDRESS, "unheld")
     caller.watch("math")
     world.settle()
     world.advance(59.0)
@@ -637,7 +637,7 @@ def test_a_watch_outlives_its_last_holder_by_a_minute_or_two() -> None:
 )
 def test_what_makes_no_sense_costs_nothing_behind_it(message: list[bytes]) -> None:
     world, caller, _, _ = pair()
-    caller.session.receive(message)
+    caller.machine.receive(message)
     call = caller.call("math")
     world.settle()
     assert call.value == call.token

@@ -1,4 +1,4 @@
-"""Publishers and subscribers in sessions, and what they do when connections and services come and go."""
+"""Publishers and subscribers in peers, and what they do when connections and services come and go."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_large_reports_of_several_services_at_once_leave_one_after_the_other() -
             service.publish("a", padding)
     publishing.run_turns()
     link = publishing.link
-    assert link is not None and queued_of(publishing.session) > 3_000_000
+    assert link is not None and queued_of(publishing.machine) > 3_000_000
     most = 0
     while link.to_exchange or link.to_peer:
         world.deliver_to_exchange(link)
@@ -100,7 +100,7 @@ def test_large_reports_of_several_services_at_once_leave_one_after_the_other() -
     assert 500_000 < most < 1_000_000, "only one is unfinished at a time"
     world.settle()
     assert [[said.padding for said in reader.got] for reader in readers] == [[900_000, 200_000, 0]] * 4
-    assert queued_of(publishing.session) == 0 and world.complaints == []
+    assert queued_of(publishing.machine) == 0 and world.complaints == []
 
 
 def test_what_is_small_overtakes_another_services_report_in_parts() -> None:
@@ -129,7 +129,7 @@ def test_a_report_in_parts_that_never_ends_holds_up_no_other() -> None:
     world.settle()
     publish(first, 1, "a", 2_000_000)
     publish(second, 1, "a", 2_000_000)
-    publishing.session.outgoing.drop(publishing.session.publications._outboxes[first.local])
+    publishing.machine.outgoing.drop(publishing.machine.publications._outboxes[first.local])
     world.settle()
     assert [said.padding for said in reader.got] == [2_000_000]
 
@@ -203,11 +203,11 @@ def test_kept_reports_that_are_replaced_leave_nothing_behind() -> None:
     publish(service, 500, "kept.a", 0, 1000.0)
     publish(service, 1, "kept.b", 0, 1000.0)
     world.settle()
-    assert len(publishing.session.publications._lives) == len(world.core.retention._lives) == 2
-    publishing.session.publications.expire_kept(service.local, ">", 0.0)
+    assert len(publishing.machine.publications._lives) == len(world.core.retention._lives) == 2
+    publishing.machine.publications.expire_kept(service.local, ">", 0.0)
     publishing.run_turns()
     world.settle()
-    assert len(publishing.session.publications._lives) == len(world.core.retention._lives) == 0
+    assert len(publishing.machine.publications._lives) == len(world.core.retention._lives) == 0
 
 
 def test_reports_that_are_kept_up_to_the_limit_cost_nobody_the_connection() -> None:
@@ -216,10 +216,10 @@ def test_reports_that_are_kept_up_to_the_limit_cost_nobody_the_connection() -> N
     service = publishing.add_service("math")
     reader = reading.caller.subscribe(BY_NAME, "math")
     world.settle()
-    publishing.session.outgoing.credit = 0  # what is kept first is under way for longer than what follows
+    publishing.machine.outgoing.credit = 0  # what is kept first is under way for longer than what follows
     publish(service, 1, "kept.a", 900_000, 1.0)
     world.advance(0.9)
-    publishing.session.outgoing.grant(world.core.limits.window)
+    publishing.machine.outgoing.grant(world.core.limits.window)
     world.settle()
     world.advance(0.2)
     publish(service, 1, "kept.b", 900_000, 1.0)
@@ -232,11 +232,11 @@ def test_reports_that_are_kept_up_to_the_limit_cost_nobody_the_connection() -> N
 
 def test_what_a_closed_service_had_published_is_not_sent_on_the_next_connection() -> None:
     world, reading, publishing, service, _ = feed()
-    publishing.session.outgoing.credit = 0
+    publishing.machine.outgoing.credit = 0
     publish(service, 3, "a", 1000)
     service.close()
     publishing.disconnect()
-    assert queued_of(publishing.session) == 0
+    assert queued_of(publishing.machine) == 0
     publishing.connect()
     assert publishing.link is not None and reading.link is not None
     sent = list(publishing.link.to_exchange)
@@ -291,7 +291,7 @@ def test_a_hidden_service_of_the_same_process_is_heard_by_its_name_when_it_is_an
     publish(service, 1, "kept.a", 0, FOR_EVER)
     publish(service, 1, "a")
     assert heard(by_name) == [] and len(by_address.got) == 2
-    peer.session.registrations.announce(service.local)
+    peer.machine.registrations.announce(service.local)
     peer.run_turns()
     publish(service, 1, "a")
     assert [said.number for said in by_name.got] == [1, 3] and len(by_address.got) == 3
@@ -300,7 +300,7 @@ def test_a_hidden_service_of_the_same_process_is_heard_by_its_name_when_it_is_an
 def test_what_a_withdrawn_service_keeps_is_given_in_its_process_and_elsewhere() -> None:
     world, reading, publishing, service, _ = feed()
     publish(service, 1, "kept.a", 0, FOR_EVER)
-    publishing.session.registrations.withdraw(service.local, "draining")
+    publishing.machine.registrations.withdraw(service.local, "draining")
     world.settle()
     readers = [peer.caller.subscribe(BY_ADDRESS, service.address) for peer in (reading, publishing)]
     world.settle()
@@ -331,7 +331,7 @@ def test_closing_a_service_looks_at_no_subscriptions_but_its_own() -> None:
     world, reading, _, service, reader = feed()
     closing = reading.add_service("second")
     readers = [closing.subscribe(BY_ADDRESS, service.address, pattern) for pattern in ("a", "b")]
-    subscriptions = reading.session.subscriptions
+    subscriptions = reading.machine.subscriptions
     subscriptions._by_number = Unscanned(subscriptions._by_number)
     closing.close()
     world.settle()
@@ -346,8 +346,8 @@ def test_a_group_that_was_left_before_the_exchange_answered_is_left() -> None:
     world, caller, callee, service = pair()
     target = caller.watch(GROUP, BY_GROUP)
     for role in ("", "child"):
-        callee.session.memberships.join(service.local, GROUP, role)
-        callee.session.memberships.leave(service.local, GROUP)
+        callee.machine.memberships.join(service.local, GROUP, role)
+        callee.machine.memberships.leave(service.local, GROUP)
         world.settle()
         assert service.local.groups == {} and target.ready == [], role
 
@@ -355,13 +355,13 @@ def test_a_group_that_was_left_before_the_exchange_answered_is_left() -> None:
 def test_a_place_that_was_given_up_before_the_exchange_answered_is_not_waited_for() -> None:
     world, caller, callee, service = pair()
     other = caller.add_service("math")
-    caller.session.memberships.join(other.local, GROUP, "child", sole=True)
+    caller.machine.memberships.join(other.local, GROUP, "child", sole=True)
     world.settle()
-    callee.session.memberships.join(service.local, GROUP, "child", sole=True)
-    callee.session.memberships.leave(service.local, GROUP)
+    callee.machine.memberships.join(service.local, GROUP, "child", sole=True)
+    callee.machine.memberships.leave(service.local, GROUP)
     world.settle()
     assert service.problems == [] and service.local.refused_groups == set()
-    caller.session.memberships.leave(other.local, GROUP)
+    caller.machine.memberships.leave(other.local, GROUP)
     world.settle()
     assert service.local.groups == {} and world.core.membership._claims.waiting == {}
 
@@ -371,7 +371,7 @@ def rivals() -> tuple[World, list[WorldService]]:
     world = World()
     services = [world.peer().add_service("math") for _ in range(2)]
     for service in services:
-        service.peer.session.memberships.join(service.local, GROUP, "child", sole=True)
+        service.peer.machine.memberships.join(service.local, GROUP, "child", sole=True)
         world.settle()
     assert [service.local.groups for service in services] == [{GROUP: "child"}, {}]
     return world, services
@@ -410,10 +410,10 @@ def test_a_hidden_service_whose_name_is_taken_is_found_nowhere_when_it_is_announ
     (callee if refused_by == "process" else caller).add_service("alone", unique=True)
     world.settle()
     service = callee.add_service("alone", visible=False)
-    callee.session.memberships.join(service.local, GROUP)
+    callee.machine.memberships.join(service.local, GROUP)
     targets = [peer.watch(*what) for peer in (caller, callee) for what in (("alone",), (GROUP, BY_GROUP))]
     world.settle()
-    callee.session.registrations.announce(service.local)
+    callee.machine.registrations.announce(service.local)
     callee.run_turns()
     world.settle()
     found = [instance.binding.address for target in targets for instance in target.ready]
@@ -424,9 +424,9 @@ def test_who_is_put_out_by_a_root_elsewhere_is_out_and_may_come_again() -> None:
     world, caller, callee, service = pair()
     root = caller.add_service(GROUP)
     target = caller.watch(GROUP, BY_GROUP)
-    callee.session.memberships.join(service.local, GROUP, "child")
+    callee.machine.memberships.join(service.local, GROUP, "child")
     world.settle()
-    caller.session.memberships.expel(root.local, service.local.binding, "dropped")
+    caller.machine.memberships.expel(root.local, service.local.binding, "dropped")
     world.settle()
     assert target.ready == [] and service.local.groups == service.local.wishes == {}
     assert service.memberships == [(GROUP, "child"), (GROUP, None)]
@@ -434,7 +434,7 @@ def test_who_is_put_out_by_a_root_elsewhere_is_out_and_may_come_again() -> None:
     callee.connect()
     world.settle()
     assert target.ready == []
-    callee.session.memberships.join(service.local, GROUP, "child")
+    callee.machine.memberships.join(service.local, GROUP, "child")
     world.settle()
     assert len(target.ready) == 1
 
@@ -443,16 +443,16 @@ def test_who_is_put_out_by_a_root_elsewhere_is_out_and_may_come_again() -> None:
 def test_who_is_put_out_and_joins_again_at_once_is_in(together: bool) -> None:
     world, caller, callee, service = pair()
     root = (callee if together else caller).add_service(GROUP)
-    callee.session.memberships.join(service.local, GROUP, "child")
+    callee.machine.memberships.join(service.local, GROUP, "child")
     world.settle()
-    root.peer.session.memberships.expel(root.local, service.local.binding, "dropped")
+    root.peer.machine.memberships.expel(root.local, service.local.binding, "dropped")
     if together:  # the news and the wish cross
-        callee.session.memberships.join(service.local, GROUP, "child")
+        callee.machine.memberships.join(service.local, GROUP, "child")
     else:
         assert caller.link is not None and callee.link is not None
         world.deliver_to_exchange(caller.link)
         world.deliver_to_peer(callee.link)
-        callee.session.memberships.join(service.local, GROUP, "child")
+        callee.machine.memberships.join(service.local, GROUP, "child")
     world.settle()
     entry = callee.at_exchange.services[service.local.number]
     assert entry.groups == service.local.groups and (together or entry.groups == {GROUP: "child"})
@@ -464,9 +464,9 @@ def test_who_was_refused_the_name_of_a_group_puts_nobody_out(refused_by: str) ->
     (callee if refused_by == "process" else caller).add_service(GROUP, unique=True)
     world.settle()
     impostor = callee.add_service(GROUP)
-    callee.session.memberships.join(service.local, GROUP)
+    callee.machine.memberships.join(service.local, GROUP)
     world.settle()
-    callee.session.memberships.expel(impostor.local, service.local.binding, "dropped")
+    callee.machine.memberships.expel(impostor.local, service.local.binding, "dropped")
     world.settle()
     entry = callee.at_exchange.services[service.local.number]
     assert entry.groups == service.local.groups == {GROUP: ""} and service.memberships == [(GROUP, "")]
