@@ -62,7 +62,7 @@ _NATIVE: Final = (
 _WHOLE_NUMBER: Final = "^-?(0|[1-9][0-9]*)$"
 
 
-class Part(type):
+class TypePart(type):
     """A type that msgspec does not check as it is to be, as a class: it asks for what `made_of` makes of a value."""
 
     shown: Any
@@ -77,7 +77,7 @@ class Part(type):
         """What a value becomes; ValueError when it does not fit."""
 
 
-class Choice(Part):
+class Choice(TypePart):
     """A union that msgspec does not take: the first of its members that takes a value, in their order.
 
     Those that take it as it is come before those that take it for a text of something else. `exact` are the types
@@ -103,7 +103,7 @@ class Choice(Part):
         raise ValueError(f"Expected `{cls.__name__}`, got `{kind_of(value)}`")
 
 
-class Table(Part):
+class Table(TypePart):
     """A set, or a dictionary whose keys become something else than texts: a caller may have chosen their hashes.
 
     `shown` is the array, or the object, that stands for it in JSON.
@@ -133,7 +133,7 @@ class Table(Part):
 
 def convert_part(kind: type, value: Any) -> Any:
     """What msgspec asks for classes that it does not know: it checks itself that they have what this returns."""
-    return kind.made_of(value) if isinstance(kind, Part) else value
+    return kind.made_of(value) if isinstance(kind, TypePart) else value
 
 
 def kind_of(value: object) -> str:
@@ -307,7 +307,7 @@ def _name_of(member: Any) -> str:
 
 def _is_looked_into(kind: type) -> bool:
     """Whether a class's instances have parts of which it says something, or are not what they seem."""
-    return isinstance(kind, Part) or _has_fields(kind) or kind in _ARRAYS or kind in _OBJECTS
+    return isinstance(kind, TypePart) or _has_fields(kind) or kind in _ARRAYS or kind in _OBJECTS
 
 
 def _has_fields(kind: Any) -> bool:
@@ -340,7 +340,7 @@ def _check_class(kind: Any, seen: set[Any]) -> None:
 def _check_inner(annotation: Any, seen: set[Any]) -> None:
     """TypeError when the type of a field cannot be checked where msgspec does it by itself."""
     for each in _parts_of(_checkable(annotation, seen)):
-        if isinstance(each, Part):
+        if isinstance(each, TypePart):
             raise TypeError(f"{each.__name__} is checked in a signature only, not in the fields of a class")
 
 

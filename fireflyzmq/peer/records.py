@@ -95,7 +95,7 @@ class Instance:
         return cls(peer, number, Binding.from_entry(fields), groups, bool(listed))
 
 
-class Watcher(Protocol):
+class PresenceSink(Protocol):
     """Who is told which instances of a target come and go."""
 
     def came(self, instance: Instance, reason: str = ...) -> None: ...
@@ -136,7 +136,7 @@ class Target:
         self.snapshot: dict[str, Instance] = {}
         self.parked: dict[int, Call] = {}
         self.listeners: list[Callable[[Target], None]] = []
-        self.presences: list[Watcher] = []
+        self.presences: list[PresenceSink] = []
         self.holders: weakref.WeakSet[Any] = weakref.WeakSet()
         self.turn = 0
         self.idle = False

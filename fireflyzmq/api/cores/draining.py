@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fireflyzmq.api.cores.closing import Closing
     from fireflyzmq.api.cores.hooks import HooksAtWork
     from fireflyzmq.api.cores.identity import Identity
-    from fireflyzmq.api.cores.parts import Parts
+    from fireflyzmq.api.cores.parts import ServiceParts
     from fireflyzmq.peer.records import Request
 
 logger = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ _stopping: contextvars.ContextVar[Draining | None] = contextvars.ContextVar("fir
 class Draining:
     """Lets hooks end, withdraws, finishes what was accepted and what was called, and closes."""
 
-    def __init__(self, service: Identity, parts: Parts, hooks: HooksAtWork, closing: Closing) -> None:
+    def __init__(self, service: Identity, parts: ServiceParts, hooks: HooksAtWork, closing: Closing) -> None:
         self._service = service
         self._connection = service.connection
         self._parts = parts

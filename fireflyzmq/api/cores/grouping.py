@@ -1,4 +1,4 @@
-"""Memberships: the groups that one service wants to be in."""
+"""OwnGroups: the groups that one service wants to be in."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from fireflyzmq.api.cores.identity import Identity
 
 
-class Memberships:
+class OwnGroups:
     """Joins and leaves groups for a service."""
 
     def __init__(self, service: Identity) -> None:

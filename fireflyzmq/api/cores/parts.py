@@ -1,4 +1,4 @@
-"""Part: what a kind of service (a root, a child, a netport) adds to its core, and Parts: all that one service has.
+"""Part: what a kind of service (a root, a child, a netport) adds to its core, and all the parts that one service has.
 
 A part hears what becomes of its service. It is known here by what it may answer, not by what it does.
 """
@@ -41,7 +41,7 @@ class Part:
 PartType = TypeVar("PartType", bound=Part)
 
 
-class Parts:
+class ServiceParts:
     """The parts of one service, in the order in which its classes have added them."""
 
     def __init__(self) -> None:

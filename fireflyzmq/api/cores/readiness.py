@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from fireflyzmq.api.cores.identity import Identity
-    from fireflyzmq.api.cores.parts import Parts
+    from fireflyzmq.api.cores.parts import ServiceParts
     from fireflyzmq.errors import RegistrationRefused
 
 
 class Readiness:
     """One service is ready when it has its name, and the places in groups that its parts wait for."""
 
-    def __init__(self, service: Identity, parts: Parts) -> None:
+    def __init__(self, service: Identity, parts: ServiceParts) -> None:
         self._service = service
         self._parts = parts
         self._waiting: list[asyncio.Future[None]] = []

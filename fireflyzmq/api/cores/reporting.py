@@ -1,4 +1,4 @@
-"""Subscriptions: the reports that one service asked for, and who is called with them."""
+"""OwnSubscriptions: the reports that one service asked for, and who is called with them."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class _CallbackSink:
             self._service.connection.later(_tell_end, self._service, self._failed, failure)
 
 
-class Subscriptions:
+class OwnSubscriptions:
     """A service's subscriptions to reports. A second callback for the same publisher and pattern replaces one."""
 
     def __init__(self, service: Identity) -> None:

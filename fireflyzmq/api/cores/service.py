@@ -14,13 +14,13 @@ from fireflyzmq.api.cores.calling import Caller
 from fireflyzmq.api.cores.closing import Closing
 from fireflyzmq.api.cores.draining import Draining
 from fireflyzmq.api.cores.exporting import OwnMethods
-from fireflyzmq.api.cores.grouping import Memberships
+from fireflyzmq.api.cores.grouping import OwnGroups
 from fireflyzmq.api.cores.hooks import HooksAtWork
 from fireflyzmq.api.cores.identity import Identity
 from fireflyzmq.api.cores.notices import SubscriptionNotice
-from fireflyzmq.api.cores.parts import Part, Parts, PartType
+from fireflyzmq.api.cores.parts import Part, PartType, ServiceParts
 from fireflyzmq.api.cores.readiness import Readiness
-from fireflyzmq.api.cores.reporting import Subscriptions
+from fireflyzmq.api.cores.reporting import OwnSubscriptions
 from fireflyzmq.api.cores.watching import Presences
 from fireflyzmq.api.options import LEAST_PENDING, CallOptions
 from fireflyzmq.conventions.behind import behind
@@ -59,16 +59,16 @@ class ServiceCore(Identity):
     ) -> None:
         super().__init__(shown, plain, connection, Upcalls(self), name, unique=unique, visible=visible, limit=limit)
         owner = name or "a nameless service"
-        self.parts = Parts()
+        self.parts = ServiceParts()
         self.hooks = HooksAtWork(connection.loop)
         self.told_in_order = InOrder(connection.loop)
         self.readiness = Readiness(self, self.parts)
         self.methods = OwnMethods(self, validate)
         self.suspended = SuspendedResponses(connection.machine.at_work, connection.machine.serving, connection.runner)
-        self.memberships = Memberships(self)
+        self.memberships = OwnGroups(self)
         self.caller = Caller(self)
         self.presences = Presences(self)
-        self.subscriptions = Subscriptions(self)
+        self.subscriptions = OwnSubscriptions(self)
         self.timers = Timers(connection.loop, owner)
         self.actions = Timers(connection.loop, owner, "action")
         self.closing = Closing(self, self.methods)

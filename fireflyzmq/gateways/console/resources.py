@@ -36,7 +36,7 @@ _MOST_ASKED: Final = 3
 _PARTS: Final = frozenset({"directory", "totals", "deepest", "peers", "netports"})
 
 
-class Route(NamedTuple):
+class ApiRoute(NamedTuple):
     """What answers the requests of a method for a resource; a stream is one that has no end of its own."""
 
     method: str
@@ -50,12 +50,12 @@ class Resources:
     def __init__(self, overview: Overview) -> None:
         self._overview = overview
         self.routes: Final = {
-            "state": Route("GET", self._state),
-            "statistics": Route("POST", self._statistics),
-            "service": Route("GET", self._service),
-            "call": Route("POST", self._call),
-            "reports": Route("GET", self._reports, stream=True),
-            "failures": Route("GET", self._failures, stream=True),
+            "state": ApiRoute("GET", self._state),
+            "statistics": ApiRoute("POST", self._statistics),
+            "service": ApiRoute("GET", self._service),
+            "call": ApiRoute("POST", self._call),
+            "reports": ApiRoute("GET", self._reports, stream=True),
+            "failures": ApiRoute("GET", self._failures, stream=True),
         }
 
     async def _state(self, request: WebRequest) -> web.StreamResponse:

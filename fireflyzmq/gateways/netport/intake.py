@@ -46,7 +46,7 @@ class Turns(Protocol):
     def call_later(self, delay: float, function: Callable[..., object], /, *args: object) -> None: ...
 
 
-class Owner(Protocol):
+class IntakeOwner(Protocol):
     """The session whose intake it is. While it is `ordered` its requests are served one after the other."""
 
     ordered: bool
@@ -87,7 +87,13 @@ class Intake:
     )
 
     def __init__(
-        self, owner: Owner, turns: Turns, decoder: Decoder, limits: NetLimits, transport: Transport, outlet: Outlet
+        self,
+        owner: IntakeOwner,
+        turns: Turns,
+        decoder: Decoder,
+        limits: NetLimits,
+        transport: Transport,
+        outlet: Outlet,
     ) -> None:
         self.waits = 0
         self.jobs: set[Job] = set()

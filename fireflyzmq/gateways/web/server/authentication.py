@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from fireflyzmq.gateways.web.server.credentials import Credentials, Users
-from fireflyzmq.gateways.web.server.turns import Turns
+from fireflyzmq.gateways.web.server.turns import FairTurns
 
 _CHECKS_AT_ONCE: Final = 2
 _MOST_WAITING_OF_ONE: Final = 32
@@ -37,7 +37,7 @@ class Authenticator:
     def __init__(self, authorise: Users | Authorise) -> None:
         self._authorise = authorise
         self._known = KnownCredentials()
-        self._turns = Turns(_CHECKS_AT_ONCE, _MOST_WAITING_OF_ONE, _MOST_WAITING)
+        self._turns = FairTurns(_CHECKS_AT_ONCE, _MOST_WAITING_OF_ONE, _MOST_WAITING)
 
     async def user_of(self, credentials: Credentials, address: str) -> str | None:
         """The user whom credentials belong to, None for nobody; `address` is where they come from.

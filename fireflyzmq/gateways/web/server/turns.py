@@ -1,4 +1,4 @@
-"""Turns: so many at once of what is slow, where the addresses that ask for it take turns.
+"""FairTurns: so many at once of what is slow, where the addresses that ask for it take turns.
 
 Who guesses passwords keeps nobody else waiting by that. It knows nothing of what is done in a turn.
 """
@@ -14,7 +14,7 @@ from aiohttp import web
 _LATER: Final = {"Retry-After": "1"}
 
 
-class Turns:
+class FairTurns:
     """So many turns at once. Who waits is of some address; addresses take turns.
 
     Of one address who came last is the next, and when too many wait the first of them goes: a burst of guesses keeps

@@ -27,7 +27,7 @@ from xml.parsers import expat
 from fireflyzmq.gateways.web.translation import charsets
 from fireflyzmq.gateways.web.translation.plain_values import Leaves, Unsayable, plain
 from fireflyzmq.gateways.web.translation.rpc_errors import PARSE_ERROR, BadRequest, text_told
-from fireflyzmq.gateways.web.translation.xmlrpc_reader import Reader, fits
+from fireflyzmq.gateways.web.translation.xmlrpc_reader import DocumentReader, fits
 
 CONTENT_TYPE: Final = "text/xml"
 """Exactly so: netsvc's own clients take nothing else. The encoding stands in the XML declaration."""
@@ -41,7 +41,7 @@ class Written(str):
 
 def parse_call(body: bytes, content_type: str) -> tuple[str, list[Any]]:
     """The method and the arguments that a body asks for; BadRequest when it asks for nothing."""
-    reader = Reader()
+    reader = DocumentReader()
     parser = expat.ParserCreate("utf-8")
     parser.buffer_text = True
     parser.StartDoctypeDeclHandler = reader.declaration

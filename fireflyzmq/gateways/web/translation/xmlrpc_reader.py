@@ -35,7 +35,7 @@ _IN_A_VALUE: Final = _SCALARS | _CONTAINERS
 _TEXTS: Final = _SCALARS | {"methodName", "name", "value"}
 
 
-class Reader:
+class DocumentReader:
     """What expat calls: checks that elements stand where they may, and hands them on. `call` has what was read."""
 
     def __init__(self) -> None:

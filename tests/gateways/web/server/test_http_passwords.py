@@ -15,7 +15,7 @@ from fireflyzmq import HttpDaemon
 from fireflyzmq.gateways.console import Console
 from fireflyzmq.gateways.web.server.authentication import KnownCredentials
 from fireflyzmq.gateways.web.server.credentials import Credentials, Users, password_line
-from fireflyzmq.gateways.web.server.turns import Turns
+from fireflyzmq.gateways.web.server.turns import FairTurns
 from fireflyzmq.wire.addresses import network_of
 from tests.gateways.netport.sockets.site import until
 from tests.gateways.web.server.web import Web, behind, counts_of, on_web
@@ -69,7 +69,7 @@ class SlowUsers(Users):
         return credentials.login if credentials.secret == "right" else None
 
 
-def guarded(web: Web, users: Users, console: bool) -> tuple[HttpDaemon, str, Turns]:
+def guarded(web: Web, users: Users, console: bool) -> tuple[HttpDaemon, str, FairTurns]:
     """A gateway or a console for users, a path that only they may ask for, and the turns in which they are checked."""
     if not console:
         daemon = web.gateway(authorise=users)
@@ -144,9 +144,9 @@ async def test_clients_that_hang_up_have_no_more_checked_at_once(web: Web) -> No
         assert (len(users.checked), users.most_at_work) == (3, 2)
 
 
-def run_turns(scenario: Callable[[Turns], Awaitable[None]]) -> None:
+def run_turns(scenario: Callable[[FairTurns], Awaitable[None]]) -> None:
     async def main() -> None:
-        turns = Turns(1, 3, 5)
+        turns = FairTurns(1, 3, 5)
         await turns.take("first")
         await asyncio.wait_for(scenario(turns), 10)
         assert turns.waiting == 0
@@ -154,7 +154,7 @@ def run_turns(scenario: Callable[[Turns], Awaitable[None]]) -> None:
     asyncio.run(main())
 
 
-async def queued(turns: Turns, *addresses: str) -> tuple[list[str], list[asyncio.Task[None]]]:
+async def queued(turns: FairTurns, *addresses: str) -> tuple[list[str], list[asyncio.Task[None]]]:
     """Those who wait, and in which order they have had their turn."""
     order: list[str] = []
 
@@ -170,7 +170,7 @@ async def queued(turns: Turns, *addresses: str) -> tuple[list[str], list[asyncio
 
 
 def test_addresses_take_turns_and_of_each_who_came_last_is_the_next() -> None:
-    async def scenario(turns: Turns) -> None:
+    async def scenario(turns: FairTurns) -> None:
         order, tasks = await queued(turns, "a1", "a2", "a3", "b1", "c1")
         turns.give()
         await asyncio.gather(*tasks)
@@ -180,7 +180,7 @@ def test_addresses_take_turns_and_of_each_who_came_last_is_the_next() -> None:
 
 
 def test_only_so_many_wait_of_one_address_and_in_all() -> None:
-    async def scenario(turns: Turns) -> None:
+    async def scenario(turns: FairTurns) -> None:
         order, tasks = await queued(turns, "a1", "a2", "a3", "b1", "b2", "a4", "c1")
         for task, refusal in ((tasks[0], HTTPTooManyRequests), (tasks[1], HTTPServiceUnavailable)):
             with pytest.raises(refusal) as refused:
@@ -195,7 +195,7 @@ def test_only_so_many_wait_of_one_address_and_in_all() -> None:
 
 
 def test_who_goes_when_just_refused_gives_no_turn_that_was_none() -> None:
-    async def scenario(turns: Turns) -> None:
+    async def scenario(turns: FairTurns) -> None:
         order, tasks = await queued(turns, "a1", "a2", "a3")
         more = asyncio.create_task(turns.take("a"))
         more.add_done_callback(lambda _: turns.give())
@@ -210,7 +210,7 @@ def test_who_goes_when_just_refused_gives_no_turn_that_was_none() -> None:
 
 
 def test_who_goes_while_he_waits_has_no_turn() -> None:
-    async def scenario(turns: Turns) -> None:
+    async def scenario(turns: FairTurns) -> None:
         order, (a1, a2, b1) = await queued(turns, "a1", "a2", "b1")
         a2.cancel()
         await asyncio.wait([a2])
@@ -223,7 +223,7 @@ def test_who_goes_while_he_waits_has_no_turn() -> None:
 
 
 def test_who_goes_when_he_has_his_turn_gives_it_to_the_next() -> None:
-    async def scenario(turns: Turns) -> None:
+    async def scenario(turns: FairTurns) -> None:
         order, (a1, a2, b1) = await queued(turns, "a1", "a2", "b1")
         turns.give()
         a2.cancel()
@@ -236,7 +236,7 @@ def test_who_goes_when_he_has_his_turn_gives_it_to_the_next() -> None:
 
 
 def test_who_is_about_to_go_when_his_turn_comes_gives_it_to_the_next() -> None:
-    async def scenario(turns: Turns) -> None:
+    async def scenario(turns: FairTurns) -> None:
         order, (a1, a2, b1) = await queued(turns, "a1", "a2", "b1")
         a2.cancel()
         turns.give()
