@@ -70,11 +70,13 @@ class Incoming:
         self._dispatch = dispatch
         self._outcomes = dispatch.outcomes
         self._publications = publications
-        self._serving = serving
+        self._receive_request = serving.receive_request
+        self._receive_response = dispatch.outcomes.receive_response
         self._answers = serving.answers
         self._at_work = serving.at_work
         self._endings = endings
         self._postponed = endings.postponed
+        self._waiting = endings.postponed.waiting
         self._unfinished = endings.unfinished
         self._clock = clock
         self._control = control
@@ -152,12 +154,12 @@ class Incoming:
         channel = self._by_head.get(envelope_head(peer, sender, number))
         if channel is not None:
             self._channels.receive_room(channel)
-            if channel in self._postponed.waiting:
+            if channel in self._waiting:
                 self._channels.wake()
 
     def begin_postponed(self) -> None:
         """Begin the requests for whose answers there is room now."""
-        if self._postponed.waiting and not self._outgoing.full:
+        if not self._outgoing.full:
             self._postponed.begin(self._take)
 
     # Items.
@@ -170,8 +172,8 @@ class Incoming:
                 raise ProtocolError("a body is an array of items")
         except Exception:  # any decoder's fault; find out which item's
             items = self._salvage(channel, body)
-        receive_response, receive_request = self._outcomes.receive_response, self._serving.receive_request
-        outgoing, postponed, clock = self._outgoing, self._postponed.waiting, self._clock
+        receive_response, receive_request = self._receive_response, self._receive_request
+        outgoing, postponed, clock = self._outgoing, self._waiting, self._clock
         started = clock()
         for item in items:
             try:
@@ -217,14 +219,14 @@ class Incoming:
     def _take(self, channel: Channel, item: list[Any]) -> None:
         """Take a request that was postponed."""
         try:
-            self._serving.receive_request(channel, item, self._clock())
+            self._receive_request(channel, item, self._clock())
         except Exception as error:
             self._receive_malformed(channel, item, error)
 
     def _receive_cancel(self, channel: Channel, number: int) -> None:
         """The caller wants an answer no more, wherever the call is: on its way, at work, or answered."""
         self._unfinished.drop(channel, number)
-        if channel in self._postponed.waiting:
+        if channel in self._waiting:
             self._postponed.drop(channel, number)
         if channel.kept is not None:
             if number in channel.kept.under_way:

@@ -215,14 +215,18 @@ class Machine:
 
         Returns whether that made somebody say more, which leaves in another turn.
         """
-        channels = self.channels
-        self.publications.flush()
+        channels, publications, subscriptions = self.channels, self.publications, self.subscriptions
+        if publications.unsaid:
+            publications.flush()
         for channel in channels.unsaid():
             channels.flush_channel(channel)
-        self.subscriptions.receive_looped()
-        self.incoming.receive_looped()
-        self.incoming.begin_postponed()
-        return bool(channels.looped or channels.dirty) or self.subscriptions.looped or self.publications.unsaid
+        if subscriptions.looped:
+            subscriptions.receive_looped()
+        if channels.looped:
+            self.incoming.receive_looped()
+        if self.endings.postponed.waiting:
+            self.incoming.begin_postponed()
+        return bool(channels.dirty or channels.looped or subscriptions.looped or publications.unsaid)
 
     def expire(self) -> None:
         """React to the time: deadlines, patience, grace, watches that nobody uses any more."""

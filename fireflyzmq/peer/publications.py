@@ -95,7 +95,7 @@ class Outbox(Lane):
 
 
 class Publications:
-    """What a peer's services publish."""
+    """What a peer's services publish. `unsaid` has those of which something has not left."""
 
     def __init__(
         self,
@@ -113,7 +113,7 @@ class Publications:
         self._pack = new_pack()
         self._published_before = 0
         self._outboxes: dict[LocalService, Outbox] = {}
-        self._unsaid: list[Outbox] = []
+        self.unsaid: list[Outbox] = []
         self._publishing = False
         self._meanwhile: deque[tuple[Outbox, str, bytes, float, tuple[Subscription, ...]]] = deque()
         self._lives: Deadlines[Retained] = Deadlines()
@@ -195,7 +195,7 @@ class Publications:
                 return
         said = outbox.said
         if not said:
-            self._unsaid.append(outbox)
+            self.unsaid.append(outbox)
             self._wake()
         if life is not None:
             outbox.lives = True
@@ -221,17 +221,12 @@ class Publications:
 
     def flush(self) -> None:
         """What was published leaves."""
-        if not self._unsaid:
+        if not self.unsaid:
             return
         fresh: list[Outbox] = []
-        unsaid, self._unsaid = self._unsaid, fresh
+        unsaid, self.unsaid = self.unsaid, fresh
         for outbox in unsaid:
             self._flush_outbox(outbox)
-
-    @property
-    def unsaid(self) -> bool:
-        """Whether something was published that has not left."""
-        return bool(self._unsaid)
 
     def dry(self, service: LocalService) -> bool:
         """Whether everything that a service has published has left."""
@@ -342,7 +337,7 @@ class Publications:
             outbox.said.clear()
             outbox.size = 0
             self._outgoing.drop(outbox)
-        self._unsaid.clear()
+        self.unsaid.clear()
 
     def close_service(self, service: LocalService) -> Lane | None:
         """A local service ends: what it published leaves, or waits in the lane returned."""

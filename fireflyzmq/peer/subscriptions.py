@@ -111,7 +111,7 @@ class Subscription:
 
 class Subscriptions:
     """A peer's subscriptions. `delivered` counts the reports that came for them, `missed` those that were dropped for
-    them, by the exchange or here.
+    them, by the exchange or here. `looped` are reports of this peer's publishers, which arrive in the next turn.
     """
 
     def __init__(self, channels: Channels, outgoing: Outgoing, grants: Grants, wake: Callable[[], None]) -> None:
@@ -126,7 +126,7 @@ class Subscriptions:
         self._by_number: dict[int, Subscription] = {}
         self._of: dict[LocalService, dict[int, Subscription]] = {}
         self._patterns: dict[Key, Patterns[Subscription]] = {}
-        self._looped: deque[tuple[Subscription, Binding, str, bytes, int]] = deque()
+        self.looped: deque[tuple[Subscription, Binding, str, bytes, int]] = deque()
         self._unfinished = Unfinished()
         self._departed: dict[Place, Binding] = {}
 
@@ -196,18 +196,13 @@ class Subscriptions:
 
     def loop(self, subscription: Subscription, publisher: Binding, subject: str, packed: bytes, sequence: int) -> None:
         """Let a report of a local publisher arrive in the next turn."""
-        self._looped.append((subscription, publisher, subject, packed, sequence))
+        self.looped.append((subscription, publisher, subject, packed, sequence))
         self._wake()
-
-    @property
-    def looped(self) -> bool:
-        """Whether something of local publishers has not arrived."""
-        return bool(self._looped)
 
     def receive_looped(self) -> None:
         """What local services published until now arrives."""
-        for _ in range(len(self._looped)):
-            subscription, publisher, subject, packed, sequence = self._looped.popleft()
+        for _ in range(len(self.looped)):
+            subscription, publisher, subject, packed, sequence = self.looped.popleft()
             heard = subscription.heard.get(publisher.address)
             if subscription.open and (heard is None or heard[1] < sequence):
                 subscription.heard[publisher.address] = HERE, sequence
