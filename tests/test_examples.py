@@ -1,4 +1,4 @@
-"""The examples and the programs in README.md, run as their readers run them: real processes and one exchange."""
+"""The examples and the programs of README.md and the guide, run as readers run them: real processes, one exchange."""
 
 import contextlib
 import re
