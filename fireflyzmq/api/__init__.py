@@ -1,1 +1,4 @@
-"""What a service says, by topic: the methods of `Service`, each file a part of them."""
+"""The API: the words that users say. Most of them are methods of `Service`, in a file for each topic.
+
+They know what users may give, and hand on to the cores, which do it. They know neither sockets nor loops.
+"""
