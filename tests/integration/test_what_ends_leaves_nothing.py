@@ -143,7 +143,7 @@ def test_clients_and_their_services_that_are_closed_leave_nothing(exchange: Exch
 
 
 def test_what_comes_and_goes_in_one_loop_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fireflyzmq.peer.machine.IDLE_WATCH", 0.01)
+    monkeypatch.setattr("fireflyzmq.peer.watches.IDLE_WATCH", 0.01)
 
     async def main() -> dict[str, int]:
         netsvc.Exchange()  # the default one, which those below are not

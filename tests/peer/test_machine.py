@@ -411,6 +411,21 @@ def test_a_closed_service_with_a_parked_one_way_call_is_not_said_to_an_exchange_
     assert service.local.number not in caller.at_exchange.services
 
 
+def test_a_closed_service_whose_one_way_calls_are_parked_is_in_no_group_for_others() -> None:
+    world, caller, callee, _ = pair()
+    service = caller.add_service("leaver")
+    caller.machine.memberships.join(service.local, "red")
+    target = callee.watch("red", BY_GROUP)
+    world.settle()
+    assert [instance.binding for instance in target.ready] == [service.local.binding]
+    caller.call("nobody", caller=service, oneway=True, wait=10.0)
+    world.settle()
+    service.close()
+    world.settle()
+    assert service.local in list(caller.machine._leaving) and target.ready == []
+    assert world.core.directory.find(BY_GROUP, "red") == []
+
+
 @pytest.mark.parametrize("padding", [100, 200_000, 261_000, 262_144, 300_000, 1_000_000])
 def test_a_request_of_any_size_arrives(padding: int) -> None:
     world, caller, _, _ = pair()

@@ -572,7 +572,9 @@ class Histories(RuleBasedStateMachine):
                 leaving = [local.number for local in peer.machine._leaving]
                 assert sorted(entries) == sorted([service.local.number for service in peer.services] + leaving)
                 for number in leaving:
-                    assert not entries[number].listed and not entries[number].groups
+                    left = entries[number]
+                    assert not left.listed
+                    assert not any(left in directory.find(BY_GROUP, group) for group in left.groups)
                 for service in peer.services:
                     entry = entries[service.local.number]
                     assert entry.listed == service.local.listed, service.name

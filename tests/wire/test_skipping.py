@@ -7,7 +7,7 @@ from typing import Any
 
 import msgpack
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fireflyzmq.peer.salvage import Broken, salvage
@@ -73,6 +73,7 @@ def test_no_depth_is_too_deep() -> None:
     assert item_slices(join_items([b"\x91" * 5000 + b"\xc0", b"\x01"])) == [b"\x91" * 5000 + b"\xc0", b"\x01"]
 
 
+@settings(deadline=None)
 @given(st.lists(values, max_size=5))
 def test_an_array_of_any_header_is_cut(items: list[Any]) -> None:
     packed = [msgpack.packb(item) for item in items]
