@@ -14,6 +14,7 @@ from benchmarks.systems import ready
 
 COMMANDS: Final = {NET_ECHO: ECHO, NET_SERVICE: SERVICE, NET_BACK: BACK}
 """Which frame takes which path."""
+_PATHS: Final = {system.name: system.paths for system in NET_SYSTEMS}
 
 
 def measure_netport(plan: Plan) -> Results:
@@ -27,13 +28,13 @@ def measure_netport(plan: Plan) -> Results:
         clients, _ = ready(stack, "net_load")
         for path, load in measurements:
             for system, server in running:
-                if path in system.paths:
+                if path in _PATHS[system.name]:
                     _measure(server, clients, path, load, plan.warm_up)
         samples: dict[str, dict[str, list[Sample]]] = {net_measurement(*which): {} for which in measurements}
         for _ in range(plan.net_rounds):
             for path, load in measurements:
                 for system, server in running:
-                    if path in system.paths:
+                    if path in _PATHS[system.name]:
                         sample = _measure(server, clients, path, load, plan.net_seconds)
                         samples[net_measurement(path, load)].setdefault(system.name, []).append(sample)
     names = {net_measurement(path, load): load for path, load in measurements}

@@ -18,7 +18,8 @@ TIMEOUT = 30.0
 
 def request(client: Client, number: int) -> Awaitable[Msg]:
     """Ask for twice a number; the client's own coroutine, so that nothing is added to it."""
-    return client.request("multiply", msgpack.packb([number, 2]), timeout=TIMEOUT)
+    reply: Awaitable[Msg] = client.request("multiply", msgpack.packb([number, 2]), timeout=TIMEOUT)
+    return reply
 
 
 def call_of(client: Client) -> Call:

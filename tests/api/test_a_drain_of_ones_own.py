@@ -73,7 +73,7 @@ def stop(place: Place, tank: Any) -> None:
 
 @pytest.mark.parametrize("drain", HOOKS)
 def test_it_is_called_once_and_the_service_is_drained(place: Place, drain: Callable[..., Any]) -> None:
-    tank = place.server_of(type("Mine", (Tank,), {"drain": drain}))
+    tank: Tank = place.server_of(type("Mine", (Tank,), {"drain": drain}))
     stop(place, tank)
     assert tank.called == ["it"]
 
@@ -87,7 +87,7 @@ def test_what_only_has_the_name_is_left_alone(place: Place, drain: Any) -> None:
 
 @pytest.mark.parametrize("drain", [each for each in HOOKS if each is not closes])
 def test_what_was_accepted_is_answered_whatever_it_does(place: Place, drain: Callable[..., Any]) -> None:
-    tank = place.server_of(type("Mine", (Tank,), {"drain": drain}))
+    tank: Tank = place.server_of(type("Mine", (Tank,), {"drain": drain}))
 
     async def slow() -> str:
         await asyncio.sleep(3)
@@ -107,7 +107,7 @@ def test_what_was_accepted_is_answered_whatever_it_does(place: Place, drain: Cal
 
 def test_an_assigned_one_counts_too(place: Place) -> None:
     tank = place.server_of(Tank)
-    tank.drain = lambda: tank.called.append("assigned")  # type: ignore[method-assign, assignment, func-returns-value]
+    tank.drain = lambda: tank.called.append("assigned")  # type: ignore[method-assign, assignment, return-value]
     stop(place, tank)
     assert tank.called == ["assigned"]
 

@@ -196,7 +196,7 @@ def test_what_tells_of_the_connection_the_process_and_who_comes_is_checked() -> 
         with pytest.raises(TypeError, match=r"connectionChanged takes \(state, reason\)"):
             exchange.connectionChanged = taking(1)  # type: ignore[method-assign]
         with pytest.raises(TypeError, match=r"authorises takes \(credentials\)"):
-            HttpDaemon(authorise=taking(2))  # type: ignore[arg-type]
+            HttpDaemon(authorise=taking(2))
         await HttpDaemon(authorise=lambda credentials: Credentials().login).stop()
         exchange.close()
 

@@ -290,7 +290,7 @@ def test_a_failed_subscription_tells_a_coroutine_too(network: Network) -> None:
 @settings(max_examples=60, deadline=None)
 def test_each_key_goes_in_order_and_waits_for_no_other(events: list[tuple[str, str, float]], raises: set[int]) -> None:
     with Network() as network:
-        order, running, done = InOrder(network.loop), set(), []  # type: ignore[var-annotated]
+        order, running, done = InOrder(network.loop), set(), []
         logging.disable(logging.CRITICAL)
 
         async def work(number: int, key: str, seconds: float) -> None:
@@ -345,7 +345,7 @@ def test_what_waits_behind_a_coroutine_is_bounded_and_stays_true(network: Networ
 
 
 def test_closing_drops_what_has_not_begun(network: Network) -> None:
-    order, done = InOrder(network.loop), []  # type: ignore[var-annotated]
+    order, done = InOrder(network.loop), []
 
     async def feed() -> None:
         order.run("key", None, lambda: asyncio.sleep(5), "sleep")

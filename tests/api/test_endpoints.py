@@ -53,7 +53,7 @@ def test_looking_at_an_endpoint_calls_nothing(place: Place) -> None:
     called: list[str] = []
 
     class Trap(Service):
-        def invalidMethod(self, name: str, params: tuple[Any, ...], **keywords: Any) -> Any:
+        def invalidMethod(self, name: str, params: tuple[Any, ...], /, **keywords: Any) -> Any:
             called.append(name)
 
     place.server_of(Trap)

@@ -129,7 +129,7 @@ def test_the_librarys_own_method_names_are_refused(place: Place, name: str) -> N
 
 def test_what_cannot_be_called_is_not_exported(place: Place) -> None:
     with pytest.raises(TypeError):
-        place.server().exportMethod(5, "five")
+        place.server().exportMethod(5, "five")  # type: ignore[call-overload]
 
 
 def test_a_coroutine_function_takes_no_threads(place: Place) -> None:
@@ -228,7 +228,7 @@ class CatchAll(Service):
         super().__init__(name, **options)
         self.exportMethod(lambda: "exported", "exported")
 
-    def invalidMethod(self, name: str, params: tuple[Any, ...], **keywords: Any) -> Any:
+    def invalidMethod(self, name: str, params: tuple[Any, ...], /, **keywords: Any) -> Any:
         if name == "refused":
             return super().invalidMethod(name, params)
         return [name, list(params), keywords, self.currentRequest().method]
@@ -250,7 +250,7 @@ def test_a_catch_all_may_refuse(place: Place) -> None:
 
 def test_a_catch_all_may_be_a_coroutine(place: Place) -> None:
     class Later(Service):
-        async def invalidMethod(self, name: str, params: tuple[Any, ...], **keywords: Any) -> Any:
+        async def invalidMethod(self, name: str, params: tuple[Any, ...], /, **keywords: Any) -> Any:
             return name
 
     place.server_of(Later)

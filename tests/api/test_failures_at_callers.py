@@ -182,7 +182,8 @@ def test_details_that_hold_themselves_do_not_keep_the_caller_waiting(place: Plac
 @pytest.mark.parametrize("levels", [1, 2, 3])
 def test_a_failure_that_comes_through_several_services_reads_as_one_sentence(place: Place, levels: int) -> None:
     service = place.server("shop")
-    service.exportMethod(lambda: {}["book"], "find")
+    books: dict[str, str] = {}
+    service.exportMethod(lambda: books["book"], "find")
     inside: Any = service.serviceEndPoint("shop")
     for level in range(levels):
 

@@ -967,7 +967,7 @@ def test_five_hundred_members_are_gathered(network: Network) -> None:
 
 def test_a_failed_group_call_that_nobody_asked_for_is_told_once(place: Place, workers: list[Worker]) -> None:
     unexpected: list[Failure] = []
-    place.caller.unexpectedFailure = unexpected.append  # type: ignore[method-assign]
+    place.caller.unexpectedFailure = unexpected.append  # type: ignore[method-assign, assignment]
     id: Any = group_of(place, gather=3).fall("worker0")
     place.settle()
     del id
@@ -979,7 +979,7 @@ def test_a_failed_group_call_that_nobody_asked_for_is_told_once(place: Place, wo
 
 def test_failures_among_the_answers_are_not_unexpected(place: Place, workers: list[Worker]) -> None:
     unexpected: list[Failure] = []
-    place.caller.unexpectedFailure = unexpected.append  # type: ignore[method-assign]
+    place.caller.unexpectedFailure = unexpected.append  # type: ignore[method-assign, assignment]
     id: Any = group_of(place).fall("worker0")
     place.run(id)
     del id

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import functools
 import gc
 import json
 import linecache
@@ -20,12 +21,15 @@ from fireflyzmq import RequestEncoding, Service
 from fireflyzmq.api.cores.service import core_of
 from tests.api.places import Place
 
+
+def used_on_the_right(use: Callable[[Any, Any], Any], other: Any) -> Callable[[Any], Any]:
+    return lambda id: use(id, other)
+
+
 USES: dict[str, Callable[[Any], Any]] = {
     **{
         f"{name} with {other!r} on the {side}": (
-            (lambda id, use=use, other=other: use(id, other))
-            if side == "right"
-            else (lambda id, use=use, other=other: use(other, id))
+            used_on_the_right(use, other) if side == "right" else functools.partial(use, other)
         )
         for name, use in vars(operator).items()
         if name in {"add", "sub", "mul", "matmul", "truediv", "floordiv", "mod", "pow", "lshift", "rshift"}

@@ -122,7 +122,7 @@ def test_an_unknown_balance_is_refused(network: Network) -> None:
     with pytest.raises(ValueError, match="balance"):
         caller.serviceEndPoint("worker", balance="best")
     with pytest.raises(TypeError, match="key"):
-        caller.serviceEndPoint("worker", key=5)  # type: ignore[arg-type]
+        caller.serviceEndPoint("worker", key=5)  # type: ignore[call-overload]
 
 
 def test_the_same_key_goes_to_the_same_instance(network: Network, team: tuple[Service, list[Worker]]) -> None:
@@ -290,9 +290,9 @@ def test_the_first_calls_of_a_caller_are_spread_too() -> None:
         for number in range(3):
             service = Service("worker", exchange=network.exchange())
             service.exportMethod(lambda number=number: served.append(number), "work")
-        for options in ({"balance": "round-robin"}, {"balance": "least-pending"}):
+        for balance in ("round-robin", "least-pending"):
             served.clear()
-            endpoint: Any = Service(exchange=network.exchange()).serviceEndPoint("worker", **options)
+            endpoint: Any = Service(exchange=network.exchange()).serviceEndPoint("worker", balance=balance)
             ids = [endpoint.work() for _ in range(9)]
             network.run(gathered(ids))
             assert sorted(served) == [0, 0, 0, 1, 1, 1, 2, 2, 2]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
+from typing import Any
 
 import pytest
 
@@ -12,9 +14,10 @@ from fireflyzmq.peer.statistics import Pace
 from fireflyzmq.testing import Network
 
 
-def outcomes(network: Network, ids: list[object]) -> list[object]:
+def outcomes(network: Network, ids: Iterable[Any]) -> list[object]:
     async def gather() -> list[object]:
-        return await asyncio.gather(*ids, return_exceptions=True)  # type: ignore[call-overload, no-any-return]
+        ended: list[object] = await asyncio.gather(*ids, return_exceptions=True)
+        return ended
 
     return network.run(gather())
 
@@ -313,8 +316,13 @@ def test_one_service_too_many_is_refused() -> None:
 def test_requests_begin_when_less_waits_for_the_exchange() -> None:
     with Network() as network:
         service = Service("math", exchange=network.exchange())
-        ran = []
-        service.exportMethod(lambda size: ran.append(size) or bytes(size), "zeros")
+        ran: list[int] = []
+
+        def zeros(size: int) -> bytes:
+            ran.append(size)
+            return bytes(size)
+
+        service.exportMethod(zeros)
         endpoint = Service(exchange=network.exchange()).serviceEndPoint("math", wait=1)
         assert network.run(endpoint.zeros(1)) == bytes(1)
         outgoing = core_of(service).connection.machine.outgoing

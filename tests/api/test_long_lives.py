@@ -48,7 +48,7 @@ def test_a_call_that_waited_for_its_instance_is_not_kept_after_it_has_ended() ->
     with Network() as network:
         service, caller = Service("math", exchange=network.exchange()), Listener(exchange=network.exchange())
 
-        @service.exportMethod  # type: ignore[untyped-decorator]
+        @service.exportMethod
         def refuse() -> None:
             raise Failure(7, "refused")
 
@@ -105,7 +105,7 @@ def test_a_failure_of_a_call_that_a_method_made_is_not_its_own() -> None:
     with Network() as network:
         service, caller = Service("front", exchange=network.exchange()), Service(exchange=network.exchange())
 
-        @service.exportMethod  # type: ignore[untyped-decorator]
+        @service.exportMethod
         async def fetch() -> object:
             return await service.serviceEndPoint("nobody").fetch()
 
@@ -120,13 +120,13 @@ def test_a_suspended_response_may_be_resumed_from_a_thread() -> None:
         service, caller = Service("later", exchange=network.exchange()), Service(exchange=network.exchange())
         resumed: list[bool] = []
 
-        @service.exportMethod  # type: ignore[untyped-decorator]
+        @service.exportMethod
         def later() -> None:
             id = service.currentRequest().id
             network.loop.run_in_executor(None, lambda: resumed.append(service.resumeResponse(id, "now")))
             service.suspendResponse()
 
-        @service.exportMethod(threads=1)  # type: ignore[untyped-decorator]
+        @service.exportMethod(threads=1)
         def hold() -> None:
             while not resumed:
                 time.sleep(0.001)

@@ -27,7 +27,7 @@ class Proud(Service):
 
     def __init__(self, name: str, **options: Any) -> None:
         self.refusals: list[Failure] = []
-        self.label = options.pop("label", "")
+        self.label: str = options.pop("label", "")
         super().__init__(name, **options)
         self.exportMethod(self.who)
 

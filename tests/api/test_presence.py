@@ -937,7 +937,7 @@ def test_who_watches_nothing_is_told_nothing(network: Network) -> None:
     network.settle()
     received: list[Any] = []
     session = exchange.connection.machine
-    session.receive = lambda frames, backlog=0: received.append(frames)  # type: ignore[method-assign]
+    session.receive = lambda frames, backlog=0: received.append(frames)
     other = network.exchange()
     for number in range(10):
         service = Service(f"server{number}", exchange=other)
@@ -958,7 +958,7 @@ def test_who_has_unsubscribed_is_soon_told_nothing(network: Network) -> None:
     network.advance(200)
     received: list[Any] = []
     session = exchange.connection.machine
-    session.receive = lambda frames, backlog=0: received.append(frames)  # type: ignore[method-assign]
+    session.receive = lambda frames, backlog=0: received.append(frames)
     Service("server", exchange=network.exchange())
     network.settle()
 

@@ -53,7 +53,7 @@ def proxy(place: Place, request: pytest.FixtureRequest) -> Any:
     place.settle()
     endpoint = place.endpoint()
     nobody: Any = None  # no client has to live
-    kinds = {
+    kinds: dict[str, Callable[[], Any]] = {
         "endpoint": lambda: endpoint,
         "method": lambda: endpoint.f,
         "dotted": lambda: endpoint.a.b,

@@ -1436,9 +1436,7 @@ def test_who_does_not_subscribe_gets_nothing(network: Network) -> None:
     Service(exchange=network.exchange()).monitorReports(listener, "feed", "a")
     network.settle()
     received: list[Any] = []
-    exchange.connection.machine.receive = (  # type: ignore[method-assign]
-        lambda frames, backlog=0: received.append(frames)
-    )
+    exchange.connection.machine.receive = lambda frames, backlog=0: received.append(frames)
     for number in range(10):
         feed.publishReport("a", number, -1)
         feed.publishReport("b", number, -1)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from fireflyzmq import Failure, RegistrationRefused, Service, ServiceUnavailable
+from fireflyzmq import Binding, Failure, RegistrationRefused, Service, ServiceUnavailable
 from fireflyzmq.testing import Network
 from tests.api.places import Place
 
@@ -223,11 +224,12 @@ def test_what_is_watched_is_looked_up_without_asking(place: Place) -> None:
     server = place.server()
     server.joinGroup("team")
     caller = place.caller
-    for look in (
+    looks: tuple[Callable[[], list[Binding] | None], ...] = (
         lambda: caller.lookupServiceName("server"),
         lambda: caller.lookupServiceGroup("team"),
         lambda: caller.lookupServiceAddress(server.serviceAddress()),
-    ):
+    )
+    for look in looks:
         look()
         place.settle()
         assert look() == [server.serviceBinding()]

@@ -24,6 +24,7 @@ from fireflyzmq import (
     remoteserviceHandle,
     rootserviceHandle,
 )
+from fireflyzmq.api.cores.nodes import ChildCore, RootCore
 from fireflyzmq.testing import Network
 from tests.api.places import Place
 
@@ -85,7 +86,8 @@ def _no_handlers() -> Iterator[None]:
     yield
     fireflyzmq.api.nodes._root_handlers.clear()
     fireflyzmq.api.nodes._remote_handlers.clear()
-    for node in (*fireflyzmq.api.nodes._roots, *fireflyzmq.api.nodes._children):
+    nodes: list[RootCore | ChildCore] = [*fireflyzmq.api.nodes._roots, *fireflyzmq.api.nodes._children]
+    for node in nodes:
         node.core.close()
     gc.collect()
 

@@ -154,7 +154,7 @@ def test_a_drain_of_ones_own_runs_while_the_other_services_are_whole(network: Ne
     helper = Noting("helper", exchange=exchange)
 
     class Closing(Service):
-        async def drain(self) -> None:  # type: ignore[override]
+        async def drain(self) -> None:
             endpoint: Any = self.serviceEndPoint("helper")
             await endpoint.slowly("saved")
             await super().drain()
@@ -172,7 +172,7 @@ def test_a_drain_of_ones_own_may_drain_others_first(network: Network) -> None:
     helper = Noting("helper", exchange=exchange)
 
     class Closing(Service):
-        async def drain(self) -> None:  # type: ignore[override]
+        async def drain(self) -> None:
             await helper.drain()
             await super().drain()
 
@@ -407,4 +407,4 @@ def test_what_can_be_no_method_is_none_of_an_endpoints(bad: Any, place: Place) -
     with pytest.raises((ValueError, AttributeError)):
         place.endpoint()[bad]
     with pytest.raises(TypeError):
-        iter(netsvc.Service.serviceEndPoint(place.caller, "server"))  # type: ignore[call-overload]
+        iter(netsvc.Service.serviceEndPoint(place.caller, "server"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -164,11 +165,12 @@ def test_a_timer_starts_in_a_thread(connected_place: Place) -> None:
 
 
 def test_signals_and_shutdown_belong_to_a_dispatcher(place: Place) -> None:
-    for subscribe in (
+    subscriptions: tuple[Callable[[], object], ...] = (
         lambda: place.caller.subscribeSignal(print, 2),
         lambda: place.caller.subscribeShutdown(print),
         place.caller.suspendShutdown,
-    ):
+    )
+    for subscribe in subscriptions:
         with pytest.raises(RuntimeError):
             subscribe()
 

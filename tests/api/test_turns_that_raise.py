@@ -111,7 +111,7 @@ def test_messages_behind_one_that_raises_are_taken() -> None:
             receive(*args)
             raise Raised
 
-        session.receive = receive_and_raise
+        session.receive = receive_and_raise  # type: ignore[assignment]
         answers = await asyncio.gather(*(ping.ping() for _ in range(20)), publisher.serviceEndPoint("exchange").ping())
         assert answers == ["pong"] * 21
         await exchange.leave()

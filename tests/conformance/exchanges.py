@@ -12,6 +12,7 @@ from typing import Any
 import zmq
 
 from exchange.core.limits import Limits
+from exchange.core.records import Send
 from exchange.core.routing import RoutingCore
 from fireflyzmq.wire.commands import BY_ADDRESS, CREDIT, GOODBYE, MAX_MESSAGE, REFUSED, STATE, WATCH, WELCOME
 from fireflyzmq.wire.frames import encode_control, parse_control
@@ -62,8 +63,9 @@ class InMemory:
         """The peers for whom something has come that nobody has heard."""
         return [peer for peer in sorted(peers) if self._heard[peer]]
 
-    def _take(self, sends: list[tuple[bytes, tuple[bytes, ...]]]) -> None:
+    def _take(self, sends: list[Send]) -> None:
         for key, frames in sends:
+            assert isinstance(key, bytes)
             self._heard[key.decode()].append(list(frames))
 
 

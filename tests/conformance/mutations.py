@@ -119,8 +119,8 @@ def mutate_for_the_exchange(seed: int) -> None:
             for other, frames in core.receive(key, next(stream), 1000.0 + count / 1000):
                 assert other in (b"P0", b"P1", b"P2") and all(type(frame) is bytes for frame in frames)
         core.expire(1e9)
-        for key in list(core.peers):
-            core.gone(key, "lost")
+        for other in list(core.peers):
+            core.gone(other, "lost")
 
     assert growth_of(play) < GROWTH
     assert not core.peers and len(core.directory) == 0

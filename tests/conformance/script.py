@@ -8,6 +8,7 @@ must come of it. It does not know what the peer is written in (`PeerUnderTest`).
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from fireflyzmq.wire import codec, commands
@@ -74,7 +75,7 @@ class Player:
         self._parts: dict[tuple[bytes, int, int], tuple[int, list[bytes]]] = {}
         self._credit = 0
         self._window = 0
-        self._steps = {
+        self._steps: dict[str, Callable[[Any], None]] = {
             "do": self._do,
             "send": self._send,
             "expect": self._expect,
@@ -112,7 +113,13 @@ class Player:
         (fields,) = hello["fields"]
         assert 1 in fields["versions"] and type(fields["window"]) is int and fields["window"] > 0, fields
         self._window = fields["window"]
-        welcome = {"version": 1, "peer": PEER_ID, "exchange": "66697265", "now": CLOCK, "window": commands.WINDOW}
+        welcome: dict[str, Any] = {
+            "version": 1,
+            "peer": PEER_ID,
+            "exchange": "66697265",
+            "now": CLOCK,
+            "window": commands.WINDOW,
+        }
         welcome |= {"message": commands.MAX_MESSAGE, "calls": 1000, "retained": commands.MAX_RETAINED}
         welcome |= notation.read(self._script.get("welcome", {"map": []}))
         self._credit = welcome["window"]
@@ -169,7 +176,8 @@ class Player:
     def _note_item(self, place: Message, item: list[Any], parts: int = 0) -> None:
         name = {number: name for name, number in _ITEMS.items()}[item[0]]
         if item[0] == commands.REQUEST and len(item) < _EXPECTED_ELEMENTS:
-            keywords, properties, *_ = (*item[4:-1], {}, {})
+            none: list[Any] = [{}, {}]
+            keywords, properties, *_ = [*item[4:-1], *none]
             item = [*item[:4], keywords, properties, item[-1]]
         self._said.append({"message": name, "item": item, **place, **({"parts": parts} if parts else {})})
 
@@ -325,7 +333,7 @@ def _shows(entry: list[Any], kind: int, key: str) -> bool:
     return bool(listed and key in keys[kind])
 
 
-CALLER = [{"bytes": "6669726500000007"}, 3, "", "0123456789abcdef0123456789abcdef", {"map": []}, None, True]
+CALLER: list[Any] = [{"bytes": "6669726500000007"}, 3, "", "0123456789abcdef0123456789abcdef", {"map": []}, None, True]
 """Who sends the bodies of the vectors: its directory entry."""
 
 

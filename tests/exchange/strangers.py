@@ -29,7 +29,7 @@ class Stranger:
 
     def answer(self, seconds: float) -> tuple[object, ...]:
         """What has come, () when nothing does."""
-        return readable(tuple(self._socket.recv_multipart())) if self._socket.poll(seconds * 1000) else ()
+        return readable(tuple(self._socket.recv_multipart())) if self._socket.poll(round(seconds * 1000)) else ()
 
     def ask(self, frame: bytes) -> tuple[object, ...]:
         """Send a message, let the server work, and return the answer."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from exchange.core.limits import Limits
 
 
 def test_each_limit_is_an_option_of_the_daemon() -> None:
-    chosen = {
+    chosen: dict[str, Any] = {
         "peers": 5,
         "services_per_peer": 6,
         "groups_per_service": 7,

@@ -15,6 +15,7 @@ import pytest
 import zmq
 
 import fireflyzmq as netsvc
+from fireflyzmq.api.connect import Peer
 from fireflyzmq.testing import ExchangeProcess, PythonProcess
 from fireflyzmq.wire.codec import encode
 from fireflyzmq.wire.commands import (
@@ -61,7 +62,7 @@ def welcome(dealer: zmq.Socket[bytes]) -> dict[str, object]:
     return fields
 
 
-def until(dealer: zmq.Socket[bytes], command: int) -> list[object]:
+def until(dealer: zmq.Socket[bytes], command: int) -> list[Any]:
     """The fields of the next message of a kind."""
     while True:
         frames = dealer.recv_multipart()
@@ -269,7 +270,7 @@ def test_a_bad_item_of_one_caller_does_not_stop_the_others(exchange: ExchangePro
         dealer.send(encode_control(REGISTER, 1, os.urandom(16), "caller", {}, {}))
         dealer.send(encode_control(WATCH, BY_NAME, "worker"))
         [_, _, [entry], _] = until(dealer, STATE)
-        peer_id, number = entry[0], entry[1]  # type: ignore[index]
+        peer_id, number = entry[0], entry[1]
         head = envelope_head(peer_id, number, 1)
         for body in (b"", b"\xc1", b"\x01", b"\x91" * 5000, b"\xdd\xff\xff\xff\xff", os.urandom(1000)):
             dealer.send_multipart([head, body])
@@ -283,7 +284,7 @@ FAR = 30 * 86400.0
 """Seconds: more milliseconds than a C int holds."""
 
 
-async def publish_for_a_month(peer: netsvc.Peer) -> Any:
+async def publish_for_a_month(peer: Peer) -> Any:
     """Returns an endpoint of the exchange, which keeps a report for longer than a C int says in milliseconds."""
     publisher = netsvc.Service("news", exchange=peer)
     await publisher.ready()

@@ -85,7 +85,7 @@ class Scene:
         subscriber = self.endpoint(name)
         while True:
             last = await self.publisher.publish("end")
-            summary = await subscriber.summary()
+            summary: dict[str, Any] = await subscriber.summary()
             if summary["received"] + summary["lost"] == last == summary["last"] or summary["unknown"]:
                 return summary
             await asyncio.sleep(0.01)

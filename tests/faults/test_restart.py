@@ -6,6 +6,7 @@ import asyncio
 import signal
 import time
 from collections import Counter
+from collections.abc import Awaitable
 
 import fireflyzmq as netsvc
 from fireflyzmq.testing import ExchangeProcess, PythonProcess
@@ -132,7 +133,7 @@ def test_no_call_fails_while_instances_are_restarted_one_by_one(exchange: Exchan
                 endpoint = peer.serviceEndPoint("worker", timeout=10, wait=5)
                 await endpoint.pid()
                 restarting = asyncio.ensure_future(asyncio.to_thread(restart_all))
-                ids = []
+                ids: list[Awaitable[int]] = []
                 began = time.monotonic()
                 while not restarting.done():
                     due = int((time.monotonic() - began) * CALLS_A_SECOND)

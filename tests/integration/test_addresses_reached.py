@@ -18,7 +18,6 @@ import aiohttp
 import pytest
 
 import fireflyzmq as netsvc
-from fireflyzmq.runtime import resolving
 from fireflyzmq.testing import ExchangeProcess, PythonProcess
 from tests.machine import has_ipv6, ipv6
 
@@ -35,7 +34,7 @@ def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, Answer]:
             (socket.AF_INET6 if ":" in each else socket.AF_INET, 0, 0, "", (each, port)) for each in known[host](host)
         ]
 
-    monkeypatch.setattr(resolving.socket, "getaddrinfo", look_up)
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
     return known
 
 
@@ -242,7 +241,12 @@ def test_the_addresses_of_a_name_are_tried_in_turn_ipv4_first(
         exchange = netsvc.Exchange()
         link = exchange.connection._link
         really = link._open
-        monkeypatch.setattr(link, "_open", lambda place: (tried.append(place), really(place)))
+
+        def note(place: str) -> None:
+            tried.append(place)
+            really(place)
+
+        monkeypatch.setattr(link, "_open", note)
         exchange.connect("both.example", port, 60)
         link._backoff = 60.0  # which is for the next round alone
         await exchange.connected(5)

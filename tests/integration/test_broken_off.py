@@ -89,7 +89,7 @@ def test_what_was_being_read_costs_no_call_its_end(address: str, whole: bool) ->
                 return asked[-2:] == [zmq.RCVMORE, zmq.EVENTS] if whole else option == zmq.RCVMORE
 
             dealer.socket = socket = InterruptedSocket(dealer.socket, "getsockopt", applies)
-            (outcome,) = await asyncio.gather(endpoint.echo(1), return_exceptions=True)
+            outcome: Any = (await asyncio.gather(endpoint.echo(1), return_exceptions=True))[0]
             assert socket.raised
             if whole:
                 assert outcome == 1

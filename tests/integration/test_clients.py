@@ -285,4 +285,4 @@ def test_every_public_name_is_there_and_listed() -> None:
     for name in fireflyzmq.__all__:
         assert getattr(fireflyzmq, name) is not None
     with pytest.raises(AttributeError):
-        fireflyzmq.nonsense  # noqa: B018
+        fireflyzmq.nonsense  # type: ignore[attr-defined]  # noqa: B018

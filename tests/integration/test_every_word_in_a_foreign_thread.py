@@ -81,7 +81,7 @@ class World:
         self.loop.close()
 
     async def _cancel(self) -> None:
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}  # type: ignore[arg-type]
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -475,6 +475,6 @@ def test_a_peers_own_words_in_a_foreign_thread(world: World) -> None:
         for call in (peer.connected, peer.leave):
             argument = (1.0,) if call == peer.connected else ()
             with pytest.raises(RuntimeError, match="another event loop"):
-                pool.submit(asyncio.run, call(*argument)).result(PATIENCE)  # type: ignore[operator]
+                pool.submit(asyncio.run, call(*argument)).result(PATIENCE)
         pool.submit(peer.close).result(PATIENCE)
     assert exchange_of(peer).connection.closed

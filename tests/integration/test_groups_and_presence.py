@@ -25,8 +25,10 @@ PATIENCE = 20.0
 
 async def members(peer: Any, group: str, count: int) -> list[netsvc.Binding]:
     """The members of a group, once there are so many."""
-    while len(found := peer.lookupServiceGroup(group)) != count:
+    found: list[netsvc.Binding] = []
+    while len(found) != count:
         await asyncio.sleep(0.005)
+        found = peer.lookupServiceGroup(group)
     return found
 
 

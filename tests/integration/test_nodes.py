@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 
@@ -43,7 +44,8 @@ def test_a_root_and_its_child_call_each_other(exchange: ExchangeProcess, start_p
         assert game.ask("gate", "who") == root.process.pid
         assert game.ask("gate", "back", "ä€𝄞") == "ä€𝄞ä€𝄞"
         assert gate.ask_all("who") == [child.process.pid]
-        for value in (0, "", False, []):
+        nothing: tuple[Any, ...] = (0, "", False, [])
+        for value in nothing:
             assert gate.ask("game1", "double", value) == 2 * value
         assert game.anybody() == child.process.pid
         with pytest.raises((MethodUnavailable, NotAuthorised)):

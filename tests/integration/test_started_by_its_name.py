@@ -30,7 +30,7 @@ STARTS = {
 @pytest.fixture(params=["exchange.py", "exchange/__main__.py"])
 def shadow(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> pathlib.Path:
     """A program that has the exchange's name and uses the library."""
-    program = tmp_path / request.param
+    program: pathlib.Path = tmp_path / request.param
     program.parent.mkdir(exist_ok=True)
     (program.parent / "__init__.py").touch()
     program.write_text("import fireflyzmq\nfireflyzmq.Failure\nprint('mine')\n")

@@ -249,7 +249,7 @@ def test_a_call_that_is_encoded_while_its_client_is_closed_ends(
     begun, ends = threading.Event(), threading.Event()
 
     client = Client(exchange.address)
-    calls = core_of(client._peer).connection.machine.calls
+    calls = core_of(client._fireflyzmq.peer).connection.machine.calls
     prepare = calls.prepare
 
     def slow(*args: Any, **options: Any) -> Any:
@@ -258,7 +258,7 @@ def test_a_call_that_is_encoded_while_its_client_is_closed_ends(
         ends.wait(10)
         return call
 
-    calls.prepare = slow
+    calls.prepare = slow  # type: ignore[method-assign]
     calling = pool.submit(client.serviceEndPoint("exchange").ping)
     begun.wait()
     client.close()
@@ -322,7 +322,9 @@ def test_an_endpoint_keeps_its_client(exchange: ExchangeProcess) -> None:
     ping = Client(exchange.address).serviceEndPoint("exchange").ping
     gc.collect()
     assert ping() == "pong"
-    ping._client.close()
+    kept = ping._client
+    assert isinstance(kept, Client)
+    kept.close()
 
 
 # The end of the process.

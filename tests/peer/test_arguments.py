@@ -26,7 +26,7 @@ from fireflyzmq.wire.binding import Binding
 
 T = TypeVar("T")
 UserId = NewType("UserId", int)
-Unlooked = NewType("Unlooked", "Iterator[int]")  # type: ignore[valid-newtype]
+Unlooked = NewType("Unlooked", "Iterator[int]")  # type: ignore[misc]
 BINDING = Binding("shop", "0" * 32)
 WHEN = datetime.datetime(2026, 5, 4, 3, 2, 1)
 A_UUID = uuid.UUID(int=7)
@@ -376,12 +376,12 @@ def test_a_default_is_not_checked() -> None:
 
 
 def test_long_and_deep_values_are_told_in_few_words() -> None:
-    for annotation, value in (
+    for annotation, long in (
         (Literal["a"], "b" * 10**6),
         (Size, {"width": 1, "height": "b" * 10**6}),
         (Annotated[str, msgspec.Meta(pattern="^a$")], "b" * 10**6),
     ):
-        assert len(problem(method_of(annotation), value)) < 500
+        assert len(problem(method_of(annotation), long)) < 500
     value: Any = {"value": "wrong"}
     for _ in range(400):
         value = {"value": 1, "children": [value]}

@@ -339,7 +339,7 @@ def test_no_order_of_messages_keeps_an_answer_from_its_caller(data: st.DataObjec
         caller.watch(f"math{number}")
     world.settle()
     links = [peer.link for peer in (caller, *callees)]
-    calls = []
+    calls: list[Any] = []
     for step in data.draw(st.lists(st.sampled_from(["call", "out", "in"]), min_size=20, max_size=60)):
         link = links[data.draw(st.integers(0, 2))]
         assert link is not None

@@ -108,7 +108,7 @@ def test_a_deadline_ends_the_call_and_cancels_the_work() -> None:
     assert task.cancelled and service.local.running == 0
     task.finish()
     world.settle()
-    assert call.outcomes == 1
+    assert call.ends == 1
 
 
 def test_a_request_that_arrives_after_its_deadline_does_not_run() -> None:
@@ -160,7 +160,7 @@ def test_a_cancelled_call_cancels_the_work() -> None:
     world.settle()
     assert callee.tasks[0].cancelled
     caller.cancel_call(call)
-    assert call.outcomes == 1
+    assert call.ends == 1
 
 
 def test_a_service_that_dies_fails_its_calls_in_flight_and_they_never_run_again() -> None:
@@ -190,7 +190,7 @@ def test_a_call_in_flight_through_a_lost_connection_fails_as_such() -> None:
     call = caller.call("math", "later")
     world.settle()
     caller.disconnect()
-    assert call.failure == "ExchangeLost" and call.outcomes == 1
+    assert call.failure == "ExchangeLost" and call.ends == 1
 
 
 def test_a_request_that_a_draining_service_bounces_goes_to_another_instance() -> None:
@@ -440,7 +440,7 @@ def test_a_request_over_the_limit_fails_at_its_caller() -> None:
     caller.machine.terms.message = 10_000
     call = caller.call("math", padding=10_000)
     world.settle()
-    assert call.failure == "MessageTooLarge" and caller.call("math").outcomes == 0
+    assert call.failure == "MessageTooLarge" and caller.call("math").ends == 0
 
 
 def test_credit_comes_back_in_both_directions() -> None:

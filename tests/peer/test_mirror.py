@@ -29,7 +29,7 @@ class Watched:
 
     def present(self, peer: bytes, groups: dict[str, str], listed: bool = True) -> Instance:
         """Let the exchange say that the service is there, at a peer and in groups."""
-        instance = Instance(peer, 1, Binding("math", ADDRESS, sorted(groups)), groups, listed)
+        instance = Instance(peer, 1, Binding("math", ADDRESS, tuple(sorted(groups))), groups, listed)
         self.mirror.present(instance)
         return instance
 

@@ -324,7 +324,7 @@ class Unscanned(dict[Any, Any]):
     def values(self) -> NoReturn:
         raise AssertionError("all were looked at")
 
-    __iter__ = items = keys = values  # type: ignore[assignment]
+    __iter__ = items = keys = values
 
 
 def test_closing_a_service_looks_at_no_subscriptions_but_its_own() -> None:
@@ -428,7 +428,7 @@ def test_who_is_put_out_by_a_root_elsewhere_is_out_and_may_come_again() -> None:
     world.settle()
     caller.machine.memberships.expel(root.local, service.local.binding, "dropped")
     world.settle()
-    assert target.ready == [] and service.local.groups == service.local.wishes == {}
+    assert target.ready == [] and not service.local.groups and not service.local.wishes
     assert service.memberships == [(GROUP, "child"), (GROUP, None)]
     callee.disconnect()
     callee.connect()

@@ -26,12 +26,12 @@ LIBRARY = tuple(str(Path(module.__file__ or "").parent) for module in (fireflyzm
 class Interrupted:
     """Runs something, and something else at the `place`th call, or return, in the library; counts these places."""
 
-    def __init__(self, interrupt: Callable[[], None], place: int) -> None:
+    def __init__(self, interrupt: Callable[[], object], place: int) -> None:
         self.places = 0
         self._interrupt = interrupt
         self._place = place
 
-    def run(self, work: Callable[[], None]) -> None:
+    def run(self, work: Callable[[], object]) -> None:
         sys.setprofile(self._event)
         try:
             work()
@@ -80,7 +80,7 @@ class Scene:
     def check(self) -> None:
         self.peer.run_turns()
         self.world.settle()
-        assert all(call.outcomes == 1 and call.value == call.token for _, call in self.world.calls)
+        assert all(call.ends == 1 and call.value == call.token for _, call in self.world.calls)
         assert list(self.world.runs.values()) == [1] * len(self.world.calls)
         for reader in self.readers:
             assert sorted(said.number for said in reader.got) == list(range(1, self.said + 1))
@@ -89,7 +89,7 @@ class Scene:
         assert self.peer.machine.incoming.bad_items == self.far.machine.incoming.bad_items == 0
 
 
-def interrupted_everywhere(prepare: Callable[[Scene], Callable[[], None]]) -> int:
+def interrupted_everywhere(prepare: Callable[[Scene], Callable[[], object]]) -> int:
     """Interrupt what is prepared at each of its places, each time in a scene of its own; returns how many."""
     place = 0
     while True:
@@ -103,20 +103,20 @@ def interrupted_everywhere(prepare: Callable[[Scene], Callable[[], None]]) -> in
             return interrupted.places
 
 
-def in_a_call(scene: Scene) -> Callable[[], None]:
-    return lambda: scene.peer.start("there") and None
+def in_a_call(scene: Scene) -> Callable[[], object]:
+    return lambda: scene.peer.start("there")
 
 
-def in_a_report(scene: Scene) -> Callable[[], None]:
+def in_a_report(scene: Scene) -> Callable[[], object]:
     return lambda: scene.publish(60.0)
 
 
-def in_a_turn(scene: Scene) -> Callable[[], None]:
+def in_a_turn(scene: Scene) -> Callable[[], object]:
     scene.speak()
     return scene.peer.run_turns
 
 
-def without_credit(scene: Scene) -> Callable[[], None]:
+def without_credit(scene: Scene) -> Callable[[], object]:
     scene.speak()
     credit, scene.peer.machine.outgoing.credit = scene.peer.machine.outgoing.credit, 0
     scene.peer.run_turns()
@@ -129,15 +129,15 @@ def without_credit(scene: Scene) -> Callable[[], None]:
     return grant
 
 
-def in_a_first_call(scene: Scene) -> Callable[[], None]:
-    return lambda: scene.peer.start("unwatched") and None
+def in_a_first_call(scene: Scene) -> Callable[[], object]:
+    return lambda: scene.peer.start("unwatched")
 
 
-def in_a_large_call(scene: Scene) -> Callable[[], None]:
-    return lambda: scene.peer.start("there", padding=600_000) and None
+def in_a_large_call(scene: Scene) -> Callable[[], object]:
+    return lambda: scene.peer.start("there", padding=600_000)
 
 
-def while_answers_are_taken_in(scene: Scene) -> Callable[[], None]:
+def while_answers_are_taken_in(scene: Scene) -> Callable[[], object]:
     scene.speak()
     scene.peer.run_turns()
     mine, far = scene.peer.link, scene.far.link
@@ -162,7 +162,9 @@ def while_answers_are_taken_in(scene: Scene) -> Callable[[], None]:
     [in_a_call, in_a_first_call, in_a_report, in_a_turn, without_credit, in_a_large_call, while_answers_are_taken_in],
     ids=lambda prepare: prepare.__name__,
 )
-def test_what_is_said_in_the_middle_of_something_loses_nothing(prepare: Callable[[Scene], Callable[[], None]]) -> None:
+def test_what_is_said_in_the_middle_of_something_loses_nothing(
+    prepare: Callable[[Scene], Callable[[], object]],
+) -> None:
     assert interrupted_everywhere(prepare) > 10
 
 
@@ -176,9 +178,9 @@ def test_a_call_that_is_cancelled_in_the_middle_of_its_end_ends_once() -> None:
         caller.watch("math")
         world.settle()
         call = caller.call("math")
-        interrupted = Interrupted(lambda: caller.machine.outcomes.cancel(call) and None, place)  # noqa: B023
+        interrupted = Interrupted(lambda: caller.machine.outcomes.cancel(call), place)  # noqa: B023
         interrupted.run(world.settle)
-        assert call.outcomes == 1 and caller.machine.outcomes.pending == 0
+        assert call.ends == 1 and caller.machine.outcomes.pending == 0
         if interrupted.places < place:
             break
     assert place > 50
@@ -196,7 +198,7 @@ def test_a_deadline_that_is_added_in_the_middle_of_another_is_kept() -> None:
             deadlines.next()
             deadlines.add("other", 2.0)
 
-        interrupted = Interrupted(lambda: deadlines.add("inner", 1.0) and None, place)  # noqa: B023
+        interrupted = Interrupted(lambda: deadlines.add("inner", 1.0), place)  # noqa: B023
         interrupted.run(work)
         reached = interrupted.places >= place
         assert deadlines.next() is not None

@@ -86,7 +86,8 @@ def test_a_service_that_had_to_wait_is_found_everywhere_when_its_name_is_free(to
     second = callee.add_service("alone")
     far, near = caller.watch("alone"), callee.watch("alone")
     world.settle()
-    assert second.problems == ["taken"] and second.local.binding.name == "" and not second.registrations
+    assert second.problems == ["taken"] and second.local.binding.name == ""
+    assert [each.registrations for each in (first, second)] == [1, 0]
     first.peer.machine.registrations.close(first.local)
     if again:
         callee.disconnect()

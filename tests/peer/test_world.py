@@ -472,7 +472,7 @@ class Histories(RuleBasedStateMachine):
     @invariant()
     def no_call_has_two_outcomes_or_is_overdue(self) -> None:
         for _, call in self.world.calls:
-            assert call.outcomes == int(call.ended)
+            assert call.ends == int(call.ended)
         assert self.world.overdue() == []
 
     @invariant()
@@ -622,7 +622,7 @@ class Histories(RuleBasedStateMachine):
     def end(self) -> None:
         self.world.advance(100.0)
         self.world.settle()
-        assert [call.token for _, call in self.world.calls if call.outcomes != 1] == []
+        assert [call.token for _, call in self.world.calls if call.ends != 1] == []
         self.no_request_runs_twice()
         former = list(self.world.core.peers.values())
         for peer in self.peers:

@@ -124,13 +124,13 @@ _REFUSED = bytes((REFUSED,))
 
 
 class RecordedCall(Call):
-    """A call that counts its outcomes."""
+    """A call that counts how often it ended."""
 
-    outcomes = 0
+    ends = 0
     token = ""
 
     def finished(self, *how: Any, **more: Any) -> None:
-        self.outcomes += 1
+        self.ends += 1
 
     @property
     def ended(self) -> bool:
@@ -410,7 +410,17 @@ class WorldService:
 
     # What only a connection asks, and there is none here.
 
-    abandoned = begin_to_stop = at_work = rest = None
+    def abandoned(self) -> None:
+        raise NotImplementedError
+
+    def begin_to_stop(self) -> None:
+        raise NotImplementedError
+
+    def at_work(self) -> str:
+        raise NotImplementedError
+
+    def rest(self) -> None:
+        raise NotImplementedError
 
 
 class Link:
@@ -678,6 +688,7 @@ class World:
 
     def _transmit(self, sends: list[Send]) -> None:
         for key, frames in sends:
+            assert isinstance(key, bytes)
             link = self.links.get(key)
             if link is not None:
                 link.to_peer.append(list(frames))

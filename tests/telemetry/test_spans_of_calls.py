@@ -359,7 +359,13 @@ async def test_a_response_that_is_suspended_ends_its_span_when_it_is_given(
         request = service.currentRequest()
         assert request is not None
         suspended.append(request.id)
-        service.suspendResponse(lambda id: [current(), peer.ignoreResponse(endpoint.work())][0])
+
+        def resume(id: str) -> Any:
+            inside = current()
+            peer.ignoreResponse(endpoint.work())
+            return inside
+
+        service.suspendResponse(resume)
 
     service.exportMethod(suspend)
     id = endpoint.suspend()
@@ -383,7 +389,7 @@ async def test_a_method_that_a_service_makes_up_is_another_and_reserved_ones_are
     place: Place, spans: InMemorySpanExporter
 ) -> None:
     class CatchAll(Service):
-        def invalidMethod(self, name: str, params: tuple[Any, ...], **keywords: Any) -> Any:
+        def invalidMethod(self, name: str, params: tuple[Any, ...], /, **keywords: Any) -> Any:
             return name
 
     service = CatchAll("all", exchange=await place.peer())
@@ -509,7 +515,12 @@ async def test_what_is_idle_asks_once_a_while_and_goes_the_short_way(
     prepared: list[str] = []
     calls = core_of(peer).connection.machine.calls
     prepare = calls.prepare
-    monkeypatch.setattr(calls, "prepare", lambda *given: (prepared.append("here"), prepare(*given))[1])
+
+    def note(*given: Any) -> Any:
+        prepared.append("here")
+        return prepare(*given)
+
+    monkeypatch.setattr(calls, "prepare", note)
     asked.clear()
     loop = asyncio.get_running_loop()
     began = loop.time()

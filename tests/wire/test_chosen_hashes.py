@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
+import decimal
 import random
 import time
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -43,10 +46,10 @@ ALIKE: dict[str, Callable[[int], bytes]] = {
     "integer": lambda each: integer(each % 8 * P),
     "long integer": lambda each: integer((each + 8) * P),
     "tuple": lambda each: extension(codec.TUPLE, array([integer((each + 8) * P)])),
-    "decimal": lambda each: encode(codec.decimal.Decimal(each * P)),
-    "UUID": lambda each: encode(codec.uuid.UUID(int=each * P)),
+    "decimal": lambda each: encode(decimal.Decimal(each * P)),
+    "UUID": lambda each: encode(uuid.UUID(int=each * P)),
     "frozen set": lambda each: extension(66, array([integer((each + 8) * P)])),
-    "time span": lambda each: encode(codec.datetime.timedelta(each % 9 * 0)),
+    "time span": lambda each: encode(datetime.timedelta(each % 9 * 0)),
     "timestamp": lambda each: b"\xc7\x0c\xff" + (0).to_bytes(4, "big") + (0).to_bytes(8, "big"),
     "float": lambda each: encode(2.0 ** (61 * (each % 16))),
 }
@@ -151,7 +154,7 @@ def test_sets_of_sets_do_not_multiply_what_comparing_takes(depth: int, width: in
 
 def test_a_long_integer_is_not_compared_with_a_decimal_number() -> None:
     long = (1 << 1_600_000) + 12345
-    both = [extension(67, long.to_bytes(200_100, "big")), encode(codec.decimal.Decimal(long % P))]
+    both = [extension(67, long.to_bytes(200_100, "big")), encode(decimal.Decimal(long % P))]
     assert seconds(refused(dictionary(both))) < 0.5
     assert seconds(refused(dictionary([extension(64, array([each])) for each in both]))) < 0.5
 
@@ -182,10 +185,10 @@ LEGAL: dict[str, Any] = {
     "edges": frozenset(frozenset((each, each + 1)) for each in range(-2000, 2000)),
     "powers": {1 << each: each for each in range(900)},
     "floats": {each / 7: 1 for each in range(20_000)},
-    "decimals": {codec.decimal.Decimal(each) / 100: 1 for each in range(5000)},
+    "decimals": {decimal.Decimal(each) / 100: 1 for each in range(5000)},
     "negative": {-1: 1, -2: 2, (-1, -1): 3, (-2, -2): 4, (-1, -2): 5, (-2, -1): 6},
-    "days": {codec.datetime.date(2020, 1, 1) + codec.datetime.timedelta(each): each for each in range(2000)},
-    "spans": {codec.datetime.timedelta(seconds=each): each for each in range(-2000, 2000)},
+    "days": {datetime.date(2020, 1, 1) + datetime.timedelta(each): each for each in range(2000)},
+    "spans": {datetime.timedelta(seconds=each): each for each in range(-2000, 2000)},
 }
 
 
@@ -235,7 +238,7 @@ def test_a_netports_timestamp_is_a_date_and_time_both_ways() -> None:
     rpc = MessagePackCodec()
     packed = msgpack.packb(msgpack.Timestamp(1_700_000_000, 5000))
     moment = rpc.load(packed)
-    assert moment == codec.datetime.datetime(2023, 11, 14, 22, 13, 20, 5, codec.datetime.UTC)
+    assert moment == datetime.datetime(2023, 11, 14, 22, 13, 20, 5, datetime.UTC)
     assert rpc.load(rpc.dump(moment)) == moment
 
 

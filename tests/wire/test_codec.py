@@ -132,7 +132,7 @@ class Point:
         len,
         lambda: None,
         iter([]),
-        (each for each in ()),
+        (each for each in "ab"),
         range(3),
         complex(1, 2),
         NotImplemented,
@@ -329,12 +329,13 @@ class Ticket(int):
 @pytest.fixture
 def registries() -> Iterator[None]:
     """The codec's registries as they are, whatever a test registers."""
-    kept = [(table, table.copy()) for table in (snapshot.encoders, codec._decoders, snapshot.stand_ins)]
+    tables: tuple[dict[Any, Any], ...] = (snapshot.encoders, codec._decoders, snapshot.stand_ins)
+    kept = [(table, table.copy()) for table in tables]
     never = snapshot.never.copy()
     yield
     for table, former in kept:
-        table.clear()  # type: ignore[attr-defined]
-        table.update(former)  # type: ignore[attr-defined]
+        table.clear()
+        table.update(former)
     snapshot.never.clear()
     snapshot.never.update(never)
 
@@ -503,6 +504,11 @@ class Nowhere(datetime.tzinfo):
         return "nowhere"
 
     def utcoffset(self, moment: datetime.datetime | None) -> None:
+        return None
+
+    dst = utcoffset
+
+    def tzname(self, moment: datetime.datetime | None) -> None:
         return None
 
 

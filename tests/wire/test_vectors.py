@@ -7,6 +7,7 @@ played in tests/conformance.
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
 import msgpack
@@ -197,7 +198,7 @@ def test_a_secret_proves_the_address_of_the_vector(vector: dict[str, str]) -> No
     assert address_of(bytes.fromhex(vector["secret"])) == vector["address"]
 
 
-LEGALITY = {
+LEGALITY: dict[str, Callable[[Any], str | None]] = {
     "names": name_problem,
     "method_names": method_problem,
     "subjects": subject_problem,

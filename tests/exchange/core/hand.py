@@ -70,7 +70,7 @@ class Core:
 
     def _take(self, sends: list[Send]) -> None:
         for key, frames in sends:
-            assert all(isinstance(frame, bytes) for frame in frames)
+            assert isinstance(key, bytes) and all(isinstance(frame, bytes) for frame in frames)
             self.inboxes.setdefault(key, []).append(readable(frames))
 
     def take(self, key: bytes) -> list[tuple[Any, ...]]:

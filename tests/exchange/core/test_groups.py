@@ -50,7 +50,8 @@ class Place:
     @property
     def holders(self) -> list[str]:
         """Who has the place."""
-        return [found.peer.key.decode() for found in self.core.core.directory.find(*PLACE)]
+        keys = [found.peer.key for found in self.core.core.directory.find(*PLACE)]
+        return [key.decode() for key in keys if isinstance(key, bytes)]
 
 
 def waits(number: int = 1, group: str = "red") -> tuple[str, int, str, str]:
@@ -349,10 +350,11 @@ def test_a_registration_whose_groups_make_no_sense_is_rejected_with_the_option_n
     ((name, number, code, problem, group),) = peer.take()
     assert (name, number, code, group) == ("REJECTED", 1, "illegal", "")
     assert option in problem and "array of texts" in problem
-    peer.register(1, "math", {"red": "child"}, **{option: ["red"]})
+    options: dict[str, Any] = {option: ["red"]}
+    peer.register(1, "math", {"red": "child"}, **options)
 
 
-NO_BOOLEANS = [None, 0, 1, "yes", "", b"", [], {}, 1.0]
+NO_BOOLEANS: list[Any] = [None, 0, 1, "yes", "", b"", [], {}, 1.0]
 
 
 @pytest.mark.parametrize("nonsense", NO_BOOLEANS, ids=repr)
@@ -717,7 +719,7 @@ def test_whatever_happens_each_place_is_had_by_one_or_shared_and_each_peer_knows
         claims = core.core.membership._claims
         for each in core.core.peers.values():
             for service in each.services.values():
-                assert service.groups == known[each.key, service.number]
+                assert isinstance(each.key, bytes) and service.groups == known[each.key, service.number]
                 assert not set(service.groups) & set(service.waits)
         for place in directory.keys(BY_MEMBER):
             held = claims._held.get(place, {})

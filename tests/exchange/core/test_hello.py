@@ -64,12 +64,19 @@ def test_a_peer_that_speaks_several_versions_is_welcome_when_one_is_known() -> N
     assert core.take(b"one")[0][1]["version"] == 1
 
 
+NO_TEXTS: list[Any] = [None, 7, b"text", []]
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        *(("versions", value) for value in (None, 1, "1", {})),
+        ("versions", None),
+        ("versions", 1),
+        ("versions", "1"),
+        ("versions", {}),
         *(("window", value) for value in (None, 0, -1, "1", 1.5, True)),
-        *((field, value) for field in ("process", "library") for value in (None, 7, b"text", [])),
+        *(("process", value) for value in NO_TEXTS),
+        *(("library", value) for value in NO_TEXTS),
     ],
 )
 def test_what_is_wrong_with_a_hello_is_named(field: str, value: Any) -> None:

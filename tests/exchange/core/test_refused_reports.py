@@ -194,10 +194,13 @@ def test_unfinished_reports_of_many_services_are_refused_when_they_are_too_much(
     assert "unfinished" in refused(prices, b"publisher")
 
 
+NO_POLICIES: list[Any] = ["newest", None, ["latest"], 7, {}]
+
+
 @pytest.mark.parametrize(
     ("option", "value"),
     [
-        *(("policy", value) for value in ("newest", None, ["latest"], 7, {})),
+        *(("policy", value) for value in NO_POLICIES),
         *(("limit", value) for value in (0, -1, 1.5, True, "1", float("inf"), None)),
     ],
 )

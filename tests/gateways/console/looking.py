@@ -8,7 +8,7 @@ import json
 import pathlib
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from fireflyzmq.testing import PythonProcess
@@ -25,6 +25,9 @@ class ConsoleProcess(PythonProcess):
     def __init__(self, exchange: str, *options: str, listen: str = "127.0.0.1:0") -> None:
         super().__init__(["-m", "fireflyzmq", "console", "--listen", listen, "--exchange", exchange, *options])
         self.url = self.wait_for_line("console at ").split()[-1]
+
+    def __enter__(self) -> Self:
+        return self
 
 
 class Web:

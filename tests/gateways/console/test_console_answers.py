@@ -408,7 +408,7 @@ def test_users_come_with_password_or_token_and_their_calls_bear_their_names(
             ("bob", f"Bearer {token}"),
         ):
             known = Web(console.url, Authorization=shown)
-            until(lambda known=known: known.get("/api/state")["connected"])
+            until(lambda: known.get("/api/state")["connected"])  # noqa: B023
             assert call(known, "whoami")[1]["value"]["user"] == user
         assert web.ask("GET", "/api/state", Authorization="Basic " + base64.b64encode(b"ada:no").decode())[0] == 401
 
@@ -461,7 +461,7 @@ def test_who_may_not_use_the_console_may_not_watch_it(exchange: ExchangeProcess)
         web = Web(console.url)
         for path in ("/metrics", "/livez", "/readyz"):
             assert web.ask("GET", path)[0] == web.ask("GET", path, Authorization="Bearer wrong")[0] == 401
-            until(lambda path=path: web.ask("GET", path, Authorization="Bearer s3cret")[0] == 200)
+            until(lambda: web.ask("GET", path, Authorization="Bearer s3cret")[0] == 200)  # noqa: B023
 
 
 def test_without_prometheus_there_is_a_console_with_its_health(exchange: ExchangeProcess) -> None:

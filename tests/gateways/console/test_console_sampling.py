@@ -116,17 +116,15 @@ def test_who_does_not_answer_is_asked_less_often_and_keeps_what_was_known() -> N
     run(scenario)
 
 
+NONSENSE: list[Any] = [
+    *(None, 7, []),
+    *({"served": "x"}, {"durations": 3}, {"failures": 1}, {"served": {}, "durations": "ab"}),
+]
+
+
 def test_answers_that_make_no_sense_are_a_problem_of_their_service_alone() -> None:
     async def scenario() -> None:
-        for answer in (
-            None,
-            7,
-            [],
-            {"served": "x"},
-            {"durations": 3},
-            {"failures": 1},
-            {"served": {}, "durations": "ab"},
-        ):
+        for answer in NONSENSE:
             services = Services()
             sampler = Sampler(services.ask, OwnCalls())
             services.answer = answer

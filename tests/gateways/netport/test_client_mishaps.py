@@ -199,7 +199,7 @@ class FakeConnection:
     """What attachments know of a connection: who is there, as the test says, and turns, which come at once."""
 
     def __init__(self) -> None:
-        self.session = self
+        self.machine = self
         self.watches = self
         self._tells: dict[str, Any] = {}
 

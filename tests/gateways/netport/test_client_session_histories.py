@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -27,7 +29,9 @@ class SessionHistory(RuleBasedStateMachine):
     @initialize(ordered=st.booleans(), rated=st.booleans())
     def come(self, ordered: bool, rated: bool) -> None:
         """A client, and what is to be expected."""
-        rates = {"frames_per_second": FRAMES_PER_SECOND, "bytes_per_second": BYTES_PER_SECOND} if rated else {}
+        rates: dict[str, Any] = (
+            {"frames_per_second": FRAMES_PER_SECOND, "bytes_per_second": BYTES_PER_SECOND} if rated else {}
+        )
         self.clients = FakeClients(CODEC, requests=REQUESTS, write_bytes=1000, frame_bytes=100, **rates)
         self.rated = rated
         self.clients.serve_next = self.serve

@@ -12,6 +12,7 @@ import pytest
 
 from fireflyzmq import errors, jsonrpc
 from fireflyzmq.errors import KINDS, ApplicationFailure, Failure, MethodUnavailable, Overloaded
+from fireflyzmq.gateways.web.translation import jsonrpc_messages
 from tests.gateways.web.exposing import Broken, Functions, Meeting, ask, cancelled_midway
 
 GATEWAY = jsonrpc.RpcGateway("web")
@@ -223,7 +224,8 @@ def test_what_is_no_object_is_an_invalid_request(scalar: str) -> None:
 
 
 def test_parameters_may_be_left_out_or_be_empty() -> None:
-    for params in (None, [], {}):
+    without: tuple[Any, ...] = (None, [], {})
+    for params in without:
         assert call("get_data", params)["result"] == ["hello", 5]
 
 
@@ -328,7 +330,7 @@ def test_a_gateway_that_fails_answers_still(monkeypatch: pytest.MonkeyPatch, cap
     def fail(*_: Any) -> None:
         raise MemoryError("the secret")
 
-    monkeypatch.setattr(jsonrpc.messages, "parse", fail)
+    monkeypatch.setattr(jsonrpc_messages, "parse", fail)
     assert without_data(call("get_data")) == {
         "jsonrpc": "2.0",
         "error": {"code": -32603, "message": "Internal error"},

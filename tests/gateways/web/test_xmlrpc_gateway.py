@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fireflyzmq import errors
-from fireflyzmq import xmlrpc as gateway_module
 from fireflyzmq.errors import KINDS, Failure
+from fireflyzmq.gateways.web.translation import xmlrpc_messages
 from fireflyzmq.wire.binding import Binding
 from fireflyzmq.wire.codec import Opaque
 from fireflyzmq.xmlrpc import RpcGateway
@@ -292,7 +292,7 @@ def test_a_gateway_that_fails_answers_still(monkeypatch: pytest.MonkeyPatch, cap
     def fail(*_: Any) -> None:
         raise MemoryError("the secret")
 
-    monkeypatch.setattr(gateway_module.messages, "parse_call", fail)
+    monkeypatch.setattr(xmlrpc_messages, "parse_call", fail)
     assert told(call("add", 1)) == (-32603, "Internal error")
     assert "the secret" in caplog.text
 
@@ -421,7 +421,8 @@ def test_what_is_no_call_among_several_has_a_fault_of_its_own(wrong: Any) -> Non
 
 
 def test_several_calls_are_one_array() -> None:
-    for args in ((), (1,), ([], []), ({},)):
+    wrong: tuple[tuple[Any, ...], ...] = ((), (1,), ([], []), ({},))
+    for args in wrong:
         assert told(call("system.multicall", *args)) == (56, "system.multicall takes one array of calls")
     assert multicall() == []
 

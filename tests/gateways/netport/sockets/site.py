@@ -49,7 +49,8 @@ class Site:
 
     def netport(self, name: str = "net", **options: Any) -> Noted:
         """A netport that notes who comes and who goes, beside the exchange."""
-        return self.netport_of(Noted, name, **options)
+        netport: Noted = self.netport_of(Noted, name, **options)
+        return netport
 
     def netport_of(self, kind: Callable[..., Any], name: str = "net", **options: Any) -> Any:
         """A netport of another class."""
@@ -66,7 +67,8 @@ class Site:
 
     async def service(self, name: str = "game", group: str | None = None, **methods: Callable[..., Any]) -> Service:
         """A service with a connection of its own, registered, with methods by their names."""
-        return await self.service_of(Service, name, group, **methods)
+        service: Service = await self.service_of(Service, name, group, **methods)
+        return service
 
     async def service_of(
         self, kind: type[Service], name: str = "game", group: str | None = None, **methods: Callable[..., Any]
@@ -98,6 +100,12 @@ class Site:
         others = asyncio.all_tasks() - {asyncio.current_task()}
         if others:  # those that go on for longer than they should are cancelled with the loop
             await asyncio.wait(others, timeout=2)
+
+
+def set_hooks(netport: NetPort, **hooks: Callable[..., object]) -> None:
+    """Give a netport hooks in the place of its class's, by their names."""
+    for name, function in hooks.items():
+        setattr(netport, name, function)
 
 
 AsyncTest = Callable[..., Awaitable[None]]

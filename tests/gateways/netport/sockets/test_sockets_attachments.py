@@ -9,7 +9,7 @@ import pytest
 
 from fireflyzmq import Service
 from tests.gateways.netport.sockets.player import Player, frame
-from tests.gateways.netport.sockets.site import Noted, Site, at_site, until
+from tests.gateways.netport.sockets.site import Noted, Site, at_site, set_hooks, until
 
 
 class Node(Service):
@@ -106,7 +106,7 @@ async def test_the_sessions_of_a_service_that_goes_go_where_the_hook_says(site: 
     net = play_here(site)
     net.forward(2, attached="game", method="hang")
     chooser = Chooser(second.serviceBinding())
-    net.doAttachedLost = chooser.at_once
+    set_hooks(net, doAttachedLost=chooser.at_once)
     player, other = await site.player(net), await site.player(net)
     await until(lambda: len(net.came) == 2)
     mine, others = net.came
@@ -129,7 +129,7 @@ async def test_what_a_session_sends_waits_for_a_hook_that_takes_its_time(site: S
     first, second, third = await three_nodes(site)
     net = play_here(site)
     chooser = Chooser(second.serviceBinding())
-    net.doAttachedLost = chooser.later
+    set_hooks(net, doAttachedLost=chooser.later)
     player, other = await site.player(net), await site.player(net)
     await until(lambda: len(net.came) == 2)
     mine, others = net.came
@@ -152,7 +152,7 @@ NO_NODE_IS_LEFT = LookupError("no node is left")
 
 async def lose_its_game(site: Site, net: Noted, first: Any, hook: Any) -> Player:
     """A player whose session's game has gone, which the hook was told."""
-    net.doAttachedLost = hook
+    set_hooks(net, doAttachedLost=hook)
     player = await site.player(net)
     await until(lambda: net.came)
     net.came[0].attach("game", first.serviceBinding())
@@ -214,7 +214,7 @@ async def test_frames_that_wait_go_where_the_session_is_attached_meanwhile(site:
         await late.wait()
         return third.serviceBinding()
 
-    net.doAttachedLost = choose
+    set_hooks(net, doAttachedLost=choose)
     player = await site.player(net)
     await until(lambda: net.came)
     net.came[0].attach("game", first.serviceBinding())
@@ -243,7 +243,7 @@ async def test_a_session_may_end_while_another_service_is_sought_for_it(
         await found.wait()
         return second.serviceBinding()
 
-    net.doAttachedLost = choose
+    set_hooks(net, doAttachedLost=choose)
     player = await site.player(net)
     await until(lambda: net.came)
     net.came[0].attach("game", first.serviceBinding())
@@ -295,7 +295,7 @@ async def test_a_service_that_is_not_there_is_lost_at_once(site: Site) -> None:
         lost.append(reason)
         return second.serviceBinding()
 
-    net.doAttachedLost = choose
+    set_hooks(net, doAttachedLost=choose)
     player = await site.player(net)
     await until(lambda: net.came)
     net.came[0].attach("game", binding)

@@ -122,7 +122,8 @@ async def test_handlers_of_the_process_serve_netports_made_before_and_after(site
 
     @netserviceHandle
     def login_101(session: Any, body: bytes) -> bytes:
-        return session.id.encode()
+        name: str = session.id
+        return name.encode()
 
     @netserviceHandle(7)
     def seven(session: Any, body: bytes) -> bytes:

@@ -12,7 +12,7 @@ from typing import Any
 from playwright.async_api import async_playwright
 
 from fireflyzmq import FireflyCodec, LineCodec
-from tests.gateways.netport.sockets.site import Site, at_site
+from tests.gateways.netport.sockets.site import Site, at_site, set_hooks
 from tests.machine import chromium
 
 GUIDE = pathlib.Path(__file__).parents[4] / "docs" / "guide.md"
@@ -94,7 +94,7 @@ async def test_the_guides_page_reads_a_frame_a_message_and_comes_again_after_a_s
 @at_site
 async def test_the_guides_page_reads_fireflys_frames(site: Site) -> None:
     net = site.netport(websocket=0, codec=FireflyCodec())
-    net.doConnectionMade = lambda session: [session.push(7, b"hi"), session.push(8, b"")]
+    set_hooks(net, doConnectionMade=lambda session: [session.push(7, b"hi"), session.push(8, b"")])
     program = f'const socket = new WebSocket("ws://127.0.0.1:{net.websocketPort}/");\n{blocks()[1]}'
     async with opened() as page:
         await page.run(program)

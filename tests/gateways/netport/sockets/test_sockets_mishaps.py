@@ -73,8 +73,13 @@ async def test_empty_lines_cost_others_next_to_nothing(site: Site) -> None:
 async def test_answers_that_a_client_does_not_read_are_not_made(site: Site, kind: type) -> None:
     net = site.netport(limits=NetLimits(requests=1000))
     answer = bytes(1_000_000) if kind is bytes else "x" * 1_000_000
-    made = []
-    net.exportCommand(lambda session, body: made.append(body) or answer, 1)
+    made: list[Any] = []
+
+    def make(session: Any, body: Any) -> bytes | str:
+        made.append(body)
+        return answer
+
+    net.exportCommand(make, 1)
     player = await site.player(net, receive_buffer=4096)
     player.write(frame(1) * 256)
     await until(lambda: made)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 import pytest
 
-from fireflyzmq import ApplicationFailure, NetLimits, Service, Session, Sessions
+from fireflyzmq import ApplicationFailure, NetLimits, Report, Service, Session, Sessions
 from fireflyzmq.api.connect import Peer
 from fireflyzmq.gateways.netport.session import core_of as session_core
 from tests.gateways.netport.sockets.player import Player
@@ -133,11 +134,13 @@ async def test_ten_services_may_watch_one_session_and_each_is_told_once(site: Si
     [session] = await entered(net, [player])
     session.bind("ann")
     heard: list[Any] = []
+
+    def hear(number: int, report: Report) -> None:
+        heard.append((number, report.content))
+
     for number in range(10):
         service = await site.service(f"watcher{number}")
-        service.monitorReports(
-            lambda report, number=number: heard.append((number, report.content)), "net", "session.closed"
-        )
+        service.monitorReports(functools.partial(hear, number), "net", "session.closed")
         assert await service.serviceEndPoint("net").watch(session.id) is True
         assert await service.serviceEndPoint("net").watch(session.id) is True
     player.close()

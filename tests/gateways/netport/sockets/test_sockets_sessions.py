@@ -15,7 +15,7 @@ from fireflyzmq.api.cores.service import core_of
 from fireflyzmq.gateways.netport.core import clients_of
 from fireflyzmq.gateways.netport.session import core_of as session_core
 from tests.gateways.netport.sockets.player import ERROR, Player, frame
-from tests.gateways.netport.sockets.site import Noted, Site, at_site, until
+from tests.gateways.netport.sockets.site import Noted, Site, at_site, set_hooks, until
 
 Loops = Callable[[], asyncio.AbstractEventLoop]
 
@@ -130,7 +130,7 @@ async def test_two_that_come_at_once_as_one_user_are_one_in_the_end(site: Site) 
 @at_site
 async def test_what_the_connect_hook_pushes_comes_before_any_request(site: Site) -> None:
     net = site.netport()
-    net.doConnectionMade = lambda session: session.push(100, b"welcome")
+    set_hooks(net, doConnectionMade=lambda session: session.push(100, b"welcome"))
     player = await site.player(net)
     assert await player.receive() == (100, b"welcome")
     assert net.stats()["frames_received"] == 0
@@ -178,7 +178,7 @@ async def test_a_connect_hook_that_raises_keeps_the_client_out(
         raise LookupError("nobody comes in")
 
     net.exportCommand(echo, 1)
-    net.doConnectionMade = refuse if how == "a def" else refuse_later
+    set_hooks(net, doConnectionMade=refuse if how == "a def" else refuse_later)
     player = await site.player(net)
     player.send(1)
     await player.ended()
@@ -334,7 +334,7 @@ async def test_a_disconnect_hook_may_be_a_coroutine_and_may_raise(
         saved.append(reason)
         raise OSError("the disk is full")
 
-    net.doConnectionLost = save
+    set_hooks(net, doConnectionLost=save)
     player = await site.player(net)
     await until(lambda: net.came)
     player.reset()

@@ -17,7 +17,7 @@ from fireflyzmq.api.cores.service import core_of
 from fireflyzmq.gateways.netport.core import NetPortCore, clients_of
 from fireflyzmq.gateways.netport.session import core_of as session_core
 from tests.gateways.netport.sockets.player import ERROR, HEADER, MAGIC, frame
-from tests.gateways.netport.sockets.site import Noted, Site, at_site, until
+from tests.gateways.netport.sockets.site import Noted, Site, at_site, set_hooks, until
 
 Loops = Callable[[], asyncio.AbstractEventLoop]
 
@@ -119,7 +119,7 @@ async def test_the_server_closes_a_websocket_once_all_is_said(site: Site, new_lo
 @at_site
 async def test_what_the_connect_hook_pushes_comes_first_and_its_error_keeps_out(site: Site) -> None:
     net = site.netport(websocket=0)
-    net.doConnectionMade = lambda session: session.push(100, b"welcome")
+    set_hooks(net, doConnectionMade=lambda session: session.push(100, b"welcome"))
     async with browser() as client:
         async with client.ws_connect(url(net)) as socket:
             assert await socket.receive_bytes() == frame(100, b"welcome")
@@ -127,7 +127,7 @@ async def test_what_the_connect_hook_pushes_comes_first_and_its_error_keeps_out(
         def refuse(session: Any) -> None:
             raise LookupError("nobody comes in")
 
-        net.doConnectionMade = refuse
+        set_hooks(net, doConnectionMade=refuse)
         async with client.ws_connect(url(net)) as socket:
             assert (await socket.receive()).type is WSMsgType.CLOSE
 
@@ -135,7 +135,7 @@ async def test_what_the_connect_hook_pushes_comes_first_and_its_error_keeps_out(
 @at_site
 async def test_each_frame_is_a_message_however_many_are_said_at_once(site: Site, new_loop: Loops) -> None:
     net = site.netport(websocket=0, codec=LineCodec())
-    net.doConnectionMade = lambda session: [session.push("hello", str(number)) for number in range(3)]
+    set_hooks(net, doConnectionMade=lambda session: [session.push("hello", str(number)) for number in range(3)])
     net.exportCommand(echo, "say")
     game = await site.service("game", play=lambda session, body: b"played " + body)
     net.forward("play", "game")
@@ -294,7 +294,9 @@ async def test_a_websocket_that_does_not_read_is_cut_and_its_neighbour_hardly_no
         deaf = await client.ws_connect(url(net))
         await until(lambda: net.came)
         session = net.came[0]
-        transport = deaf._response.connection.transport
+        connection = deaf._response.connection
+        assert connection is not None and connection.transport is not None
+        transport = connection.transport
         transport.pause_reading()
         neighbour = await client.ws_connect(url(net))
         while not session.closed:
@@ -373,7 +375,7 @@ async def test_a_websocket_that_reads_late_gets_everything(site: Site, new_loop:
     async with browser() as client, client.ws_connect(url(net)) as socket:
         connection = socket._response.connection
         assert connection is not None and connection.transport is not None
-        connection.transport.pause_reading()  # type: ignore[attr-defined]
+        connection.transport.pause_reading()
 
         async def send_all() -> None:
             for body in bodies:
@@ -381,7 +383,7 @@ async def test_a_websocket_that_reads_late_gets_everything(site: Site, new_loop:
 
         sending = asyncio.ensure_future(send_all())
         await until(lambda: net.came and session_core(net.came[0]).intake.waits)
-        connection.transport.resume_reading()  # type: ignore[attr-defined]
+        connection.transport.resume_reading()
         got = bytearray()
         while len(got) < 2000 * 10_017:
             got += await socket.receive_bytes()

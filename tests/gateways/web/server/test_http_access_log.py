@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import json
 import logging
+from collections.abc import Iterator
 from typing import Any
 
 import aiohttp
@@ -22,7 +23,7 @@ LOGGER = "fireflyzmq.webgate.access"
 
 
 @pytest.fixture
-def accesses(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+def accesses(caplog: pytest.LogCaptureFixture) -> Iterator[list[logging.LogRecord]]:
     """What has been logged of requests, as it comes."""
     caplog.set_level(logging.INFO)
     records: list[logging.LogRecord] = []
@@ -33,7 +34,7 @@ def accesses(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
 
     handler = Handler()
     logging.getLogger(LOGGER).addHandler(handler)
-    yield records  # type: ignore[misc]
+    yield records
     logging.getLogger(LOGGER).removeHandler(handler)
     assert complaints(caplog.records) == []
 

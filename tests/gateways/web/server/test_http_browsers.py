@@ -136,7 +136,12 @@ async def test_the_names_that_were_given_are_served_alone(web: Web) -> None:
 @on_web
 async def test_http_1_0_needs_no_host_and_nobody_asks_for_ours(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[object] = []
-    monkeypatch.setattr("socket.getfqdn", lambda *args: asked.append(args) or "localhost")
+
+    def name_of(*args: object) -> str:
+        asked.append(args)
+        return "localhost"
+
+    monkeypatch.setattr("socket.getfqdn", name_of)
     daemon = web.gateway()
     attach_operations(daemon)
     await web.service("work", double=lambda value: 2 * value)

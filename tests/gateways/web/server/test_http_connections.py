@@ -60,7 +60,7 @@ async def test_a_client_that_reads_nothing_is_cut_off(web: Web, contexts: Any, n
     daemon = web.gateway(limits=WebLimits(idle_seconds=0.5), ssl=contexts[0])
     await web.service("work", large=lambda: "x" * LARGE)
     async with await Raw.connect(daemon, contexts[1]) as raw:
-        raw.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        raw.pause()
         await raw.say(request("POST", "/services/work/large"))
         await until(lambda: counts_of(daemon).requests)
         await until(lambda: connections(daemon) == 0, 10)

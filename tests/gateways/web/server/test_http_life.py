@@ -34,7 +34,7 @@ async def test_who_reads_slowly_holds_up_the_end_for_ten_seconds(web: Web, monke
     daemon = web.gateway()
     await web.service("work", large=lambda: "x" * 30_000_000)
     async with await Raw.connect(daemon) as raw:
-        raw.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        raw.pause()
         await raw.say(request("POST", "/services/work/large"))
         await until(lambda: counts_of(daemon).requests)
         begun = time.monotonic()

@@ -206,7 +206,7 @@ async def test_a_client_that_reads_nothing_holds_up_nobody(web: Web) -> None:
     daemon = web.gateway(limits=WebLimits(idle_seconds=0.5))
     await web.service("work", large=lambda: "x" * 10_000_000, echo=echo)
     async with await Raw.connect(daemon) as raw:
-        raw.writer.transport.pause_reading()
+        raw.pause()
         await raw.say(request("POST", "/services/work/large"))
         await until(lambda: counts_of(daemon).at_work == 0 and connections(daemon) == 1)
         assert (await web.post(daemon, "/services/work/echo", [1])).body == b"1"

@@ -7,6 +7,7 @@ import datetime
 import json
 import pathlib
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -55,13 +56,14 @@ def fail() -> None:
     raise Failure(7, "on purpose", {"why": "so"})
 
 
-METHODS = (named, positional, keywords, both, untyped, typed, fail)
+METHODS: tuple[Callable[..., Any], ...] = (named, positional, keywords, both, untyped, typed, fail)
 
 
 async def document(web: Web) -> tuple[Any, dict[str, Any]]:
     """A gateway over many kinds of methods, and its document."""
     daemon = web.gateway()
-    await web.service("shop.odd-nämed", **{method.__name__: method for method in METHODS})
+    methods: dict[str, Any] = {method.__name__: method for method in METHODS}
+    await web.service("shop.odd-nämed", **methods)
     answer = await web.get(daemon, "/openapi.json")
     assert answer.status == 200
     return daemon, answer.json()

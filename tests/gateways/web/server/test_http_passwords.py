@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from typing import Any
 
 import aiohttp
 import pytest
@@ -83,7 +84,9 @@ def guarded(web: Web, users: Users, console: bool) -> tuple[HttpDaemon, str, Fai
 
 
 @contextlib.asynccontextmanager
-async def client(daemon: HttpDaemon, path: str, address: str) -> AsyncIterator[Callable[[str], Awaitable[int]]]:
+async def client(
+    daemon: HttpDaemon, path: str, address: str
+) -> AsyncIterator[Callable[[str], Coroutine[Any, Any, int]]]:
     """Somebody at an address who asks for a path with a password, and gets a status."""
     connector = aiohttp.TCPConnector(limit=0, local_addr=(address, 0))
     async with aiohttp.ClientSession(connector=connector) as session:
@@ -109,12 +112,12 @@ async def test_wrong_passwords_of_one_address_keep_no_other_waiting(web: Web, co
         await until(lambda: turns.waiting == 32 + 1)
         for count in (3, 4):
             users.allow()
-            await until(lambda count=count: len(users.checked) == count)
+            await until(lambda: len(users.checked) == count)  # noqa: B023
         assert users.checked[3].secret == "right"
         while not right.done():
             users.allow()
             count = len(users.checked) + 1
-            await until(lambda count=count: right.done() or len(users.checked) == count)
+            await until(lambda: right.done() or len(users.checked) == count)  # noqa: B023
         assert await right == 200
         assert not all(each.done() for each in wrong)
         assert await guess("right") == 200  # what is known waits for nobody, wherever it comes from

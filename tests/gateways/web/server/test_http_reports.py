@@ -262,7 +262,7 @@ async def test_a_client_that_does_not_read_costs_bounded_memory_and_hears_how_mu
         await raw.say(subscription(way, "news"))
         assert (await raw.head())[0] == status
         await until(lambda: news.listeners == 2)
-        raw.writer.transport.pause_reading()
+        raw.pause()
         content, count = "x" * 10_000, 12_000
         gc.collect()
         before = resident()
@@ -271,7 +271,7 @@ async def test_a_client_that_does_not_read_costs_bounded_memory_and_hears_how_mu
             if number % 20 == 19:
                 await beside.until_number(number)
         assert resident() - before < 80_000_000
-        raw.writer.transport.resume_reading()
+        raw.resume()
         numbers, lost = await numbers_and_lost(raw, content.encode(), count - 1)
         assert lost > 1000
         assert len(numbers) + lost == count
@@ -287,7 +287,7 @@ async def test_a_client_that_does_not_read_does_not_hold_up_the_end(web: Web, wa
         await raw.say(subscription(way, "news"))
         await raw.head()
         await until(lambda: news.listeners == 2)
-        raw.writer.transport.pause_reading()
+        raw.pause()
         for number in range(1000):
             news.publishReport("number", [number, "x" * 20_000])
             if number % 20 == 19:

@@ -199,6 +199,7 @@ class Shop:
             assert taken == promised or (name in WRITTEN and promised), (name, body, answer.json())
 
 
+NO_CHILDREN: list[Any] = [None, [1], [{}], [{"value": "1"}], [{"value": None}], {}]
 ODD: list[Any] = [
     *(
         0,
@@ -222,7 +223,7 @@ ODD: list[Any] = [
     *({key: "a"} for key in ("a", "0", "-0", "-7", "01", " 1", "1 ", "+1", "1.0", "1_0", "")),
     *({"a": value} for value in (None, [], {}, [[1]], [[1, 2, 3]], {"width": "1"})),
     *({"width": 1, **more} for more in ({"height": None}, {"height": "1"}, {"more": 1}, {"title": 5})),
-    *({"value": 1, "children": value} for value in (None, [1], [{}], [{"value": "1"}], [{"value": None}], {})),
+    *({"value": 1, "children": value} for value in NO_CHILDREN),
     *({"title": "a", "year": value} for value in (None, "1", 0.5)),
     *(["a", 1], [1, None], [1, "a", "b"], [None, "a"], {"left": 1}),
     *("2026-05-04T03:02:01Z", "2026-13-04", "12:00", "PT", "1e5", "0x1", "x" * 36),

@@ -91,7 +91,7 @@ async def test_a_request_says_how_long_its_call_may_take(
     for path, body in ((f"/services/work/sleep{query}", {}), (f"/jsonrpc/work{query}", call)):
         asking = asyncio.create_task(web.post(daemon, path, body, headers=headers))
         seen = len(work.remaining)
-        await until(lambda seen=seen: len(work.remaining) > seen)
+        await until(lambda: len(work.remaining) > seen)  # noqa: B023
         asking.cancel()
         await asyncio.wait([asking])
         assert seconds - 15 < work.remaining[-1] < seconds + 0.1  # the clocks of two connections differ a little
@@ -127,7 +127,7 @@ async def test_a_time_that_is_none_is_400(web: Web, value: str, path: str) -> No
 @on_web
 async def test_preferences_that_are_not_understood_are_ignored(web: Web, preference: str) -> None:
     daemon = web.gateway()
-    service = await web.service("work", left=lambda: service.currentRequest().remaining)
+    service: Service = await web.service("work", left=lambda: service.currentRequest().remaining)
     answer = await web.post(daemon, "/services/work/left", headers={"Prefer": preference})
     assert answer.status == 200
     assert answer.json() > 15

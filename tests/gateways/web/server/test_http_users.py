@@ -51,7 +51,7 @@ def users_file(tmp_path_factory: pytest.TempPathFactory) -> tuple[pathlib.Path, 
 
 async def who_asks(web: Web) -> Service:
     """A service that tells who asks it."""
-    service = await web.service("who", am_i=lambda: service.currentRequest().user)
+    service: Service = await web.service("who", am_i=lambda: service.currentRequest().user)
     return service
 
 
@@ -187,9 +187,9 @@ async def test_who_was_known_a_moment_ago_does_not_wait_for_those_who_guess(web:
 async def test_the_user_of_one_request_is_not_that_of_another(web: Web) -> None:
     daemon = web.gateway(authorise=lambda credentials: credentials.login or None)
     release = asyncio.Event()
-    waiting: list[str] = []
+    waiting: list[str | None] = []
 
-    async def am_i_later() -> str:
+    async def am_i_later() -> str | None:
         user = service.currentRequest().user
         waiting.append(user)
         await release.wait()
@@ -207,7 +207,7 @@ async def test_the_user_of_one_request_is_not_that_of_another(web: Web) -> None:
 @on_web
 async def test_services_see_the_address_and_the_trace_of_the_request(web: Web) -> None:
     daemon = web.gateway()
-    service = await web.service("who", properties=lambda: dict(service.currentRequest().properties))
+    service: Service = await web.service("who", properties=lambda: dict(service.currentRequest().properties))
     trace = "0af7651916cd43dd8448eb211c80319c"
     headers = {"traceparent": f"00-{trace}-b7ad6b7169203331-01", "tracestate": "a=b"}
     seen = (await web.post(daemon, "/services/who/properties", headers=headers)).json()

@@ -19,6 +19,7 @@ from fireflyzmq import EXCHANGE_SERVER, Exchange, HttpDaemon, PlainGateway, Sele
 from fireflyzmq.api.connect import Peer
 from fireflyzmq.gateways.web.server.core import HttpDaemonCore
 from fireflyzmq.gateways.web.server.counts import HttpCounts
+from fireflyzmq.gateways.web.services.selection import Exhibition
 from tests.gateways.netport.sockets.site import until
 
 TEST_SECONDS = 40.0
@@ -95,7 +96,7 @@ class Web:
         """Wait until the gateways of a group show one of its members."""
         for selection, exhibition in self._gateways:
             if selection == group:
-                await until(lambda each=exhibition: service.serviceBinding() in each.instances(service.serviceName()))
+                await until(functools.partial(_shows, exhibition, service))
 
     async def close(self) -> None:
         """Close all, the daemons first."""
@@ -138,6 +139,10 @@ class Web:
         if "error" in response:
             raise JsonRpcError(response["error"])
         return response["result"]
+
+
+def _shows(exhibition: Exhibition, service: Service) -> bool:
+    return service.serviceBinding() in exhibition.instances(service.serviceName())
 
 
 class JsonRpcError(Exception):
@@ -211,6 +216,20 @@ class Raw:
         with contextlib.suppress(ConnectionError):
             return await asyncio.wait_for(self.reader.read(), 20)
         return b""
+
+    def pause(self) -> None:
+        """Read nothing more, not even what the server's side of the connection has sent."""
+        self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read again."""
+        self._transport.resume_reading()
+
+    @property
+    def _transport(self) -> asyncio.Transport:
+        transport = self.writer.transport
+        assert isinstance(transport, asyncio.Transport)
+        return transport
 
     def reset(self) -> None:
         """Hang up without a word."""

@@ -8,7 +8,7 @@ import random
 import time
 import xmlrpc.client
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -32,7 +32,8 @@ def ask_for(body: str | bytes, content_type: str = "text/xml") -> tuple[Any, Fun
     exposed = Functions(echo=lambda *values: values)
     reply = ask(RpcGateway("web"), exposed, body.encode() if isinstance(body, str) else body, content_type)
     try:
-        return xmlrpc.client.loads(reply.body)[0][0][0], exposed
+        [values], _ = cast(tuple[tuple[Any], Any], xmlrpc.client.loads(reply.body))
+        return values[0], exposed
     except xmlrpc.client.Fault as fault:
         return fault, exposed
 

@@ -186,7 +186,7 @@ KEYWORDS = [
     *("type", "$ref", "items", "anyOf", "properties", "enum", "required", "prefixItems", "not", "minLength"),
     *("additionalProperties", "const", "default", "A", "B", "multipleOf", "oneOf", "$id"),
 ]
-SCHEMAS = st.recursive(
+SCHEMAS: st.SearchStrategy[Any] = st.recursive(
     st.sampled_from(
         [None, True, False, 0, -1, 1.5, "a", "integer", "#/$defs/A", "#/$defs/B", [], {}, ["a"], ["null"]]
     ),
