@@ -25,7 +25,7 @@ PATIENCE = 20.0
 
 async def members(peer: Any, group: str, count: int) -> list[netsvc.Binding]:
     """The members of a group, once there are so many."""
-    found: list[netsvc.Binding] = []
+    found: list[netsvc.Binding] = peer.lookupServiceGroup(group)
     while len(found) != count:
         await asyncio.sleep(0.005)
         found = peer.lookupServiceGroup(group)

@@ -10,7 +10,7 @@ import json
 import logging
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Self
+from typing import Any, Self, cast
 from xmlrpc.client import ServerProxy
 
 import aiohttp
@@ -227,9 +227,7 @@ class Raw:
 
     @property
     def _transport(self) -> asyncio.Transport:
-        transport = self.writer.transport
-        assert isinstance(transport, asyncio.Transport)
-        return transport
+        return cast(asyncio.Transport, self.writer.transport)  # uvloop's are none by their class
 
     def reset(self) -> None:
         """Hang up without a word."""
