@@ -16,10 +16,10 @@ import pytest
 import fireflyzmq as netsvc
 from fireflyzmq.testing import ExchangeProcess, PythonProcess
 from tests.test_examples import EXAMPLES, example, output_of, printed_in, stop
+from tests.waiting import PATIENCE, wait_until
 
 HEADER = struct.Struct(">4sBIII")
 ERROR = 0xFFFFFFFF
-SECONDS = 20.0
 
 
 class Player:
@@ -27,7 +27,7 @@ class Player:
 
     def __init__(self, net: PythonProcess, user: str = "") -> None:
         port = next(line.split()[-1] for line in net.lines if "listens at port" in line)
-        self.socket = socket.create_connection(("127.0.0.1", int(port)), SECONDS)
+        self.socket = socket.create_connection(("127.0.0.1", int(port)), PATIENCE)
         self.stream = self.socket.makefile("rb")
         self.pushes: list[tuple[int, Any]] = []
         self.at: dict[str, Any] = self.ask(101, user=user, password="secret") if user else {}
@@ -131,7 +131,7 @@ class Game:
 
     def wait_for_service(self, name: str) -> None:
         with netsvc.Client(self.exchange.address) as client:
-            assert client.lookup(name, timeout=SECONDS)
+            assert client.lookup(name, timeout=PATIENCE)
 
     def written(self) -> dict[str, tuple[int, int]]:
         """What is in the database's file: place and moves of each player."""
@@ -240,8 +240,7 @@ def test_what_a_client_asks_of_a_dying_game_node_fails_and_what_it_sends_behind_
         game["game1"].process.send_signal(signal.SIGSTOP)
         ada.send(201, steps=1)
         ada.send(202)
-        while net.stats()["requests"] == 0:
-            pass
+        wait_until(lambda: net.stats()["requests"])
         game["game1"].kill()
         command, body = ada.read() or (0, {})
         assert (command, body["command"], body["kind"]) == (ERROR, 201, "ServiceWithdrawn")

@@ -40,7 +40,8 @@ from fireflyzmq.conventions.behind import NAME
 from fireflyzmq.gateways.web.server.credentials import password_line
 from tests.api.words import NAMES
 from tests.gateways.netport.sockets.player import Player
-from tests.gateways.netport.sockets.site import Site, at_site, until, watching
+from tests.gateways.netport.sockets.site import Site, at_site, watching
+from tests.waiting import until
 
 OPEN_CLASSES: list[type] = [
     Service,

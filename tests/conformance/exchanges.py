@@ -23,6 +23,8 @@ IDENTITY = b"fire"
 """What the peer ids of transcripts begin with, until the exchange is restarted."""
 
 PATIENCE_MS = 10_000
+"""How long what is played against, ours or not, may take to say something."""
+
 _LAST_QUESTION = "is there more?"
 _STATE, _WELCOME = bytes((STATE,)), bytes((WELCOME,))
 _FAREWELLS = bytes((REFUSED,)), bytes((GOODBYE,))

@@ -17,6 +17,8 @@ from tests.conformance.messages import Frames
 from tests.wire import notation
 
 PATIENCE_MS = 10_000
+"""How long what is played against, ours or not, may take to say something."""
+
 QUIET_MS = 150
 _STEP_MS = 10
 

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import time
-
 import zmq
 
 from exchange.server import Server
 from tests.exchange.core.hand import readable
-
-PATIENCE = 10.0
-"""Seconds after which a test gives up on an answer."""
+from tests.waiting import wait_until
 
 
 class Stranger:
@@ -34,11 +30,12 @@ class Stranger:
     def ask(self, frame: bytes) -> tuple[object, ...]:
         """Send a message, let the server work, and return the answer."""
         self._socket.send(frame)
-        until = time.monotonic() + PATIENCE
-        while not self._socket.poll(5):
-            assert time.monotonic() < until, "no answer"
-            self._server.process()
+        wait_until(self._answered)
         return readable(tuple(self._socket.recv_multipart()))
+
+    def _answered(self) -> bool:
+        self._server.process()
+        return bool(self._socket.poll(5))
 
     def close(self) -> None:
         self._socket.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import socket
 import threading
-import time
 from collections.abc import Callable
 
 import pytest
@@ -16,7 +15,8 @@ from exchange.server import Server
 from fireflyzmq.wire.commands import HELLO, REGISTER
 from fireflyzmq.wire.frames import encode_control
 from tests.exchange.core.hand import HELLO_1, secret
-from tests.exchange.strangers import PATIENCE, Stranger
+from tests.exchange.strangers import Stranger
+from tests.waiting import PATIENCE, wait_until
 
 
 class Stop:
@@ -92,10 +92,8 @@ def test_after_a_message_the_daemon_looks_for_more_for_a_while_before_it_sleeps(
     loop = Served(busy_seconds=PATIENCE)
     with loop as peer:
         greet(peer)
-        rounds, until = loop.server.rounds, time.monotonic() + PATIENCE
-        while loop.server.rounds < rounds + 10 * ASLEEP:
-            assert time.monotonic() < until, "the daemon sleeps"
-            time.sleep(0.001)  # it is a thread of this process, and needs the interpreter
+        rounds = loop.server.rounds
+        wait_until(lambda: loop.server.rounds >= rounds + 10 * ASLEEP)
 
 
 def test_a_daemon_that_is_not_to_look_sleeps_at_once() -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -15,7 +15,8 @@ from exchange.server import Server
 from fireflyzmq.wire.commands import BY_NAME, GOODBYE, HELLO, REGISTER
 from fireflyzmq.wire.frames import encode_control
 from tests.exchange.core.hand import HELLO_1, readable, secret
-from tests.exchange.strangers import PATIENCE, Stranger
+from tests.exchange.strangers import Stranger
+from tests.waiting import PATIENCE, wait_until
 
 
 @pytest.fixture
@@ -70,19 +71,19 @@ def test_an_identity_longer_than_zeromq_allows_becomes_no_peer_either(server: Se
     host, port = server.addresses[0].removeprefix("tcp://").split(":")
     with socket.create_connection((host, int(port)), PATIENCE) as raw:
         raw.sendall(GREETING)
-        received = b""
+        received = bytearray()
         while len(received) < len(GREETING):  # what comes before the socket's own greeting, it does not take
             received += raw.recv(len(GREETING) - len(received))
         raw.sendall(ready(identity) + message(encode_control(GOODBYE, "hijacked")))
         raw.settimeout(0.01)
-        until = time.monotonic() + PATIENCE
-        while b"routing id" not in received:
-            assert time.monotonic() < until, "no answer"
+
+        def refused() -> bool:
             server.process()
-            try:
-                received += raw.recv(4096)
-            except TimeoutError:
-                continue
+            with contextlib.suppress(TimeoutError):
+                received.extend(raw.recv(4096))
+            return b"routing id" in received
+
+        wait_until(refused)
     assert len(came) == 1 and len(server.core.peers) == 2
     assert len(server.core.directory.find(BY_NAME, "exchange")) == 1
 

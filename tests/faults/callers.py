@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 
 import fireflyzmq as netsvc
 from fireflyzmq.api.connect import Peer
+from tests.waiting import until
 
 
 async def eventually_running(peer: Peer, name: str, token: str) -> None:
     """Wait until a worker has begun to serve a request."""
-    while token not in str(await peer.serviceEndPoint(name).tokens()):
-        await asyncio.sleep(0.01)
+
+    async def begun() -> bool:
+        return token in str(await peer.serviceEndPoint(name).tokens())
+
+    await until(begun)
 
 
 async def failure_of(id: netsvc.ResponseId) -> tuple[netsvc.Failure, float]:

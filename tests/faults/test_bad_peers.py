@@ -30,9 +30,9 @@ from fireflyzmq.wire.commands import (
 )
 from fireflyzmq.wire.frames import encode_control, envelope_head, join_items, parse_control
 from tests.faults.conftest import Start
+from tests.waiting import PATIENCE, until
 
 GREETING = encode_control(HELLO, {"versions": [1], "window": 4 << 20, "process": "bad"})
-PATIENCE_MS = 10_000
 
 
 @contextmanager
@@ -41,7 +41,7 @@ def raw_peer(address: str, **options: int) -> Iterator[zmq.Socket[bytes]]:
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     dealer = context.socket(zmq.DEALER)
     dealer.setsockopt(zmq.LINGER, 0)
-    dealer.setsockopt(zmq.RCVTIMEO, PATIENCE_MS)
+    dealer.setsockopt(zmq.RCVTIMEO, round(PATIENCE * 1000))
     for name, value in options.items():
         dealer.setsockopt(getattr(zmq, name), value)
     dealer.connect(address)
@@ -62,7 +62,7 @@ def welcome(dealer: zmq.Socket[bytes]) -> dict[str, object]:
     return fields
 
 
-def until(dealer: zmq.Socket[bytes], command: int) -> list[Any]:
+def next_of(dealer: zmq.Socket[bytes], command: int) -> list[Any]:
     """The fields of the next message of a kind."""
     while True:
         frames = dealer.recv_multipart()
@@ -111,7 +111,7 @@ Check = Callable[[], None]
 def test_garbage_from_a_stranger_is_refused(exchange: ExchangeProcess, pair: Check, frames: list[bytes]) -> None:
     with raw_peer(exchange.address) as dealer:
         dealer.send_multipart(frames)
-        assert until(dealer, REFUSED)[0] == "protocol"
+        assert next_of(dealer, REFUSED)[0] == "protocol"
         pair()
     exchange.wait_for_line("refused")
 
@@ -119,7 +119,7 @@ def test_garbage_from_a_stranger_is_refused(exchange: ExchangeProcess, pair: Che
 def test_an_unknown_version_is_refused_with_a_reason_that_both_sides_log(exchange: ExchangeProcess) -> None:
     with raw_peer(exchange.address) as dealer:
         dealer.send(encode_control(HELLO, {"versions": [7], "window": 1 << 20, "process": "from the future"}))
-        code, reason, details = until(dealer, REFUSED)
+        code, reason, details = next_of(dealer, REFUSED)
         assert code == "version" and "[7]" in str(reason) and details == {"versions": [1]}
     assert "[7]" in exchange.wait_for_line("refused")
 
@@ -141,7 +141,7 @@ def test_a_peer_that_breaks_the_protocol_is_cut(exchange: ExchangeProcess, pair:
     with raw_peer(exchange.address) as dealer:
         welcome(dealer)
         dealer.send_multipart(frames)
-        assert until(dealer, REFUSED)[0] == "protocol"
+        assert next_of(dealer, REFUSED)[0] == "protocol"
         pair()
 
 
@@ -269,7 +269,7 @@ def test_a_bad_item_of_one_caller_does_not_stop_the_others(exchange: ExchangePro
         welcome(dealer)
         dealer.send(encode_control(REGISTER, 1, os.urandom(16), "caller", {}, {}))
         dealer.send(encode_control(WATCH, BY_NAME, "worker"))
-        [_, _, [entry], _] = until(dealer, STATE)
+        [_, _, [entry], _] = next_of(dealer, STATE)
         peer_id, number = entry[0], entry[1]
         head = envelope_head(peer_id, number, 1)
         for body in (b"", b"\xc1", b"\x01", b"\x91" * 5000, b"\xdd\xff\xff\xff\xff", os.urandom(1000)):
@@ -295,8 +295,12 @@ async def publish_for_a_month(peer: Peer) -> Any:
 
 
 async def kept(endpoint: Any) -> None:
-    while not (await endpoint.stats())["reports_kept"]:
-        await asyncio.sleep(0.01)
+    """Wait until the exchange keeps a report."""
+
+    async def keeps() -> bool:
+        return bool((await endpoint.stats())["reports_kept"])
+
+    await until(keeps)
 
 
 def test_a_report_that_is_kept_for_a_month_ends_no_exchange_and_no_restart_of_it(exchange: ExchangeProcess) -> None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from typing import Any
 
 import pytest
 
 import fireflyzmq as netsvc
+from fireflyzmq.api.connect import Peer
 from fireflyzmq.testing import ExchangeProcess
 from tests.faults.callers import eventually_running, failure_of
 from tests.faults.conftest import Start
 from tests.faults.relay import Relay
+from tests.waiting import until
 
 
 def test_a_killed_service_fails_its_calls_in_flight(exchange: ExchangeProcess, start: Start) -> None:
@@ -126,6 +129,11 @@ def test_a_peer_behind_a_slow_line_is_not_dead_while_64_mib_go_through(
     asyncio.run(main())
 
 
+async def cancelled_at(peer: Peer, name: str) -> Any:
+    """What a worker has cancelled, once it has cancelled something."""
+    return await until(lambda: peer.serviceEndPoint(name).cancellations())
+
+
 @pytest.mark.parametrize("end", ["the deadline", "a cancellation", "the caller's death"])
 def test_nested_calls_all_end_with_their_first_caller(exchange: ExchangeProcess, start: Start, end: str) -> None:
     async def main() -> None:
@@ -150,8 +158,7 @@ def test_nested_calls_all_end_with_their_first_caller(exchange: ExchangeProcess,
             else:
                 caller.close()
             for name in ("b", "c", "d"):
-                while not (cancelled := await watcher.serviceEndPoint(name).cancellations()):
-                    await asyncio.sleep(0.01)
+                cancelled = await cancelled_at(watcher, name)
                 assert cancelled[0][0] == "nested"
                 assert abs(cancelled[0][1] - ended) < 0.25
             if end == "the deadline":

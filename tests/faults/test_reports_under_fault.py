@@ -17,8 +17,8 @@ import fireflyzmq as netsvc
 from fireflyzmq.testing import ExchangeProcess, PythonProcess
 from tests.faults.callers import eventually_running, failure_of
 from tests.faults.conftest import Start
+from tests.waiting import PATIENCE, TEST_SECONDS, until
 
-PATIENCE = 30.0
 FREEZE_BOUND = 3.0
 
 
@@ -69,7 +69,7 @@ class Scene:
 
     def endpoint(self, name: str) -> Any:
         """A service that is waited for."""
-        return self.peer.serviceEndPoint(name, timeout=PATIENCE, wait=PATIENCE)
+        return self.peer.serviceEndPoint(name, timeout=TEST_SECONDS, wait=PATIENCE)
 
     async def publish(self, megabytes: int, followers: list[str], size: int = 100_000, subjects: int = 1) -> int:
         """Publish so much, ten megabytes at a time; returns the last number."""
@@ -83,19 +83,21 @@ class Scene:
     async def complete(self, name: str) -> dict[str, Any]:
         """What a subscriber knows once it has accounted for everything that was published."""
         subscriber = self.endpoint(name)
-        while True:
+
+        async def accounted() -> dict[str, Any] | None:
             last = await self.publisher.publish("end")
             summary: dict[str, Any] = await subscriber.summary()
-            if summary["received"] + summary["lost"] == last == summary["last"] or summary["unknown"]:
-                return summary
-            await asyncio.sleep(0.01)
+            whole = summary["received"] + summary["lost"] == last == summary["last"]
+            return summary if whole or summary["unknown"] else None
+
+        return await until(accounted)
 
 
 def run_scene(exchange: ExchangeProcess, act: Callable[[Scene], Any]) -> None:
     """Act with a connection of one's own."""
 
     async def main() -> None:
-        async with asyncio.timeout(PATIENCE), netsvc.connect(exchange.address) as peer:
+        async with asyncio.timeout(TEST_SECONDS), netsvc.connect(exchange.address) as peer:
             await act(Scene(peer))
 
     asyncio.run(main())
@@ -182,8 +184,11 @@ def test_a_subscriber_that_is_stopped_for_long_is_dropped_and_comes_back_by_itse
         await scene.publish(100, ["quick"])
         await gone
         assert time.monotonic() - before < FREEZE_BOUND
-        while not all(each["reports_queued"] == 0 for each in await scene.endpoint("exchange").peers()):
-            await asyncio.sleep(0.01)
+
+        async def nothing_waits() -> bool:
+            return all(each["reports_queued"] == 0 for each in await scene.endpoint("exchange").peers())
+
+        await until(nothing_waits)
         last = await scene.publish(10, ["quick"])
         stopped.thaw()
         await scene.endpoint("stopped").summary()
@@ -214,8 +219,12 @@ def test_a_policy_says_what_a_stopped_subscriber_misses(
         last = await scene.publish(20, ["quick"], 10_000, 10)
         stopped.thaw()
         if policy == "disconnect":
-            while not (summary := await scene.endpoint("stopped").summary())["ended"]:
-                await asyncio.sleep(0.01)
+
+            async def dropped() -> dict[str, Any] | None:
+                summary: dict[str, Any] = await scene.endpoint("stopped").summary()
+                return summary if summary["ended"] else None
+
+            summary = await until(dropped)
             assert summary["ended"] == ["Overloaded"]
             assert (summary["wrong"], summary["lost"], summary["unknown"]) == ([], 0, 0)
             assert before < summary["last"] < last
@@ -326,7 +335,7 @@ def test_a_death_is_heard_of_while_more_is_published_than_the_exchange_can_sprea
 
     async def act(scene: Scene) -> None:
         publishers = await scene.peer.lookup("numbers", PATIENCE)
-        flowing = [scene.peer.serviceEndPoint(binding, timeout=PATIENCE).flow(0) for binding in publishers]
+        flowing = [scene.peer.serviceEndPoint(binding, timeout=TEST_SECONDS).flow(0) for binding in publishers]
         id = scene.endpoint("victim").linger("a")
         await eventually_running(scene.peer, "victim", "a")
         victim.kill()

@@ -20,6 +20,7 @@ import pytest
 import fireflyzmq as netsvc
 from fireflyzmq.testing import ExchangeProcess, PythonProcess
 from tests.machine import has_ipv6, ipv6
+from tests.waiting import until
 
 Answer = Callable[[str], list[str]]
 
@@ -44,13 +45,6 @@ def unknown(host: str) -> list[str]:
 
 def port_of(address: str) -> int:
     return int(address.rpartition(":")[2])
-
-
-async def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        await asyncio.sleep(0.005)
 
 
 async def answers(*where: Any) -> bool:

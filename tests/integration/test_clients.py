@@ -20,6 +20,7 @@ import fireflyzmq
 from fireflyzmq import Client, ExchangeLost, MethodUnavailable, RequestTimeout, ServiceUnavailable, connect
 from fireflyzmq.testing import ExchangeProcess, PythonProcess
 from tests.integration.starting import PROGRAMS, Start
+from tests.waiting import wait_until
 
 
 def test_a_client_calls_and_gets_results_and_failures(exchange: ExchangeProcess, start_worker: Start) -> None:
@@ -103,8 +104,7 @@ def test_closing_a_client_ends_the_calls_of_other_threads(exchange: ExchangeProc
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         call = pool.submit(endpoint.sleep, 20)
         with Client(exchange.address) as other:
-            while not other.serviceEndPoint("worker").system.statistics()["running"]:
-                time.sleep(0.005)
+            wait_until(lambda: other.serviceEndPoint("worker").system.statistics()["running"])
         client.close()
 
         assert isinstance(call.exception(timeout=10), fireflyzmq.Failure)

@@ -11,13 +11,17 @@ import pytest
 from fireflyzmq import Client, ExchangeLost, ServiceUnavailable, ServiceWithdrawn, connect
 from fireflyzmq.testing import ExchangeProcess, PythonProcess
 from tests.integration.starting import PROGRAMS, Start
+from tests.waiting import until
 
 
 async def running(peer: Any, calls: int) -> None:
     """Wait until the worker is serving so many calls."""
-    endpoint = peer.serviceEndPoint("worker", wait=5.0)
-    while (await endpoint.system.statistics())["running"] < calls:
-        await asyncio.sleep(0.005)
+
+    async def serves() -> bool:
+        statistics = await peer.serviceEndPoint("worker", wait=5.0).system.statistics()
+        return bool(statistics["running"] >= calls)
+
+    await until(serves)
 
 
 def test_killing_a_service_fails_its_calls_in_flight(exchange: ExchangeProcess, start_worker: Start) -> None:
@@ -46,8 +50,11 @@ def test_killing_one_instance_leaves_the_others_calls_alone(exchange: ExchangePr
         async with connect(exchange.address) as peer:
             assert len(await peer.lookup("worker", 5.0)) >= 1
             endpoint: Any = peer.serviceEndPoint("worker", balance="round-robin")
-            while {await endpoint.who(), await endpoint.who()} != {first.process.pid, second.process.pid}:
-                await asyncio.sleep(0.005)
+
+            async def both_answer() -> bool:
+                return {await endpoint.who(), await endpoint.who()} == {first.process.pid, second.process.pid}
+
+            await until(both_answer)
             ids = [endpoint.sleep(0.5, number) for number in range(20)]
             await running(peer, 1)
             first.process.kill()
@@ -71,8 +78,11 @@ def test_killing_a_caller_cancels_what_works_for_it(exchange: ExchangeProcess, s
                 caller.process.kill()
                 killed = time.monotonic()
                 endpoint: Any = peer.serviceEndPoint("worker")
-                while (await endpoint.system.statistics())["running"]:
-                    await asyncio.sleep(0.005)
+
+                async def idle() -> bool:
+                    return not (await endpoint.system.statistics())["running"]
+
+                await until(idle)
                 assert time.monotonic() - killed < 1.0
 
     asyncio.run(work())

@@ -11,8 +11,7 @@ import pytest
 from fireflyzmq import Client, ServiceWithdrawn, connect
 from fireflyzmq.testing import ExchangeProcess, PythonProcess
 from tests.integration.starting import PROGRAMS, Start
-
-SECONDS = 20.0
+from tests.waiting import PATIENCE, until
 
 
 class Held:
@@ -49,11 +48,10 @@ def test_a_first_signal_drains(
     async def work() -> None:
         async with connect(exchange.address) as peer:
             held = Held(peer)
-            await asyncio.wait_for(held.entered.wait(), SECONDS)
+            await asyncio.wait_for(held.entered.wait(), PATIENCE)
             worker.send_signal(signum)
             await line(worker, "pending")
-            while held.endpoint:
-                await asyncio.sleep(0.005)
+            await until(lambda: not held.endpoint)
             held.release.set()
             assert await held.id == "released"
             await line(worker, "arrived")
@@ -70,12 +68,12 @@ def test_a_second_signal_stops_now(exchange: ExchangeProcess, start_worker: Star
     async def work() -> None:
         async with connect(exchange.address) as peer:
             held = Held(peer)
-            await asyncio.wait_for(held.entered.wait(), SECONDS)
+            await asyncio.wait_for(held.entered.wait(), PATIENCE)
             worker.send_signal(first)
             await line(worker, "pending")
             worker.send_signal(signal.SIGINT)
             with pytest.raises(ServiceWithdrawn):
-                await asyncio.wait_for(held.id, SECONDS)
+                await asyncio.wait_for(held.id, PATIENCE)
             await line(worker, "stopped")
 
     asyncio.run(work())
@@ -88,8 +86,11 @@ def test_stopping_an_instance_under_load_costs_no_call(exchange: ExchangeProcess
 
     async def work() -> None:
         async with connect(exchange.address) as peer:
-            while len(await peer.lookup("worker", 5.0)) < 3:
-                await asyncio.sleep(0.005)
+
+            async def sees_all() -> bool:
+                return len(await peer.lookup("worker", 5.0)) == 3
+
+            await until(sees_all)
             endpoint: Any = peer.serviceEndPoint("worker")
             stopping = True
 

@@ -11,7 +11,6 @@ import concurrent.futures
 import contextlib
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -21,8 +20,7 @@ import fireflyzmq as netsvc
 from fireflyzmq.api.connect import Peer, exchange_of
 from fireflyzmq.runtime.events import PresenceEvents, ReportEvents
 from fireflyzmq.runtime.response import GroupResponseId, ResponseId
-
-PATIENCE = 5.0
+from tests.waiting import PATIENCE, wait_until
 
 WORKS = "works"
 AWAITED = "works, and what it returns is awaited in the loop"
@@ -430,10 +428,7 @@ def test_the_end_is_held_back_and_let_go_by_any_thread(who: str) -> None:
     speaker.suspendShutdown()
     running.dispatcher.shutdown()
     assert pending.wait(PATIENCE)
-    end = time.monotonic() + PATIENCE
-    while running.dispatcher._fireflyzmq._released is None:  # it is not at its end yet
-        assert time.monotonic() < end
-        time.sleep(0.001)
+    wait_until(lambda: running.dispatcher._fireflyzmq._released is not None)  # it is at its end
     speaker.resumeShutdown()
     came_round = threading.Event()
     loop = running.dispatcher.loop

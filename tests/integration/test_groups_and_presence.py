@@ -19,17 +19,12 @@ from fireflyzmq.testing import ExchangeProcess, PythonProcess
 from fireflyzmq.wire.commands import HELLO, JOIN, REGISTER
 from fireflyzmq.wire.frames import encode_control
 from tests.integration.starting import Start
+from tests.waiting import PATIENCE, until
 
-PATIENCE = 20.0
 
-
-async def members(peer: Any, group: str, count: int) -> list[netsvc.Binding]:
-    """The members of a group, once there are so many."""
-    found: list[netsvc.Binding] = peer.lookupServiceGroup(group)
-    while len(found) != count:
-        await asyncio.sleep(0.005)
-        found = peer.lookupServiceGroup(group)
-    return found
+async def members(peer: Any, group: str, count: int) -> None:
+    """Wait until a group has so many members."""
+    await until(lambda: len(peer.lookupServiceGroup(group)) == count)
 
 
 async def following(events: Any) -> tuple[str, str]:
@@ -80,8 +75,11 @@ def test_the_first_answer_of_a_group_cancels_what_the_others_do(
             await members(peer, "workers", 2)
             [(binding, pid)] = (await peer.groupEndPoint("workers", gather="first").queue()).items()
             assert (binding.name, pid) == ("quick", quick.process.pid)
-            while (await peer.serviceEndPoint("slow", wait=5.0).system.statistics())["running"]:
-                await asyncio.sleep(0.005)
+
+            async def idle() -> bool:
+                return not (await peer.serviceEndPoint("slow", wait=5.0).system.statistics())["running"]
+
+            await until(idle)
 
     asyncio.run(main())
 
@@ -207,10 +205,7 @@ class Heard(list[Any]):
 
 async def until_heard(heard: list[Any], wanted: object) -> None:
     """Wait for an event."""
-    give_up = time.monotonic() + PATIENCE
-    while wanted not in heard:
-        assert time.monotonic() < give_up, (wanted, heard)
-        await asyncio.sleep(0.005)
+    await until(lambda: wanted in heard)
 
 
 def test_a_watcher_sees_what_truly_changed_while_the_exchange_was_away(

@@ -11,6 +11,7 @@ import pytest
 
 from fireflyzmq import EXCHANGE_CLIENT, Exchange, Service, ServiceWithdrawn
 from fireflyzmq.testing import ExchangeProcess, PythonProcess
+from tests.waiting import until
 
 SERVICE = """
 import time
@@ -47,8 +48,7 @@ def test_a_program_that_started_first_hears_of_a_death(free_address: str) -> Non
         exchange.connect(free_address)
         caller = Service("", exchange=exchange)
         events = caller.subscribeServiceName(None, "slow")
-        while exchange.connection.reason == "not connected yet":
-            await asyncio.sleep(0.01)  # until it has found nobody
+        await until(lambda: exchange.connection.reason != "not connected yet")  # it has found nobody
         environment = {"FIREFLYZMQ_EXCHANGE": free_address}
         with ExchangeProcess([free_address]), PythonProcess(["-c", SERVICE], environment) as service:
             binding, status = await asyncio.wait_for(anext(events), 20)

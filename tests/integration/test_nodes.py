@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -10,8 +9,7 @@ import pytest
 from fireflyzmq import Client, MethodUnavailable, NotAuthorised
 from fireflyzmq.testing import ExchangeProcess, PythonProcess
 from tests.integration.starting import PROGRAMS, Start
-
-PATIENCE = 20.0
+from tests.waiting import wait_until
 
 
 def hooks(root: PythonProcess) -> list[str]:
@@ -21,17 +19,12 @@ def hooks(root: PythonProcess) -> list[str]:
 
 def wait_for_children(client: Client, root: str, names: list[str]) -> None:
     """Wait until a root has these children."""
-    give_up = time.monotonic() + PATIENCE
-    while (found := client.serviceEndPoint(root, wait=10.0).names()) != names:
-        assert time.monotonic() < give_up, found
+    wait_until(lambda: client.serviceEndPoint(root, wait=10.0).names() == names)
 
 
 def wait_for_services(client: Client, name: str, count: int) -> None:
     """Wait until the exchange has so many services of a name, those that wait for a place too."""
-    give_up = time.monotonic() + PATIENCE
-    while len(client.serviceEndPoint("exchange", wait=10.0).services(name)) != count:
-        assert time.monotonic() < give_up
-        time.sleep(0.005)
+    wait_until(lambda: len(client.serviceEndPoint("exchange", wait=10.0).services(name)) == count)
 
 
 def test_a_root_and_its_child_call_each_other(exchange: ExchangeProcess, start_program: Start) -> None:
@@ -118,8 +111,7 @@ def test_instances_of_a_child_share_its_name(exchange: ExchangeProcess, start_pr
     with Client(exchange.address) as client:
         wait_for_children(client, "gate", ["game1", "game1"])
         gate = client.serviceEndPoint("gate")
-        while {gate.ask("game1", "who") for _ in range(10)} != pids:
-            pass
+        wait_until(lambda: {gate.ask("game1", "who") for _ in range(10)} == pids)
         assert set(gate.ask_all("who")) == pids
         twins[0].kill()
         wait_for_children(client, "gate", ["game1"])
@@ -190,10 +182,8 @@ def test_who_waits_for_a_name_has_it_when_its_holder_dies_with_the_exchange(
     first.kill()
     exchange.restart()
     second.wait_for_line("ready")
-    give_up = time.monotonic() + PATIENCE
-    while len(told := hooks(root)) < 3:
-        assert time.monotonic() < give_up, told
-        time.sleep(0.005)
+    wait_until(lambda: len(hooks(root)) >= 3)
+    told = hooks(root)
     assert told[0] == f"connect game1: {first.process.pid}"
     assert [line.split(":")[0] for line in sorted(told[1:])] == ["connect game1", "gone game1 lost"]
     with Client(exchange.address) as client:

@@ -13,8 +13,7 @@ import fireflyzmq as netsvc
 from fireflyzmq import Client, connect
 from fireflyzmq.testing import ExchangeProcess
 from tests.integration.starting import Start
-
-PATIENCE = 20.0
+from tests.waiting import PATIENCE, wait_until
 
 
 async def numbers_until(events: Any, last: int) -> list[netsvc.Report]:
@@ -146,12 +145,10 @@ def test_a_client_says_from_the_main_thread_what_a_service_says(
         client.joinGroup("workers")
         client.exportMethod(lambda: "the client", "who")
         group = other.groupEndPoint("workers", wait=5.0)
-        while len(answers := group.who()) != 2:
-            pass
-        assert set(answers.values()) == {worker.process.pid, "the client"}
+        wait_until(lambda: len(group.who()) == 2)
+        assert set(group.who().values()) == {worker.process.pid, "the client"}
         client.leaveGroup("workers")
-        while len(group.who()) != 1:
-            pass
+        wait_until(lambda: len(group.who()) == 1)
 
         client.monitorReports(tell, "numbers", "news.*")
         publisher = client.serviceEndPoint("numbers", wait=5.0)
@@ -216,5 +213,4 @@ def test_a_client_refuses_what_is_no_pattern_and_no_subject(exchange: ExchangePr
             client.publishReport("legal", object())
         assert client.serviceEndPoint("exchange").stats()["reports_published"] == 0
         client.publishReport("legal", 1)
-        while client.serviceEndPoint("exchange").stats()["reports_published"] != 1:
-            pass
+        wait_until(lambda: client.serviceEndPoint("exchange").stats()["reports_published"] == 1)

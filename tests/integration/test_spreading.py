@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from fireflyzmq import connect
+from fireflyzmq.api.connect import Peer
 from fireflyzmq.testing import ExchangeProcess
 from tests.integration.starting import Start
+from tests.waiting import until
 
 CALLERS = 64
 CALLS = 20
@@ -44,8 +46,11 @@ def test_a_slow_instance_gets_fewer_calls_and_does_not_hold_up_the_rest(
         async with contextlib.AsyncExitStack() as stack:
             peers = [await stack.enter_async_context(connect(exchange.address)) for _ in range(CALLERS)]
             for peer in peers:
-                while len(await peer.lookup("worker", 5.0)) < 3:
-                    await asyncio.sleep(0.005)
+
+                async def sees_all(peer: Peer = peer) -> bool:
+                    return len(await peer.lookup("worker", 5.0)) == 3
+
+                await until(sees_all)
             before = time.monotonic()
             await asyncio.gather(*(call_in_turn(peer.serviceEndPoint("worker")) for peer in peers))
             return time.monotonic() - before

@@ -20,6 +20,7 @@ import pytest
 from fireflyzmq import Client, Dispatcher, Exchange, Failure, RequestTimeout, Service
 from fireflyzmq.api.cores.service import core_of
 from fireflyzmq.testing import ExchangeProcess
+from tests.waiting import wait_until
 
 SOON = 2.0
 """Seconds after which a thread would only go on by a deadline of its own, which is 30 s here unless said."""
@@ -100,13 +101,6 @@ def service_in(loop: Loop) -> Service:
 
 def waiting(id: Any) -> bool:
     return bool(id._events)
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + SOON
-    while not condition():
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.001)
 
 
 def test_a_thread_that_waits_hears_that_the_loop_has_ended(

@@ -7,7 +7,6 @@ import contextlib
 import gc
 import pathlib
 import threading
-import time
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -19,11 +18,9 @@ import fireflyzmq as netsvc
 from fireflyzmq import Client, Service, connect
 from fireflyzmq.api.connect import exchange_of
 from fireflyzmq.testing import ExchangeProcess
+from tests.waiting import until, wait_until
 
 DESCRIPTORS = pathlib.Path("/proc/self/fd") if pathlib.Path("/proc/self/fd").exists() else pathlib.Path("/dev/fd")
-
-PATIENCE = 20.0
-"""How long (s) what has ended may take until it is gone."""
 
 Loops = Callable[[], asyncio.AbstractEventLoop]
 
@@ -42,13 +39,13 @@ def held() -> dict[str, int]:
 def growth(work: Callable[[int], Any], rounds: int, settled: Callable[[], bool] = lambda: True) -> dict[str, int]:
     """What `3 * rounds` rounds leave more than `rounds` did."""
 
+    def collected() -> bool:
+        gc.collect()
+        return settled()
+
     def after(number: int) -> dict[str, int]:
         work(number)
-        gc.collect()
-        end = time.monotonic() + PATIENCE
-        while not settled():
-            assert time.monotonic() < end, "what has ended is still there"
-            gc.collect()
+        wait_until(collected)
         return held()
 
     after(rounds)
@@ -168,10 +165,7 @@ def test_what_comes_and_goes_in_one_loop_leaves_nothing(monkeypatch: pytest.Monk
             for number in range(rounds):
                 await comes_and_goes(number)
             targets = caller._fireflyzmq.connection.machine.mirror
-            for _ in range(200):  # watches outlive what used them, by as long as is set above
-                if len(targets.targets()) < 30:
-                    break
-                await asyncio.sleep(0.02)
+            await until(lambda: len(targets.targets()) < 30)  # watches outlive what used them, as is set above
             return held()
 
         await after(50)

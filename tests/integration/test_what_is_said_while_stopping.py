@@ -8,8 +8,7 @@ import socket
 import pytest
 
 from tests.integration.starting import Start
-
-SECONDS = 20.0
+from tests.waiting import PATIENCE
 
 
 @pytest.mark.parametrize("layout", ["beside", "both"])
@@ -18,8 +17,8 @@ def test_what_a_netports_hooks_say_while_it_stops_arrives(start_program: Start, 
     gate = start_program("stopping_gate.py")
     net = start_program("stopping_net.py", layout, form, ready=None)
     port = int(net.wait_for_line("ready ").split()[-1])
-    with socket.create_connection(("127.0.0.1", port), SECONDS) as client:
-        client.settimeout(SECONDS)
+    with socket.create_connection(("127.0.0.1", port), PATIENCE) as client:
+        client.settimeout(PATIENCE)
         net.wait_for_line("made")
         net.send_signal(signal.SIGTERM)
         assert client.recv(1) == b""

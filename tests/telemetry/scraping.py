@@ -14,8 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from fireflyzmq import EXCHANGE_SERVER, Exchange, Service
 from fireflyzmq.api.connect import Peer
-
-TEST_SECONDS = 60.0
+from tests.waiting import TEST_SECONDS, until
 
 
 class Samples:
@@ -106,18 +105,11 @@ async def scrape(port: int) -> Samples:
     return Samples(list(text_string_to_metric_families(text)))
 
 
-async def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
-    """Wait until something is so."""
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.005)
-
-
-async def until_status(port: int, path: str, wanted: int, seconds: float = 20.0) -> str:
+async def until_status(port: int, path: str, wanted: int) -> str:
     """Wait until a path answers with a status; returns the text."""
-    async with asyncio.timeout(seconds):
-        while True:
-            status, text = await fetch(port, path)
-            if status == wanted:
-                return text
-            await asyncio.sleep(0.01)
+
+    async def answered() -> tuple[int, str] | None:
+        answer = await fetch(port, path)
+        return answer if answer[0] == wanted else None
+
+    return (await until(answered))[1]

@@ -16,7 +16,8 @@ from fireflyzmq.api.connect import exchange_of
 from fireflyzmq.api.cores.service import core_of
 from fireflyzmq.gateways.web.operations import attach_operations
 from fireflyzmq.testing import ExchangeProcess, PythonProcess
-from tests.telemetry.scraping import Place, fetch, on_place, until, until_status
+from tests.telemetry.scraping import Place, fetch, on_place, until_status
+from tests.waiting import until
 
 
 def test_a_process_is_ready_as_long_as_its_exchange_is_there() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
+from collections.abc import Callable
 from typing import Any
 
 import aiohttp
@@ -30,7 +31,8 @@ from fireflyzmq.errors import Overloaded
 from fireflyzmq.peer.calls import new_number
 from fireflyzmq.wire.codec import new_pack
 from fireflyzmq.wire.commands import REQUEST
-from tests.telemetry.scraping import Place, Samples, fetch, on_place, scrape, until
+from tests.telemetry.scraping import Place, Samples, fetch, on_place, scrape
+from tests.waiting import until
 
 
 def serve(place: Place, registry: CollectorRegistry | None = None, **options: Any) -> int:
@@ -47,6 +49,16 @@ class Difference:
 
     def __call__(self, name: str, **labels: str) -> float:
         return self._after.value(name, **labels) - self._before.value(name, **labels)
+
+
+async def moved_until(port: int, before: Samples, holds: Callable[[Difference], bool]) -> Difference:
+    """How much values have changed since a scrape, once that holds of it."""
+
+    async def look() -> Difference | None:
+        moved = Difference(before, await scrape(port))
+        return moved if holds(moved) else None
+
+    return await until(look)
 
 
 def deny() -> None:
@@ -198,9 +210,7 @@ async def test_requests_that_come_too_late_and_items_that_make_no_sense_are_coun
     expired = (await scrape(port)).value("requests_expired_total")
     too_late = core_of(caller).connection.loop.time() - 1 + channel.offset_out
     session.channels.append(channel, new_pack()([REQUEST, new_number(), "wait", [], too_late]))
-    async with asyncio.timeout(10):
-        while (moved := Difference(before, await scrape(port)))("bad_items_total") < 1:
-            await asyncio.sleep(0.01)
+    moved = await moved_until(port, before, lambda moved: moved("bad_items_total") >= 1)
     assert moved("calls_failed_total", kind="RequestTimeout") == 1
     assert (await scrape(port)).value("requests_expired_total") > expired
 
@@ -321,9 +331,10 @@ async def test_requests_over_http_are_counted_by_gateway_and_status(place: Place
             async with session.post(f"{url}/{method}", json=body) as answer:
                 return answer.status
 
-        async with asyncio.timeout(10):
-            while await post("add", [1, 2]) != 200:
-                await asyncio.sleep(0.01)
+        async def shown() -> bool:
+            return await post("add", [1, 2]) == 200
+
+        await until(shown)
         middle = await scrape(port)
         assert [await post("add", [1, 2]), await post("add", [1]), await post("deny", [])] == [200, 400, 422]
         async with session.get(f"http://127.0.0.1:{daemon.port()}/nowhere") as answer:
@@ -337,9 +348,9 @@ async def test_requests_over_http_are_counted_by_gateway_and_status(place: Place
     assert moved("http_requests_total", gateway="/plain", status="4xx") == 2
     assert moved("http_requests_total", gateway="none", status="4xx") == 1
     assert moved("http_request_duration_seconds_count", gateway="/plain") == 3
-    async with asyncio.timeout(10):
-        while Difference(before, await scrape(port))("http_requests_total", gateway="/plain", status="aborted") != 1:
-            await asyncio.sleep(0.01)
+    await moved_until(
+        port, before, lambda moved: moved("http_requests_total", gateway="/plain", status="aborted") == 1
+    )
 
 
 @on_place
@@ -351,17 +362,18 @@ async def test_a_streams_end_is_counted_without_its_duration(place: Place) -> No
     service = await place.service("prices")
     service.joinGroup("web")
     url = f"http://127.0.0.1:{daemon.port()}/streams/reports/prices"
-    async with aiohttp.ClientSession() as session, asyncio.timeout(20):
-        while True:
+    async with aiohttp.ClientSession() as session:
+
+        async def begun() -> aiohttp.ClientWebSocketResponse | None:
             try:
-                stream = await session.ws_connect(url)
-                break
+                return await session.ws_connect(url)
             except aiohttp.WSServerHandshakeError:  # the gateway does not see the publisher yet
-                await asyncio.sleep(0.01)
+                return None
+
+        stream = await until(begun)
         before = await scrape(port)
         await stream.close()
-        while (moved := Difference(before, await scrape(port)))("http_requests_running") != -1:
-            await asyncio.sleep(0.01)
+        moved = await moved_until(port, before, lambda moved: moved("http_requests_running") == -1)
     assert moved("http_requests_total", gateway="/streams", status="1xx") == 1
     assert moved("http_request_duration_seconds_count", gateway="/streams") == 0
 
@@ -452,15 +464,12 @@ async def test_what_has_closed_stays_counted(place: Place) -> None:
 @on_place
 async def test_how_late_the_loop_is_is_sampled_while_somebody_asks(place: Place) -> None:
     port = serve(place)
-    assert (await scrape(port)).value("loop_lag_seconds_count") == 0
-    async with asyncio.timeout(20):
-        while (await scrape(port)).value("loop_lag_seconds_count") < 2:
-            await asyncio.sleep(0.05)
+    first = await scrape(port)
+    assert first.value("loop_lag_seconds_count") == 0
+    await moved_until(port, first, lambda moved: moved("loop_lag_seconds_count") >= 2)
     before = await scrape(port)
     time.sleep(0.8)  # what a method does that should be in a thread
-    async with asyncio.timeout(20):
-        while (moved := Difference(before, await scrape(port)))("loop_lag_seconds_count") < 2:
-            await asyncio.sleep(0.05)
+    moved = await moved_until(port, before, lambda moved: moved("loop_lag_seconds_count") >= 2)
     assert moved("loop_lag_seconds_sum") > 0.4
 
 

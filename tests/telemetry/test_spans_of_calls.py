@@ -32,7 +32,8 @@ from fireflyzmq.runtime.otel import OpenTelemetryTracer, server_attributes
 from fireflyzmq.testing import ExchangeProcess, PythonProcess
 from fireflyzmq.wire.traceparent import bounded, trace_of
 from tests.telemetry.recorded import ids, line, status, titled, trace_id, tree
-from tests.telemetry.scraping import Place, on_place, until
+from tests.telemetry.scraping import Place, on_place
+from tests.waiting import until
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 
@@ -180,8 +181,11 @@ async def test_a_group_is_called_in_one_span_with_a_servers_for_each_member(
         member.joinGroup("workers")
     await (await place.peer()).lookup("c", 5)
     group: Any = (await place.peer()).groupEndPoint("workers", wait=5)
-    while len(await group.square(3)) < 3:
-        await asyncio.sleep(0.01)
+
+    async def complete() -> bool:
+        return len(await group.square(3)) == 3
+
+    await until(complete)
     spans.clear()
     assert len(await group.square(3)) == 3
     await until(lambda: len(spans.get_finished_spans()) == 4)
@@ -333,8 +337,11 @@ async def test_a_call_that_goes_on_to_another_instance_stays_one_span(
     peers = [await place.peer() for _ in range(2)]
     endpoints: list[Any] = [peer.serviceEndPoint("math", balance="round-robin") for peer in peers]
     for peer in peers:
-        while len(await peer.lookup("math", 5)) < 2:
-            await asyncio.sleep(0.01)
+
+        async def sees_both(peer: Peer = peer) -> bool:
+            return len(await peer.lookup("math", 5)) == 2
+
+        await until(sees_both)
     held = endpoints[0].wait()
     await until(lambda: any(core_of(service).local.running for service in services))
     others = [endpoints[1].wait() for _ in range(3)]

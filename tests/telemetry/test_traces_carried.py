@@ -19,7 +19,8 @@ from fireflyzmq.wire.codec import new_pack
 from fireflyzmq.wire.commands import REQUEST
 from fireflyzmq.wire.traceparent import child_of, trace_of
 from tests.telemetry.recorded import ids, line, status, titled, trace_id
-from tests.telemetry.scraping import Place, on_place, until
+from tests.telemetry.scraping import Place, on_place
+from tests.waiting import until
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 TRACEPARENT = f"00-{TRACE}-{SPAN}-01"
@@ -78,12 +79,13 @@ async def chain(place: Place, kind: str) -> tuple[list[Hop], int]:
 
 async def post(port: int, path: str, **headers: str) -> tuple[int, Any]:
     """A call over HTTP, as soon as there is somebody to call."""
-    async with aiohttp.ClientSession() as session, asyncio.timeout(20):
-        while True:
+    async with aiohttp.ClientSession() as session:
+
+        async def answered() -> tuple[int, Any] | None:
             async with session.post(f"http://127.0.0.1:{port}/services/{path}", headers=headers) as answer:
-                if answer.status != 404:
-                    return answer.status, await answer.json()
-            await asyncio.sleep(0.01)
+                return None if answer.status == 404 else (answer.status, await answer.json())
+
+        return await until(answered)
 
 
 def span_of(traceparent: str) -> str:

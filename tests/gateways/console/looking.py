@@ -6,15 +6,14 @@ import contextlib
 import http.client
 import json
 import pathlib
-import time
 from collections.abc import Callable, Iterator
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 from fireflyzmq.testing import PythonProcess
+from tests.waiting import PATIENCE, wait_until
 
 MARKET = pathlib.Path(__file__).parent / "market.py"
-SECONDS = 20.0
 
 StartMarket = Callable[..., PythonProcess]
 
@@ -39,7 +38,7 @@ class Web:
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, dict[str, str], bytes]:
         """One request: status, headers, body."""
-        connection = http.client.HTTPConnection(self.host, timeout=SECONDS)
+        connection = http.client.HTTPConnection(self.host, timeout=PATIENCE)
         with contextlib.closing(connection):
             sent = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
             content_type = {} if body is None else {"Content-Type": "application/json"}
@@ -53,6 +52,15 @@ class Web:
         assert status == 200, (status, body)
         return json.loads(body)
 
+    def get_when(self, path: str, holds: Callable[[Any], object]) -> Any:
+        """The JSON at a path, as soon as that holds of it."""
+
+        def look() -> Any:
+            said = self.get(path)
+            return said if holds(said) else None
+
+        return wait_until(look)
+
     def post(self, path: str, body: Any) -> tuple[int, Any]:
         """Status and JSON of a POST."""
         status, _, answer = self.ask("POST", path, body)
@@ -61,7 +69,7 @@ class Web:
     @contextlib.contextmanager
     def events(self, path: str) -> Iterator[Iterator[Any]]:
         """The data of server-sent events."""
-        connection = http.client.HTTPConnection(self.host, timeout=SECONDS)
+        connection = http.client.HTTPConnection(self.host, timeout=PATIENCE)
         with contextlib.closing(connection):
             connection.request("GET", path, headers=self.headers)
             response = connection.getresponse()
@@ -73,12 +81,3 @@ class Web:
                         yield json.loads(line[6:])
 
             yield read()
-
-
-def until(condition: Callable[[], Any], seconds: float = SECONDS) -> Any:
-    """Ask again and again until something is true, and give it."""
-    end = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.05)
-    return found

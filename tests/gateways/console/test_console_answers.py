@@ -19,8 +19,9 @@ import fireflyzmq
 from fireflyzmq import Client
 from fireflyzmq.gateways.web.server.credentials import password_line, token_line
 from fireflyzmq.testing import ExchangeProcess, PythonProcess
-from tests.gateways.console.looking import ConsoleProcess, StartMarket, Web, until
+from tests.gateways.console.looking import ConsoleProcess, StartMarket, Web
 from tests.gateways.console.market import HOSTILE
+from tests.waiting import wait_until
 
 PACKAGE = pathlib.Path(fireflyzmq.__file__).parent
 
@@ -95,7 +96,7 @@ def test_the_files_are_in_the_package() -> None:
 
 def test_the_state_tells_what_is_there(web: Web, start_market: StartMarket) -> None:
     start_market()
-    state = until(lambda: (found := web.get("/api/state"))["connected"] and "market" in found["services"] and found)
+    state = web.get_when("/api/state", lambda state: state["connected"] and "market" in state["services"])
     (entry,) = state["services"]["market"]
     assert entry["groups"] == ["shop"] and len(entry["address"]) == 32
     assert state["groups"] == {"netports": ["market-door"], "shop": ["market"]}
@@ -106,20 +107,21 @@ def test_the_state_tells_what_is_there(web: Web, start_market: StartMarket) -> N
 
 def test_the_directory_is_sent_only_when_it_has_changed(web: Web, start_market: StartMarket) -> None:
     start_market()
-    state = until(lambda: (found := web.get("/api/state?with=directory"))["connected"] and found)
+    state = web.get_when("/api/state?with=directory", lambda state: state["connected"])
     path = "/api/state?with=directory&known="
     assert "services" not in web.get(path + state["revision"])
     start_market("second")
-    changed = until(lambda: (found := web.get(path + state["revision"])).get("services") and found)
+    changed = web.get_when(path + state["revision"], lambda state: state.get("services"))
     assert "second" in changed["services"]
 
 
 def test_netports_show_their_sessions(web: Web, start_market: StartMarket) -> None:
     door = int(start_market().lines[-1].split()[1])
     with socket.create_connection(("127.0.0.1", door)) as client:
-        (netport,) = until(
-            lambda: (found := web.get("/api/state?with=netports").get("netports")) and found[0]["sessions"] and found
+        state = web.get_when(
+            "/api/state?with=netports", lambda state: state.get("netports") and state["netports"][0]["sessions"]
         )
+        (netport,) = state["netports"]
         (session,) = netport["sessions"]
         port = client.getsockname()[1]
         assert (session["id"].split("/")[0], session["address"]) == ("market-door", f"127.0.0.1:{port}")
@@ -129,8 +131,8 @@ def test_netports_show_their_sessions(web: Web, start_market: StartMarket) -> No
 def test_a_service_tells_of_its_instances_methods_and_failures(web: Web, start_market: StartMarket) -> None:
     start_market()
     start_market("other")
-    until(lambda: call(web, "fail", "on purpose")[0] == 500)
-    service = until(lambda: (found := web.get("/api/service?name=market"))["instances"][0]["failures"] and found)
+    wait_until(lambda: call(web, "fail", "on purpose")[0] == 500)
+    service = web.get_when("/api/service?name=market", lambda service: service["instances"][0]["failures"])
     methods = {method["name"]: method for method in service["description"]["methods"]}
     assert methods["place"]["signature"].startswith("(item: ") and methods["place"]["doc"]
     (instance,) = service["instances"]
@@ -142,7 +144,7 @@ def test_a_service_tells_of_its_instances_methods_and_failures(web: Web, start_m
 def test_what_the_console_asks_itself_is_not_shown_as_calls(web: Web, start_market: StartMarket) -> None:
     start_market()
     ask = {"names": ["market", "exchange", "nobody"]}
-    until(lambda: web.post("/api/statistics", ask)[1].get("market", {}).get("calls_per_second") is not None)
+    wait_until(lambda: web.post("/api/statistics", ask)[1].get("market", {}).get("calls_per_second") is not None)
     end = time.monotonic() + 3
     while time.monotonic() < end:
         _, heard = web.post("/api/statistics", ask)
@@ -154,7 +156,7 @@ def test_what_the_console_asks_itself_is_not_shown_as_calls(web: Web, start_mark
 def test_calls_are_counted(web: Web, start_market: StartMarket) -> None:
     start_market()
     ask = {"names": ["market"]}
-    until(lambda: web.post("/api/statistics", ask)[1].get("market", {}).get("sampled"))
+    wait_until(lambda: web.post("/api/statistics", ask)[1].get("market", {}).get("sampled"))
     for _ in range(20):
         call(web, "place", "lamp")
 
@@ -162,7 +164,7 @@ def test_calls_are_counted(web: Web, start_market: StartMarket) -> None:
         heard = web.post("/api/statistics", ask)[1]["market"]
         return heard["served"] == 20 and heard["median"] is not None
 
-    until(counted)
+    wait_until(counted)
 
 
 # Calls.
@@ -203,7 +205,8 @@ def test_people_get_a_value_as_text_whatever_it_is(web: Web, start_market: Start
 def test_one_instance_may_be_chosen(web: Web, start_market: StartMarket) -> None:
     for _ in range(2):
         start_market("twin")
-    entries = until(lambda: len(found := web.get("/api/state")["services"].get("twin", [])) == 2 and found)
+    state = web.get_when("/api/state", lambda state: len(state["services"].get("twin", [])) == 2)
+    entries = state["services"]["twin"]
     body = {"service": "twin", "method": "echo", "address": entries[0]["address"]}
     for _ in range(5):
         assert web.post("/api/call", body)[0] == 200
@@ -215,7 +218,7 @@ def test_one_instance_may_be_chosen(web: Web, start_market: StartMarket) -> None
         return [each["statistics"]["served"] for each in shown if each["address"] == entries[0]["address"]]
 
     assert len(shown["instances"]) == 2
-    until(lambda: served() == [5])
+    wait_until(lambda: served() == [5])
     assert web.post("/api/call", {**body, "address": "0" * 32})[0] == 404
 
 
@@ -236,14 +239,14 @@ def test_a_body_that_makes_no_sense_is_refused(web: Web, body: Any) -> None:
 def test_a_call_that_nobody_waits_for_is_cancelled(web: Web, start_market: StartMarket) -> None:
     start_market()
     body = b'{"service": "market", "method": "wait"}'
-    until(lambda: "market" in web.get("/api/state").get("services", ()))
+    wait_until(lambda: "market" in web.get("/api/state").get("services", ()))
     with socket.create_connection((web.host.split(":")[0], int(web.host.split(":")[1]))) as client:
         head = f"POST /api/call HTTP/1.1\r\nHost: {web.host}\r\nContent-Type: application/json\r\n"
         client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         strange = {"service": "market", "method": "strange"}
-        until(lambda: web.post("/api/call?text", strange)[1]["text"] == "{1: 1}")
+        wait_until(lambda: web.post("/api/call?text", strange)[1]["text"] == "{1: 1}")
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    until(lambda: web.post("/api/call?text", strange)[1]["text"] == "{1: 0}")
+    wait_until(lambda: web.post("/api/call?text", strange)[1]["text"] == "{1: 0}")
 
 
 # Streams.
@@ -259,7 +262,7 @@ def test_reports_come_as_events(web: Web, start_market: StartMarket) -> None:
     start_market()
     with web.events("/api/reports?publisher=market&pattern=gold.*") as events:
         assert call(web, "announce", "silver.spot", 1)[0] == 200
-        until(lambda: call(web, "announce", "gold.spot", "<b>")[0] == 200)
+        wait_until(lambda: call(web, "announce", "gold.spot", "<b>")[0] == 200)
         report = next(events)
         assert (report["publisher"], report["subject"], report["content"]) == ("market", "gold.spot", "<b>")
 
@@ -272,7 +275,7 @@ def test_a_publisher_has_a_legal_name_and_a_pattern_makes_sense(web: Web) -> Non
 
 def test_failures_come_as_events_those_from_before_too(web: Web, start_market: StartMarket) -> None:
     start_market()
-    until(lambda: call(web, "fail", "before")[0] == 500)
+    wait_until(lambda: call(web, "fail", "before")[0] == 500)
     with web.events("/api/failures") as events:
         first = next(events)
         assert (first["service"], first["method"], first["description"]) == ("market", "fail", "ValueError: before")
@@ -283,7 +286,7 @@ def test_failures_come_as_events_those_from_before_too(web: Web, start_market: S
 
 def test_two_pages_hear_of_each_failure_once(web: Web, start_market: StartMarket) -> None:
     start_market()
-    until(lambda: call(web, "place", "lamp")[0] == 200)
+    wait_until(lambda: call(web, "place", "lamp")[0] == 200)
     with web.events("/api/failures") as one, web.events("/api/failures") as other:
         for number in range(3):
             call(web, "fail", str(number))
@@ -311,18 +314,18 @@ def nobody() -> str:
 
 def test_a_console_survives_its_exchange(exchange: ExchangeProcess, web: Web, start_market: StartMarket) -> None:
     start_market()
-    until(lambda: "market" in web.get("/api/state").get("services", ()))
+    wait_until(lambda: "market" in web.get("/api/state").get("services", ()))
     exchange.kill()
-    until(lambda: not web.get("/api/state")["connected"])
+    wait_until(lambda: not web.get("/api/state")["connected"])
     exchange.restart()
-    until(lambda: "market" in web.get("/api/state").get("services", ()))
+    wait_until(lambda: "market" in web.get("/api/state").get("services", ()))
     assert call(web, "place", "lamp")[0] == 200
 
 
 def test_a_frozen_service_keeps_nobody_waiting(web: Web, start_market: StartMarket) -> None:
     frozen = start_market("frozen")
     start_market()
-    until(lambda: web.post("/api/statistics", {"names": ["frozen"]})[1].get("frozen", {}).get("sampled"))
+    wait_until(lambda: web.post("/api/statistics", {"names": ["frozen"]})[1].get("frozen", {}).get("sampled"))
     frozen.freeze()
     try:
         began = time.monotonic()
@@ -331,7 +334,7 @@ def test_a_frozen_service_keeps_nobody_waiting(web: Web, start_market: StartMark
             assert call(web, "place", "lamp")[0] == 200
             web.get("/api/state")
         assert time.monotonic() - began < 5
-        until(
+        wait_until(
             lambda: web.post("/api/statistics", {"names": ["frozen"]})[1].get("frozen", {"problem": "gone"})["problem"]
         )
     finally:
@@ -340,15 +343,19 @@ def test_a_frozen_service_keeps_nobody_waiting(web: Web, start_market: StartMark
 
 def test_a_thousand_services_cost_one_call_a_second(web: Web, start_market: StartMarket) -> None:
     start_market(workers=1000)
-    state = until(lambda: len((found := web.get("/api/state")).get("services", ())) >= 1001 and found)
+    state = web.get_when("/api/state", lambda state: len(state.get("services", ())) >= 1001)
     began = time.monotonic()
     for _ in range(20):
         again = web.get(f"/api/state?with=directory,totals&known={state['revision']}")
         assert "services" not in again
     assert (time.monotonic() - began) / 20 < 0.2
     names = [f"worker-{number:04}" for number in range(40)]
-    heard = until(lambda: len(found := web.post("/api/statistics", {"names": names})[1]) == 40 and found)
-    assert set(heard) == set(names)
+
+    def sampled() -> Any:
+        _, heard = web.post("/api/statistics", {"names": names})
+        return heard if len(heard) == 40 else None
+
+    assert set(wait_until(sampled)) == set(names)
 
     def known() -> int:
         sampled: int = web.get(f"/api/state?with=totals&known={state['revision']}")["totals"]["sampled"]
@@ -357,13 +364,13 @@ def test_a_thousand_services_cost_one_call_a_second(web: Web, start_market: Star
     began = time.monotonic()
     first = known()
     assert first < 400  # not all at once
-    until(lambda: known() >= 1001)
+    wait_until(lambda: known() >= 1001)
     assert time.monotonic() - began > 3
 
 
 def test_a_large_answer_is_compressed_for_who_takes_it(web: Web, start_market: StartMarket) -> None:
     start_market(workers=300)
-    until(lambda: len(web.get("/api/state").get("services", ())) > 300)
+    wait_until(lambda: len(web.get("/api/state").get("services", ())) > 300)
     _, headers, body = web.ask("GET", "/api/state", **{"Accept-Encoding": "deflate"})
     assert headers["content-encoding"] == "deflate" and len(zlib.decompress(body)) > 5 * len(body)
 
@@ -408,7 +415,7 @@ def test_users_come_with_password_or_token_and_their_calls_bear_their_names(
             ("bob", f"Bearer {token}"),
         ):
             known = Web(console.url, Authorization=shown)
-            until(lambda: known.get("/api/state")["connected"])  # noqa: B023
+            wait_until(lambda: known.get("/api/state")["connected"])  # noqa: B023
             assert call(known, "whoami")[1]["value"]["user"] == user
         assert web.ask("GET", "/api/state", Authorization="Basic " + base64.b64encode(b"ada:no").decode())[0] == 401
 
@@ -443,14 +450,14 @@ def alive(web: Web) -> bool:
 def test_an_exchange_has_a_console_beside_it() -> None:
     with ExchangeProcess(options=["--http", "127.0.0.1:0"]) as exchange:
         web = Web(exchange.wait_for_line("console at ").split()[-1])
-        state = until(lambda: (found := web.get("/api/state"))["connected"] and found)
+        state = web.get_when("/api/state", lambda state: state["connected"])
         assert state["stats"]["addresses"] == exchange.addresses
 
 
 def test_the_exchange_is_watched_at_its_console() -> None:
     with ExchangeProcess(options=["--http", "127.0.0.1:0"]) as exchange:
         web = Web(exchange.wait_for_line("console at ").split()[-1])
-        until(lambda: web.ask("GET", "/readyz")[0] == 200)
+        wait_until(lambda: web.ask("GET", "/readyz")[0] == 200)
         assert web.ask("GET", "/livez")[::2] == (200, b"live\n")
         status, _, body = web.ask("GET", "/metrics")
         assert status == 200 and b"\nfireflyzmq_exchange_up 1.0\n" in body
@@ -461,7 +468,7 @@ def test_who_may_not_use_the_console_may_not_watch_it(exchange: ExchangeProcess)
         web = Web(console.url)
         for path in ("/metrics", "/livez", "/readyz"):
             assert web.ask("GET", path)[0] == web.ask("GET", path, Authorization="Bearer wrong")[0] == 401
-            until(lambda: web.ask("GET", path, Authorization="Bearer s3cret")[0] == 200)  # noqa: B023
+            wait_until(lambda: web.ask("GET", path, Authorization="Bearer s3cret")[0] == 200)  # noqa: B023
 
 
 def test_without_prometheus_there_is_a_console_with_its_health(exchange: ExchangeProcess) -> None:
@@ -470,7 +477,7 @@ def test_without_prometheus_there_is_a_console_with_its_health(exchange: Exchang
         ["-c", program, "console", "--listen", "127.0.0.1:0", "--exchange", exchange.address]
     ) as process:
         web = Web(process.wait_for_line("console at ").split()[-1])
-        until(lambda: web.ask("GET", "/readyz")[0] == 200)
+        wait_until(lambda: web.ask("GET", "/readyz")[0] == 200)
         assert web.ask("GET", "/metrics")[0] == 404 and web.ask("GET", "/")[0] == 200
 
 
@@ -496,7 +503,7 @@ def test_the_console_ends_when_the_exchange_is_killed() -> None:
         web = Web(exchange.wait_for_line("console at ").split()[-1])
         assert alive(web)
         exchange.kill()
-        until(lambda: not alive(web))
+        wait_until(lambda: not alive(web))
 
 
 def test_the_exchange_goes_on_when_the_console_cannot_begin() -> None:
@@ -511,7 +518,7 @@ def test_the_exchange_goes_on_when_the_console_cannot_begin() -> None:
 def test_an_exchange_at_all_addresses_is_reached_by_its_console() -> None:
     with ExchangeProcess(["tcp://0.0.0.0:0"], options=["--http", "127.0.0.1:0"]) as exchange:
         web = Web(exchange.wait_for_line("console at ").split()[-1])
-        until(lambda: web.get("/api/state")["connected"])
+        wait_until(lambda: web.get("/api/state")["connected"])
 
 
 @pytest.mark.parametrize("listen", ["nonsense", "127.0.0.1:70000", "127.0.0.1:x"])
@@ -524,7 +531,7 @@ def test_an_address_that_is_none_is_a_clear_error(listen: str) -> None:
 
 def test_hostile_names_are_told_as_they_are(web: Web, start_market: StartMarket) -> None:
     start_market(HOSTILE)
-    until(lambda: HOSTILE in web.get("/api/state").get("services", ()))
+    wait_until(lambda: HOSTILE in web.get("/api/state").get("services", ()))
     assert call(web, "echo", service=HOSTILE)[0] == 200
 
 

@@ -12,7 +12,8 @@ from fireflyzmq.gateways.console.asking import OwnCalls
 from fireflyzmq.gateways.console.sampler import Sample, Sampler
 from fireflyzmq.gateways.console.tail import FailureTail
 from fireflyzmq.testing.network import VirtualLoop
-from tests.gateways.console.looking import StartMarket, Web, until
+from tests.gateways.console.looking import StartMarket, Web
+from tests.waiting import wait_until
 
 INFINITE = float("inf")
 FAILURE = {
@@ -121,13 +122,14 @@ def test_kinds_of_failures_without_end_are_not_kept() -> None:
 def test_a_netport_that_is_none_spoils_no_other(web: Web, start_market: StartMarket, said: str) -> None:
     start_market()
     start_market("liar")
-    until(lambda: "liar" in web.get("/api/state").get("services", ()))
+    wait_until(lambda: "liar" in web.get("/api/state").get("services", ()))
     web.post("/api/call", {"service": "liar", "method": "pretend", "args": [said]})
 
-    def netports() -> dict[str, Any]:
-        return {each["name"]: each for each in web.get("/api/state?with=netports").get("netports", ())}
+    def shows_the_liar(state: Any) -> bool:
+        return any(each["name"] == "liar" for each in state.get("netports", ()))
 
-    found = until(lambda: (found := netports()) and "liar" in found and found)
+    state = web.get_when("/api/state?with=netports", shows_the_liar)
+    found = {each["name"]: each for each in state["netports"]}
     liar, door = found["liar"], found["market-door"]
     assert liar["problem"] == "no netport" and door["stats"]["sessions"] == 0
 
@@ -135,10 +137,15 @@ def test_a_netport_that_is_none_spoils_no_other(web: Web, start_market: StartMar
 def test_failures_of_one_instance_that_make_no_sense_are_its_own_problem(web: Web, start_market: StartMarket) -> None:
     start_market()
     body = {"service": "market", "method": "pretend", "args": ["failures"]}
-    until(lambda: web.post("/api/call", body)[0] == 200)
-    until(lambda: web.post("/api/call", {**body, "method": "fail", "args": ["so"]})[0] == 500)
+    wait_until(lambda: web.post("/api/call", body)[0] == 200)
+    wait_until(lambda: web.post("/api/call", {**body, "method": "fail", "args": ["so"]})[0] == 500)
     path = "/api/service?name=market"
-    until(lambda: (found := web.ask("GET", path))[0] == 502 or b"no failures" in found[2])
+
+    def asked() -> bool:
+        status, _, body = web.ask("GET", path)
+        return status == 502 or b"no failures" in body
+
+    wait_until(asked)
     (instance,) = web.get(path)["instances"]
     assert (instance["failures"], instance["statistics"]["problem"]) == ([], "no failures")
 
@@ -152,7 +159,7 @@ def test_a_service_that_says_nothing_or_nonsense_of_itself_is_shown(
 ) -> None:
     start_market()
     body = {"service": "market", "method": "pretend", "args": [said]}
-    until(lambda: web.post("/api/call", body)[0] == 200)
+    wait_until(lambda: web.post("/api/call", body)[0] == 200)
     shown = web.get("/api/service?name=market")
     assert [each["name"] for each in shown["description"]["methods"]] == methods
     assert shown["description"].get("problem") == problem

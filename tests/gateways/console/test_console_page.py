@@ -16,8 +16,9 @@ import pytest
 
 from fireflyzmq import Client
 from fireflyzmq.testing import ExchangeProcess
-from tests.gateways.console.looking import ConsoleProcess, StartMarket, until
+from tests.gateways.console.looking import ConsoleProcess, StartMarket
 from tests.gateways.console.market import HOSTILE, MARKUP
+from tests.waiting import wait_until
 
 # A page that loses its server says so in its console: that is the browser's own word, and no mistake of the page.
 LOST = re.compile(r"Failed to load resource: (net::|the server responded with a status of (401|4|5))")
@@ -108,12 +109,15 @@ def test_the_overview_shows_what_goes_on(
     with Client(exchange.address) as client:
         market = client.serviceEndPoint("market", wait=10)
         calls = page.locator(".card", has=page.locator("h2:text-is('Calls per second')")).locator(".value")
-        end = time.monotonic() + 20
-        while not calls.inner_text()[:1].isdigit() or calls.inner_text() == "0":
-            assert time.monotonic() < end
+
+        def shown() -> bool:
             market.place("lamp")
             with contextlib.suppress(Exception):
                 market.fail("on the overview")
+            said: str = calls.inner_text()
+            return said[:1].isdigit() and said != "0"
+
+        wait_until(shown)
         page.wait_for_selector(".bars a.name:text-is('market')")
         page.wait_for_selector(".failures li:has-text('on the overview')")
     assert page.problems == []
@@ -692,7 +696,7 @@ def test_a_hidden_page_asks_for_nothing(page: Any, console: ConsoleProcess) -> N
     assert asked == []
     page.evaluate(hide % "false" + "document.dispatchEvent(new Event('visibilitychange'));")
     page.wait_for_event("request")
-    until(lambda: page.wait_for_timeout(100) or asked)
+    wait_until(lambda: page.wait_for_timeout(100) or asked)
 
 
 def test_the_console_ends_at_once_though_a_page_follows(page: Any, exchange: ExchangeProcess) -> None:

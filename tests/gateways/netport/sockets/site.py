@@ -7,7 +7,6 @@ import contextlib
 import functools
 import inspect
 import ssl
-import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -18,8 +17,7 @@ from fireflyzmq.gateways.netport.core import NetPortCore
 from fireflyzmq.gateways.netport.session import core_of as session_core
 from fireflyzmq.gateways.netport.watchers import Watcher
 from tests.gateways.netport.sockets.player import Player
-
-TEST_SECONDS = 40.0
+from tests.waiting import TEST_SECONDS
 
 
 class Noted(NetPort):
@@ -134,14 +132,6 @@ def at_site(test: AsyncTest) -> Callable[..., None]:
         parameters=list(signature.parameters.values())[1:]
     )
     return run
-
-
-async def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
-    """Wait until a condition holds."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"it did not come true: {inspect.getsource(condition).strip()}"
-        await asyncio.sleep(0.002)
 
 
 def watching(netport: NetPort, session: Session) -> list[Watcher]:

@@ -9,7 +9,8 @@ import pytest
 
 from fireflyzmq import Service
 from tests.gateways.netport.sockets.player import Player, frame
-from tests.gateways.netport.sockets.site import Noted, Site, at_site, set_hooks, until
+from tests.gateways.netport.sockets.site import Noted, Site, at_site, set_hooks
+from tests.waiting import until
 
 
 class Node(Service):

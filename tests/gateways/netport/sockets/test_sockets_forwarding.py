@@ -12,7 +12,8 @@ import msgpack
 from fireflyzmq import Failure, FireflyCodec, MessagePackCodec, NotAuthorised, Service
 from fireflyzmq.api.cores.service import core_of
 from tests.gateways.netport.sockets.player import Player, frame
-from tests.gateways.netport.sockets.site import Site, at_site, until
+from tests.gateways.netport.sockets.site import Site, at_site
+from tests.waiting import until
 
 
 class Game(Service):

@@ -13,7 +13,8 @@ import pytest
 
 from fireflyzmq import Failure, FireflyCodec, NetLimits, NotAuthorised
 from tests.gateways.netport.sockets.player import HEADER, Player, frame
-from tests.gateways.netport.sockets.site import Noted, Site, at_site, set_hooks, until
+from tests.gateways.netport.sockets.site import Noted, Site, at_site, set_hooks
+from tests.waiting import until
 
 
 def echo(session: Any, body: bytes) -> bytes:
@@ -301,8 +302,7 @@ async def test_no_more_requests_of_a_command_are_at_work_than_its_limit(site: Si
     opened = threading.Event()
 
     async def wait(session: Any, body: bytes) -> bytes:
-        while not opened.is_set():
-            await asyncio.sleep(0.002)
+        await until(opened.is_set)
         return body
 
     def wait_in_a_thread(session: Any, body: bytes) -> bytes:

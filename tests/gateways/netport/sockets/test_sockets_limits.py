@@ -18,7 +18,8 @@ import pytest
 from fireflyzmq import NetLimits
 from fireflyzmq.gateways.netport.session import core_of as session_core
 from tests.gateways.netport.sockets.player import HEADER, MAGIC, Player, frame
-from tests.gateways.netport.sockets.site import Noted, Site, at_site, until
+from tests.gateways.netport.sockets.site import Noted, Site, at_site
+from tests.waiting import until
 
 Loops = Callable[[], asyncio.AbstractEventLoop]
 

@@ -14,7 +14,8 @@ from fireflyzmq.gateways.netport import pushing
 from fireflyzmq.gateways.netport.session import core_of as session_core
 from fireflyzmq.peer.records import current_request
 from tests.gateways.netport.sockets.player import Player, frame
-from tests.gateways.netport.sockets.site import Site, at_site, let_pass, until, watching
+from tests.gateways.netport.sockets.site import Site, at_site, let_pass, watching
+from tests.waiting import until
 
 
 @at_site

@@ -7,6 +7,7 @@ import contextlib
 import signal
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ import fireflyzmq as netsvc
 from fireflyzmq.testing import ExchangeProcess, PythonProcess
 from tests.gateways.netport.sockets.player import ERROR, Enter, Player, play
 from tests.gateways.netport.sockets.programs import GAME, NETPORT
+from tests.waiting import until
 
 Start = Callable[..., PythonProcess]
 
@@ -53,10 +55,7 @@ async def served(player: Player) -> bool:
 
 async def served_again(player: Player) -> None:
     """Wait until the frames of a player are answered again."""
-    end = time.monotonic() + 10
-    while not await served(player):
-        assert time.monotonic() < end, "not served again"
-        await asyncio.sleep(0.02)
+    await until(lambda: served(player))
 
 
 def test_clients_stay_while_the_exchange_is_killed_and_started_again(exchange: ExchangeProcess, start: Start) -> None:
@@ -119,8 +118,12 @@ def test_the_frames_of_attached_sessions_fail_when_their_service_is_killed(
             assert await peer.serviceEndPoint("game", wait=5).take(session["id"]) is True
             assert await player.ask(3, b"go") == b"played go"
             game.kill()
-            while (told := await player.ask_in_vain(3, b"go"))["kind"] == "ServiceWithdrawn":
-                pass
+
+            async def refused() -> dict[str, Any] | None:
+                told: dict[str, Any] = await player.ask_in_vain(3, b"go")
+                return None if told["kind"] == "ServiceWithdrawn" else told
+
+            told = await until(refused)
             assert (told["kind"], told["description"]) == ("ServiceUnavailable", "this session's 'game' is gone")
             start(GAME)
             await served_again(player)

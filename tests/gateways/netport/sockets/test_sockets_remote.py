@@ -13,8 +13,9 @@ from fireflyzmq import ApplicationFailure, NetLimits, Report, Service, Session, 
 from fireflyzmq.api.connect import Peer
 from fireflyzmq.gateways.netport.session import core_of as session_core
 from tests.gateways.netport.sockets.player import Player
-from tests.gateways.netport.sockets.site import Noted, Site, at_site, until, watching
+from tests.gateways.netport.sockets.site import Noted, Site, at_site, watching
 from tests.gateways.netport.sockets.test_sockets_sessions import entered
+from tests.waiting import until
 
 
 @at_site

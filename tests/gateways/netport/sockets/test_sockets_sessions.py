@@ -15,7 +15,8 @@ from fireflyzmq.api.cores.service import core_of
 from fireflyzmq.gateways.netport.core import clients_of
 from fireflyzmq.gateways.netport.session import core_of as session_core
 from tests.gateways.netport.sockets.player import ERROR, Player, frame
-from tests.gateways.netport.sockets.site import Noted, Site, at_site, set_hooks, until
+from tests.gateways.netport.sockets.site import Noted, Site, at_site, set_hooks
+from tests.waiting import until
 
 Loops = Callable[[], asyncio.AbstractEventLoop]
 

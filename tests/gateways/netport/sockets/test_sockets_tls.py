@@ -13,8 +13,9 @@ import pytest
 from fireflyzmq import NetLimits, ServiceUnavailable
 from fireflyzmq.gateways.netport.session import core_of as session_core
 from tests.gateways.netport.sockets.player import frame
-from tests.gateways.netport.sockets.site import Site, at_site, until
+from tests.gateways.netport.sockets.site import Site, at_site
 from tests.machine import ipv6
+from tests.waiting import until
 
 Loops = Callable[[], asyncio.AbstractEventLoop]
 

@@ -17,7 +17,8 @@ from fireflyzmq.gateways.netport import watchers
 from fireflyzmq.gateways.netport.core import NetPortCore
 from fireflyzmq.testing import ExchangeProcess, PythonProcess
 from tests.gateways.netport.sockets.programs import GAME
-from tests.gateways.netport.sockets.site import Noted, Site, at_site, until, watching
+from tests.gateways.netport.sockets.site import Noted, Site, at_site, watching
+from tests.waiting import until
 
 
 def watchers_of(net: Noted) -> watchers.Watchers:

@@ -17,7 +17,8 @@ from fireflyzmq.api.cores.service import core_of
 from fireflyzmq.gateways.netport.core import NetPortCore, clients_of
 from fireflyzmq.gateways.netport.session import core_of as session_core
 from tests.gateways.netport.sockets.player import ERROR, HEADER, MAGIC, frame
-from tests.gateways.netport.sockets.site import Noted, Site, at_site, set_hooks, until
+from tests.gateways.netport.sockets.site import Noted, Site, at_site, set_hooks
+from tests.waiting import until
 
 Loops = Callable[[], asyncio.AbstractEventLoop]
 
@@ -355,7 +356,7 @@ async def test_a_websocket_is_not_read_from_while_its_requests_are_at_work(site:
 
         sending = asyncio.ensure_future(send_all())
         before = -1
-        while before != (before := net.stats()["bytes_received"]) or not before:
+        while before != (before := net.stats()["bytes_received"]) or not before:  # until no more has come for a while
             await asyncio.sleep(0.1)
         assert before < 1_000_000
         assert not sending.done()

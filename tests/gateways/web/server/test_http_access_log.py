@@ -16,8 +16,8 @@ from fireflyzmq import JsonFormatter
 from fireflyzmq.gateways.console import Console
 from fireflyzmq.gateways.web.server.access import Access
 from fireflyzmq.gateways.web.server.credentials import Credentials, Users, password_line
-from tests.gateways.netport.sockets.site import until
 from tests.gateways.web.server.web import Raw, Web, complaints, on_web, request, subscription
+from tests.waiting import until
 
 LOGGER = "fireflyzmq.webgate.access"
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from fireflyzmq import HttpDaemon, WebLimits
-from tests.gateways.netport.sockets.site import until
 from tests.gateways.web.server.web import Raw, Web, complaints, counts_of, on_web, request
+from tests.waiting import until
 
 Loops = Callable[[], asyncio.AbstractEventLoop]
 

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from fireflyzmq import HttpDaemon, WebLimits
-from tests.gateways.netport.sockets.site import until
 from tests.gateways.web.server.test_http_limits import connections
 from tests.gateways.web.server.web import Raw, Web, counts_of, on_web, request
+from tests.waiting import until
 
 Loops = Callable[[], asyncio.AbstractEventLoop]
 LARGE = 12_000_000
@@ -94,9 +94,7 @@ async def test_clients_without_a_handshake_are_counted_and_closed(
                 return (await raw.response()).status == 200
         return False
 
-    async with asyncio.timeout(10):
-        while not await served():
-            await asyncio.sleep(0.05)
+    await until(served)
 
 
 def is_closed(sock: socket.socket) -> bool:

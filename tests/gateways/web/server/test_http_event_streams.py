@@ -13,9 +13,9 @@ import pytest
 
 from fireflyzmq import SERVICE_NAME, HttpDaemon, PlainGateway, Selection
 from fireflyzmq.gateways.web.server.streams import STREAMS
-from tests.gateways.netport.sockets.site import until
 from tests.gateways.web.server.test_http_reports import Publisher, publisher, reports_gone
 from tests.gateways.web.server.web import GROUP, Web, behind, exhibition_of, on_web
+from tests.waiting import until
 
 
 class Source:

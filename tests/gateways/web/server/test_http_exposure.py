@@ -22,8 +22,8 @@ from fireflyzmq import (
     xmlrpc,
 )
 from fireflyzmq.api.cores.service import core_of
-from tests.gateways.netport.sockets.site import until
 from tests.gateways.web.server.web import GROUP, JsonRpcError, Web, exhibition_of, on_web, proxy
+from tests.waiting import until
 
 Loops = Callable[[], asyncio.AbstractEventLoop]
 

@@ -14,8 +14,8 @@ import pytest
 
 from fireflyzmq import Exchange, HttpDaemon, PlainGateway, jsonrpc
 from fireflyzmq.gateways.web.operations import problems_of
-from tests.gateways.netport.sockets.site import until
 from tests.gateways.web.server.web import GROUP, Raw, Web, attached_to, behind, counts_of, on_web, request
+from tests.waiting import until
 
 Loops = Callable[[], asyncio.AbstractEventLoop]
 

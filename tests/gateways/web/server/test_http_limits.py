@@ -17,8 +17,8 @@ import pytest
 from fireflyzmq import HttpDaemon, WebLimits
 from fireflyzmq.__main__ import parse_arguments
 from fireflyzmq.api.cores.service import core_of
-from tests.gateways.netport.sockets.site import until
 from tests.gateways.web.server.web import Raw, Web, behind, complaints, counts_of, on_web, request
+from tests.waiting import until
 
 Loops = Callable[[], asyncio.AbstractEventLoop]
 PATHS = ["/xmlrpc/work", "/jsonrpc/work", "/services/work/echo"]

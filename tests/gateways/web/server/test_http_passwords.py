@@ -18,8 +18,8 @@ from fireflyzmq.gateways.web.server.authentication import KnownCredentials
 from fireflyzmq.gateways.web.server.credentials import Credentials, Users, password_line
 from fireflyzmq.gateways.web.server.turns import FairTurns
 from fireflyzmq.wire.addresses import network_of
-from tests.gateways.netport.sockets.site import until
 from tests.gateways.web.server.web import Web, behind, counts_of, on_web
+from tests.waiting import until
 
 
 @on_web

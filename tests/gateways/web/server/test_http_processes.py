@@ -16,13 +16,14 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 from xmlrpc.client import Fault, ProtocolError, ServerProxy
 
 import pytest
 
 from fireflyzmq.testing import ExchangeProcess, PythonProcess
+from tests.waiting import wait_until
 
 WORKER = str(pathlib.Path(__file__).parent / "worker.py")
 
@@ -39,7 +40,7 @@ class Site:
         command = ["-m", "fireflyzmq", "gateway", "http", "--group", "web-services", "--listen", "127.0.0.1:0"]
         process = self._stack.enter_context(PythonProcess([*command, *options], self.exchange.environment))
         gateway = Gateway(process)
-        gateway.until(lambda: gateway.ask("GET", "/services")[0] in (200, 401))
+        wait_until(lambda: gateway.ask("GET", "/services")[0] in (200, 401))
         return gateway
 
     def worker(self, name: str, gateway: Gateway | None = None) -> PythonProcess:
@@ -48,7 +49,7 @@ class Site:
         process = self._stack.enter_context(PythonProcess([WORKER, name], self.exchange.environment))
         process.wait_for_line("ready")
         if gateway is not None:
-            gateway.until(lambda: gateway.instances(name) == instances + 1)
+            wait_until(lambda: gateway.instances(name) == instances + 1)
         return process
 
 
@@ -90,13 +91,6 @@ class Gateway:
         status, services = self.ask("GET", "/services")
         return sum(service["instances"] for service in services if service["name"] == name) if status == 200 else 0
 
-    def until(self, condition: Callable[[], bool]) -> None:
-        """Wait until a condition holds; ask no more often than this needs."""
-        end = time.monotonic() + 20
-        while not condition():
-            assert time.monotonic() < end, self.process.lines
-            time.sleep(0.01)
-
 
 @pytest.fixture
 def site() -> Iterator[Site]:
@@ -132,14 +126,14 @@ def test_a_service_that_is_killed_or_leaves_is_not_there(site: Site) -> None:
     gateway = site.gateway()
     dying, leaving = site.worker("dying", gateway), site.worker("leaving", gateway)
     dying.kill()
-    gateway.until(lambda: gateway.instances("dying") == 0)
+    wait_until(lambda: gateway.instances("dying") == 0)
     assert gateway.ask("POST", "/services/dying/who")[0] == 404
     with gateway.xmlrpc("dying") as proxy, pytest.raises(ProtocolError) as caught:
         proxy.who()
     assert caught.value.errcode == 404
     assert gateway.call("leaving", "who") == leaving.process.pid
     gateway.call("leaving", "leave")
-    gateway.until(lambda: gateway.instances("leaving") == 0)
+    wait_until(lambda: gateway.instances("leaving") == 0)
     assert gateway.ask("POST", "/services/leaving/who") == gateway.ask("POST", "/services/absent/who")
     assert leaving.process.poll() is None
 
@@ -153,7 +147,7 @@ def test_when_one_of_two_is_killed_what_it_ran_fails_and_the_other_goes_on(
     asking: list[concurrent.futures.Future[tuple[int, Any]]] = []
     while len(asking) < 6 or not ("begun" in first.lines and "begun" in second.lines):  # each goes to either
         asking.append(background.submit(gateway.ask, "POST", "/services/math/sleep", [2]))
-        gateway.until(lambda: first.lines.count("begun") + second.lines.count("begun") == len(asking))
+        wait_until(lambda: first.lines.count("begun") + second.lines.count("begun") == len(asking))
     ran = first.lines.count("begun")
     first.kill()
     outcomes = [each.result(20) for each in asking]
@@ -199,7 +193,7 @@ def test_reports_are_heard_from_the_kept_one_on_over_a_restart_of_the_publisher(
         gateway.call("news", "publish", "second")
         assert heard() == "second"
         worker.kill()
-        gateway.until(lambda: gateway.instances("news") == 0)
+        wait_until(lambda: gateway.instances("news") == 0)
         site.worker("news", gateway)
         gateway.call("news", "publish", "third")
         assert heard() == "third"
@@ -213,7 +207,7 @@ def test_the_gateway_outlives_its_exchange(site: Site) -> None:
     gateway.process.wait_for_line("lost the exchange")
     assert gateway.ask("POST", "/services/math/who")[0] == 503
     site.exchange.restart()
-    gateway.until(lambda: gateway.ask("POST", "/services/math/who")[0] == 200)
+    wait_until(lambda: gateway.ask("POST", "/services/math/who")[0] == 200)
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
@@ -262,7 +256,7 @@ def test_users_certificate_and_names_are_options(
         assert gateway.url.startswith("https://")
         authorised = {"Authorization": f"Bearer {token}"}
         site.worker("who")
-        gateway.until(lambda: gateway.ask("POST", "/services/who/user", **authorised) == (200, "grace"))
+        wait_until(lambda: gateway.ask("POST", "/services/who/user", **authorised) == (200, "grace"))
         assert gateway.ask("POST", "/services/who/user")[0] == 401
         wrong = {"Authorization": "Basic " + base64.b64encode(b"grace:x").decode()}
         assert gateway.ask("POST", "/services/who/user", **wrong)[0] == 401

@@ -18,7 +18,6 @@ import pytest
 
 from fireflyzmq import HttpDaemon, PlainGateway, Service, WebLimits
 from fireflyzmq.api.cores.service import core_of
-from tests.gateways.netport.sockets.site import until
 from tests.gateways.web.server.web import (
     GROUP,
     Raw,
@@ -30,6 +29,7 @@ from tests.gateways.web.server.web import (
     request,
     subscription,
 )
+from tests.waiting import until
 
 Loops = Callable[[], asyncio.AbstractEventLoop]
 WAYS = ["events", "websocket"]

@@ -26,9 +26,9 @@ from fireflyzmq import (
 from fireflyzmq.api.cores.service import core_of
 from fireflyzmq.testing import ExchangeProcess
 from tests.faults.relay import Relay
-from tests.gateways.netport.sockets.site import until
 from tests.gateways.web.server.web import (
     GROUP,
+    Answer,
     JsonRpcError,
     Raw,
     Web,
@@ -38,6 +38,7 @@ from tests.gateways.web.server.web import (
     on_web,
     request,
 )
+from tests.waiting import until
 
 Loops = Callable[[], asyncio.AbstractEventLoop]
 
@@ -266,13 +267,13 @@ async def test_while_the_exchange_is_away_it_is_503_and_afterwards_all_is_well(w
         assert (away.status, away.headers["Retry-After"]) == (503, "1")
         assert time.monotonic() - begun < 4
         process.restart()
-        for _ in range(200):
+
+        async def back() -> Answer | None:
             answer = await web.post(daemon, "/services/work/where")
-            if answer.status == 200:
-                break
-            assert answer.status == 503
-            await asyncio.sleep(0.02)
-        assert answer.json() == "here"
+            assert answer.status in (200, 503)
+            return answer if answer.status == 200 else None
+
+        assert (await until(back)).json() == "here"
         assert (await web.get(daemon, "/services")).json() == [{"name": "work", "instances": 1}]
         await daemon.stop()
         far.close()
@@ -395,5 +396,4 @@ async def test_closing_the_exchange_closes_its_daemons_port(web: Web) -> None:
         except OSError:
             return True
 
-    while not await closed():
-        await asyncio.sleep(0.01)
+    await until(closed)

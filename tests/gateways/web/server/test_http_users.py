@@ -20,8 +20,8 @@ import pytest
 from fireflyzmq import Credentials, Service, Users
 from fireflyzmq.api.cores.service import core_of
 from fireflyzmq.gateways.web.server.credentials import password_line, token_line
-from tests.gateways.netport.sockets.site import until
 from tests.gateways.web.server.web import Raw, Web, complaints, counts_of, on_web, proxy, request
+from tests.waiting import until
 
 Loops = Callable[[], asyncio.AbstractEventLoop]
 

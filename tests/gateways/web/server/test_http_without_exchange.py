@@ -14,8 +14,8 @@ from fireflyzmq.api.cores.service import core_of
 from fireflyzmq.api.service import Service
 from fireflyzmq.errors import ExchangeLost
 from fireflyzmq.gateways.web.services.selection import Exhibition, Selection
-from tests.gateways.netport.sockets.site import until
 from tests.gateways.web.server.web import GROUP, Answer, Web, behind, on_web
+from tests.waiting import until
 
 
 @contextlib.contextmanager

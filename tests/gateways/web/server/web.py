@@ -20,9 +20,8 @@ from fireflyzmq.api.connect import Peer
 from fireflyzmq.gateways.web.server.core import HttpDaemonCore
 from fireflyzmq.gateways.web.server.counts import HttpCounts
 from fireflyzmq.gateways.web.services.selection import Exhibition
-from tests.gateways.netport.sockets.site import until
+from tests.waiting import TEST_SECONDS, until
 
-TEST_SECONDS = 40.0
 GROUP = "web-services"
 
 
