@@ -123,7 +123,7 @@ class Calling(Facet):
         are still at work are cancelled. With `balance` or `key` a call asks one member, as `serviceEndPoint` does.
         ValueError for an illegal name or values that make no sense.
         """
-        return self._fireflyzmq.group_endpoint(group, timeout, wait, balance, key, oneway, gather)
+        return self._fireflyzmq.caller.group_endpoint(group, timeout, wait, balance, key, oneway, gather)
 
     def monitorAnswers(self, callback: Callable[[Binding, Any], Any], id: GroupResponseId[Any] | None) -> None:
         """Call `callback(binding, outcome)` for each member's answer to a call of a group, as it comes.

@@ -84,7 +84,7 @@ class Client:
 
     def groupEndPoint(self, group: str, **options: Unpack[GroupKeywords]) -> BlockingEndpoint:
         """An endpoint of a group whose calls block and return the result; options as for `Service.groupEndPoint`."""
-        return BlockingEndpoint(core_of(self._fireflyzmq.open_peer()).group_endpoint(group, **options), self)
+        return BlockingEndpoint(core_of(self._fireflyzmq.open_peer()).caller.group_endpoint(group, **options), self)
 
     if not TYPE_CHECKING:
 

@@ -117,7 +117,7 @@ class ExchangeCore:
         self._embedded: EmbeddedExchange | None = None
         self._waiters: list[asyncio.Future[None]] = []
         self._hooks = InOrder(connection.loop)
-        connection.on_change = self._changed
+        connection.on_change.append(self._changed)
         connection.on_close.append(self._closed)
         drained_with(connection.loop, self)
 

@@ -45,8 +45,8 @@ _chance = random.Random()
 class Connection:
     """A peer in an event loop, connected to an exchange, to none, or (`join`) to one in this process.
 
-    `state` and `reason` say whether it is connected, and why not; `on_change(state, reason)` is told. The ways of
-    its `portal` into the loop are the connection's, too.
+    `state` and `reason` say whether it is connected, and why not; those in `on_change` are told both. The ways of its
+    `portal` into the loop are the connection's, too.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -54,7 +54,7 @@ class Connection:
         self.state = "offline"
         self.reason = "not connected yet"
         self.address: str | None = None
-        self.on_change: Callable[[str, str], None] = lambda state, reason: None
+        self.on_change: list[Callable[[str, str], None]] = []
         self.on_close: list[Callable[[], None]] = []
         self.nameless: object = None
         self.listens_at: list[str] = []
@@ -224,7 +224,8 @@ class Connection:
         else:  # left, or lost while leaving
             self._stages.heard()
         if state != "left":
-            self.on_change(state, reason)
+            for tell in self.on_change:
+                tell(state, reason)
 
     def read(self, reading: Reading) -> None:
         """Say what was counted here, and what there is."""

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from fireflyzmq.api.endpoint import Endpoint, endpoint_for, target_of
+from fireflyzmq.api.options import LEAST_PENDING, CallOptions
 from fireflyzmq.wire.commands import BY_GROUP
 from fireflyzmq.wire.names import check_name
 
 if TYPE_CHECKING:
     from fireflyzmq.api.cores.identity import Identity
-    from fireflyzmq.api.options import CallOptions
     from fireflyzmq.errors import Failure
     from fireflyzmq.peer.records import Target
     from fireflyzmq.runtime.response import ResponseId
@@ -31,9 +31,25 @@ class Caller:
         """A proxy for one of a group's members, another one for each call."""
         return self.one_of(self._group(group), options)
 
-    def members(self, group: str, options: CallOptions, gather: str | int) -> Endpoint:
+    def members(self, group: str, options: CallOptions, gather: str | int = "all") -> Endpoint:
         """A proxy for all of a group's members at once."""
         return self.all_of(self._group(group), options, gather)
+
+    def group_endpoint(
+        self,
+        group: str,
+        timeout: float = 30.0,
+        wait: float = 0.0,
+        balance: str | None = None,
+        key: str | None = None,
+        oneway: bool = False,
+        gather: str | int = "all",
+    ) -> Endpoint:
+        """A proxy for one of a group's members when there is a balance or a key, otherwise for all."""
+        options = CallOptions(timeout, wait, balance or LEAST_PENDING, key, oneway)
+        if balance is not None or key is not None:
+            return self.member(group, options)
+        return self.members(group, options, gather)
 
     def one_of(self, target: Target, options: CallOptions) -> Endpoint:
         """A proxy for one of those that are watched, another one for each call."""

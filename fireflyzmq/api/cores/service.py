@@ -22,7 +22,6 @@ from fireflyzmq.api.cores.parts import Part, PartType, ServiceParts
 from fireflyzmq.api.cores.readiness import Readiness
 from fireflyzmq.api.cores.reporting import OwnSubscriptions
 from fireflyzmq.api.cores.watching import Presences
-from fireflyzmq.api.options import LEAST_PENDING, CallOptions
 from fireflyzmq.conventions.behind import behind
 from fireflyzmq.conventions.callbacks import positional_only
 from fireflyzmq.errors import Failure, RegistrationRefused
@@ -33,10 +32,8 @@ from fireflyzmq.runtime.timers import InOrder, Timers, run_logged
 
 if TYPE_CHECKING:
     from fireflyzmq.api.cores.shown import Shown
-    from fireflyzmq.api.endpoint import Endpoint
     from fireflyzmq.peer.methods import Method
     from fireflyzmq.runtime.connection import Connection
-    from fireflyzmq.runtime.response import ResponseId
     from fireflyzmq.wire.binding import Binding
 
 __all__ = ["Part", "ServiceCore", "core_of"]
@@ -107,67 +104,6 @@ class ServiceCore(Identity):
     def part(self, kind: type[PartType]) -> PartType:
         """What a kind of service added; RuntimeError when it has not yet."""
         return self.parts.find(kind)
-
-    def export(
-        self,
-        method: Callable[..., Any],
-        name: str | None,
-        threads: int,
-        limit: int | None,
-        root: str | None,
-        validate: bool | None = None,
-    ) -> None:
-        """Let others call a function."""
-        self.methods.export(method, name, threads, limit, root, validate)
-
-    def join(self, group: str) -> None:
-        """Join a group."""
-        self.memberships.join(group)
-
-    def endpoint(
-        self,
-        target: object,
-        timeout: float = 30.0,
-        wait: float = 0.0,
-        balance: str = LEAST_PENDING,
-        key: str | None = None,
-        oneway: bool = False,
-    ) -> Endpoint:
-        """A proxy for a name, or for the one instance of a binding or a service."""
-        return self.caller.endpoint(target, CallOptions(timeout, wait, balance, key, oneway))
-
-    def group_endpoint(
-        self,
-        group: str,
-        timeout: float = 30.0,
-        wait: float = 0.0,
-        balance: str | None = None,
-        key: str | None = None,
-        oneway: bool = False,
-        gather: str | int = "all",
-    ) -> Endpoint:
-        """A proxy for the members of a group: for one of them when there is a balance or a key, otherwise for all."""
-        options = CallOptions(timeout, wait, balance or LEAST_PENDING, key, oneway)
-        if balance is not None or key is not None:
-            return self.caller.member(group, options)
-        return self.caller.members(group, options, gather)
-
-    def monitor(
-        self,
-        id: ResponseId[Any],
-        callback: Callable[[Any], Any] | None,
-        failure: Callable[[Failure], Any] | None = None,
-    ) -> None:
-        """Call back when a call ends."""
-        self.caller.monitor(id, callback, failure)
-
-    def run_hook(self, hook: Callable[[], Any], what: str) -> None:
-        """Run a hook of the user's; a service that drains waits for its coroutine."""
-        self.hooks.run(hook, what)
-
-    async def hooks_ended(self) -> None:
-        """Wait until no coroutine of a hook is at work."""
-        await self.hooks.ended()
 
     def close(self) -> None:
         """End at once; in a method of its own when that has been answered, and withdrawn until then."""

@@ -14,7 +14,8 @@ from collections.abc import Awaitable, Callable, Collection
 from typing import TYPE_CHECKING, Any, Final
 
 from fireflyzmq.api.cores.service import Part, ServiceCore, core_of
-from fireflyzmq.api.endpoint import Endpoint, destination_of
+from fireflyzmq.api.endpoint import destination_of
+from fireflyzmq.api.options import CallOptions
 from fireflyzmq.conventions.extras import needed_for
 from fireflyzmq.gateways.listening import bind
 from fireflyzmq.gateways.netport.audience import Audience
@@ -99,7 +100,7 @@ class NetPortCore(Part):
 
     def open(self) -> None:
         """Join the group, and offer services what they may do with the sessions."""
-        self.core.join(self._settings.group)
+        self.core.memberships.join(self._settings.group)
         Exports(self.core, self.clients, self.audience, self._pushing, self.watchers).offer()
 
     def start(self) -> None:
@@ -131,11 +132,11 @@ class NetPortCore(Part):
         method: str | None,
         group: str | None,
         attached: str | None,
-        options: tuple[float, float, str, bool],
+        options: CallOptions,
         sticky: bool,
         decoded: bool | None,
     ) -> None:
-        """Let a service serve commands; `options` are timeout, wait, balance and oneway."""
+        """Let a service serve commands."""
         self.core.check_open()
         if sum(given is not None for given in (service, group, attached)) != 1:
             raise ValueError("give one of a service, group= and attached=")
@@ -143,26 +144,20 @@ class NetPortCore(Part):
             method = commands
         several = commands is None or isinstance(commands, range)
         values = self._settings.codec.decoded if decoded is None else decoded
-        make = functools.partial(self._destination, options)
+        caller, make = self.core.caller, functools.partial(self._destination, options)
         means = self._settings.codec, self._start_call, Shape(method, several, values)
         rule: Forward
         if attached is not None:
             check_name(attached, "key")
-            self._endpoint(self.core.binding, None, options)  # tells of what makes no sense now
+            caller.endpoint(self.core.binding, options)  # tells of what makes no sense now
             rule = ToAttached(*means, attached, self.core.connection.watch, make)
         else:
-            endpoint = self._endpoint(service, group, options)
+            endpoint = caller.endpoint(service, options) if group is None else caller.member(group, options)
             rule = ToService(*means, endpoint, destination_of(endpoint), make, sticky)
         self.core.connection.run_in_loop(self.clients.commands.add, commands, rule)
 
-    def _endpoint(self, service: object, group: str | None, options: tuple[float, float, str, bool]) -> Endpoint:
-        timeout, wait, balance, oneway = options
-        if group is not None:
-            return self.core.group_endpoint(group, timeout, wait, balance, None, oneway)
-        return self.core.endpoint(service, timeout, wait, balance, None, oneway)
-
-    def _destination(self, options: tuple[float, float, str, bool], target: Target, key: str | None) -> Destination:
-        timeout, wait, balance, oneway = options
+    def _destination(self, options: CallOptions, target: Target, key: str | None) -> Destination:
+        timeout, wait, balance, oneway = options.timeout, options.wait, options.balance, options.oneway
         return Destination(self.core.local, target, timeout, wait, balance, key, oneway)
 
     # The sessions.
@@ -207,7 +202,7 @@ class NetPortCore(Part):
             self._pushing.push_frame(self._goodbye, list(self.audience.by_id.values()))
         self._end_sessions()
         await clients.all_gone(_GOODBYE_SECONDS)
-        await self.core.hooks_ended()
+        await self.core.hooks.ended()
 
     def _end_sessions(self) -> None:
         """End all sessions at once; what was pushed to them is on its way before."""

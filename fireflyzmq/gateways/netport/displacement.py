@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from fireflyzmq.api.endpoint import destination_of
+from fireflyzmq.api.options import CallOptions
 from fireflyzmq.peer.records import FAILED
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Displacement:
     def __init__(self, core: ServiceCore, group: str) -> None:
         # Known before a connection is lost, the netports are waited for when it is back. As long as there is an
         # endpoint, its target is watched.
-        self._netports = core.group_endpoint(group, oneway=True)
+        self._netports = core.caller.members(group, CallOptions(oneway=True))
         self._destination = destination_of(self._netports)
         self._start_call: Callable[..., Any] = core.connection.machine.calls.start
         self.untold: dict[str, tuple[float, SessionCore]] = {}

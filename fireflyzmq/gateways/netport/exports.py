@@ -51,7 +51,7 @@ class Exports:
             self.unwatch,
             self.displace,
         ):
-            self._core.export(method, None, 0, None, None, validate=False)
+            self._core.methods.export(method, None, 0, None, None, validate=False)
 
     def push(
         self,

@@ -87,7 +87,7 @@ class Hooks:
             self.attachments.drop(session)
             self._watchers.ended(session, attached)
             shown = session.shown
-            self._core.run_hook(
+            self._core.hooks.run(
                 lambda: self._owner.doConnectionLost(shown, session.reason),
                 f"doConnectionLost of {self._core.title}",
             )

@@ -11,6 +11,7 @@ import weakref
 from collections.abc import Callable, Collection
 from typing import Any, Final, TypeVar, overload
 
+from fireflyzmq.api.options import CallOptions
 from fireflyzmq.api.service import Service
 from fireflyzmq.conventions.callbacks import hook
 from fireflyzmq.gateways.netport.codecs.codec import Codec, Command
@@ -158,7 +159,7 @@ class NetPort(Service):
         `callRemote(101, session, body)` does, and a word the method of that name. What it returns is the answer, as
         for `exportCommand`; `oneway` calls have none. `timeout`, `wait` and `balance` are those of `serviceEndPoint`.
         """
-        options = timeout, wait, balance, oneway
+        options = CallOptions(timeout, wait, balance, oneway=oneway)
         self._fireflyzmq.part(NetPortCore).forward(
             commands, service, method, group, attached, options, sticky, decoded
         )

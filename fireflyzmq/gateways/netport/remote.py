@@ -10,6 +10,7 @@ from typing import Any, Final, cast
 
 from fireflyzmq.api.cores.service import ServiceCore, core_of
 from fireflyzmq.api.endpoint import Endpoint, binding_of
+from fireflyzmq.api.options import CallOptions
 from fireflyzmq.api.service import Service, detached
 from fireflyzmq.conventions.behind import NotBegun, put_behind
 from fireflyzmq.conventions.callbacks import check_callback
@@ -129,8 +130,8 @@ class _Remote:
 
     def __init__(self, core: ServiceCore, group: str) -> None:
         self.core = core
-        self.everywhere = core.group_endpoint(group)
-        self.everywhere_oneway = core.group_endpoint(group, oneway=True)
+        self.everywhere = core.caller.members(group, CallOptions())
+        self.everywhere_oneway = core.caller.members(group, CallOptions(oneway=True))
         self.watch = _watches.get(core) or _watches.setdefault(core, _Watch(core))
 
     def push(self, command: Command, body: Any, ids: Iterable[str]) -> None:
@@ -141,7 +142,7 @@ class _Remote:
         for name, its in there.items():
             target = self.core.connection.watch(BY_NAME, name)
             if target.ready or target.unconfirmed or not target.known:  # otherwise it is gone, and they with it
-                self.core.endpoint(name, oneway=True).push(command, body, its)
+                self.core.caller.endpoint(name, CallOptions(oneway=True)).push(command, body, its)
 
 
 class _Watch:
@@ -173,7 +174,7 @@ class _Watch:
         if session not in self._callbacks.get(netport_of(session), ()) or self._core.local.closed:
             return
         with detached():  # it outlives the request in which somebody asks for it
-            self._core.monitor(
+            self._core.caller.monitor(
                 _at(self._core, session).watch(session),
                 lambda there: None if there else self._tell(session, "absent"),
                 functools.partial(self._not_watched, session),
@@ -217,4 +218,4 @@ _watches: weakref.WeakKeyDictionary[ServiceCore, _Watch] = weakref.WeakKeyDictio
 
 def _at(core: ServiceCore, session: str) -> Endpoint:
     """The netport that a session is at."""
-    return core.endpoint(netport_of(session))
+    return core.caller.endpoint(netport_of(session), CallOptions())
