@@ -1,4 +1,4 @@
-"""Fixtures of the library's tests: a network in memory, and the places where services may live."""
+"""Fixtures of the library's tests: a network in memory, the places where services may live, and whole subjects."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ import pytest
 
 from fireflyzmq.testing import Network
 from tests.api.places import ACROSS, PLACES, TOGETHER, Place
+from tests.api.reports import ear, feed
+
+__all__ = ["ear", "feed"]
+"""Fixtures of subjects that several files share. pytest finds them here, and tests need not import them."""
 
 
 @pytest.fixture
