@@ -244,3 +244,11 @@ def test_a_name_that_is_looked_up_each_second_stays_watched(across: Place) -> No
     for _ in range(300):
         across.advance(1)
         assert len(across.caller.lookupServiceName("server")) == 1
+
+
+@pytest.mark.parametrize("bad", ["", "_private", "a b", -1])
+def test_what_can_be_no_method_is_none_of_an_endpoints(bad: Any, place: Place) -> None:
+    with pytest.raises((ValueError, AttributeError)):
+        place.endpoint()[bad]
+    with pytest.raises(TypeError):
+        iter(place.caller.serviceEndPoint("server"))

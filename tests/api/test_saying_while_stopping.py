@@ -1,39 +1,16 @@
-"""What services say while they drain and close: own calls, one-way calls, reports, hooks, the last answer."""
+"""What services do while they drain: own calls, hooks, timers."""
 
 from __future__ import annotations
 
 import asyncio
-import threading
 from typing import Any
 
 import pytest
 
-import fireflyzmq as netsvc
-from fireflyzmq import Child, Root, Service, ServiceUnavailable
-from fireflyzmq.api.cores.service import core_of
+from fireflyzmq import Child, Root, Service
 from fireflyzmq.testing import Network
 from tests.api.places import Place
-
-
-class Noting(Service):
-    """Notes what it is told; `slowly` takes a second for it."""
-
-    def __init__(self, name: str, **options: Any) -> None:
-        super().__init__(name, **options)
-        self.noted: list[Any] = []
-        self.exportMethod(self.note)
-        self.exportMethod(self.slowly)
-
-    def note(self, what: Any) -> Any:
-        self.noted.append(what)
-        return what
-
-    async def slowly(self, what: Any) -> Any:
-        await asyncio.sleep(1)
-        return self.note(what)
-
-
-# Own calls.
+from tests.api.stopping import Noting
 
 
 @pytest.mark.parametrize("everything", [False, True], ids=["a service", "an exchange"])
@@ -99,9 +76,6 @@ def test_a_call_that_nobody_answers_is_cut_after_the_grace_period(
     assert across.now - before == pytest.approx(30, abs=0.1)
     assert "hub.wait" in caplog.text
     assert across.failure(id)
-
-
-# Hooks.
 
 
 def test_the_hooks_of_a_root_end_before_it_does(network: Network) -> None:
@@ -191,220 +165,3 @@ def test_timers_go_on_while_a_service_drains(across: Place) -> None:
     across.run(server.drain())
 
     assert across.run(id) == 1 and server.noted == ["timer", 1]
-
-
-# One-way calls and reports.
-
-
-@pytest.mark.parametrize("end", ["close", "drain", "exchange close", "exchange drain", "leave"])
-@pytest.mark.parametrize("known", [True, False], ids=["known", "first call"])
-def test_a_one_way_call_is_handed_over_before_the_end(end: str, known: bool, network: Network) -> None:
-    hub = Noting("hub", exchange=network.exchange())
-    exchange = network.exchange()
-    front = Service("front", exchange=exchange)
-    endpoint: Any = front.serviceEndPoint("hub", oneway=True)
-    if known:
-        endpoint.note("before")
-        network.settle()
-        hub.noted.clear()
-    endpoint.note("said")
-    if end == "leave":
-        network.run(exchange.leave())
-    elif end.endswith("close"):
-        (exchange if end.startswith("exchange") else front).close()
-    else:
-        network.run((exchange if end.startswith("exchange") else front).drain())
-    network.settle()
-
-    # an exchange that is closed at once waits for nobody, so not for who that is either
-    assert hub.noted == ([] if end == "exchange close" and not known else ["said"])
-
-
-def test_services_of_one_process_are_told_before_the_end(place: Place) -> None:
-    hub, front = place.server_of(Noting, "hub"), place.caller_of(Service)
-    endpoint: Any = front.serviceEndPoint("hub", oneway=True)
-    endpoint.note("said")
-    front.close()
-    place.settle()
-
-    assert hub.noted == ["said"]
-
-
-def test_a_one_way_call_that_waits_is_waited_for(network: Network) -> None:
-    exchange = network.exchange()
-    front = Service("front", exchange=exchange)
-    endpoint: Any = front.serviceEndPoint("hub", oneway=True, wait=10.0)
-    endpoint.note("said")
-    draining = asyncio.ensure_future(exchange.drain(), loop=network.loop)
-    network.advance(5)
-    hub = Noting("hub", exchange=network.exchange())
-    network.run(draining)
-    network.settle()
-
-    assert hub.noted == ["said"]
-
-
-@pytest.mark.parametrize("end", ["close", "drain", "exchange close", "exchange drain", "leave"])
-def test_what_lacks_credit_is_handed_over_before_the_end(end: str, network: Network) -> None:
-    hub = Noting("hub", exchange=network.exchange())
-    exchange = network.exchange()
-    front = Service("front", exchange=exchange)
-    reports: list[int] = []
-    hub.monitorReports(lambda report: reports.append(report.content["n"]), "front", "news")
-    endpoint: Any = front.serviceEndPoint("hub", oneway=True)
-    endpoint.note("first")
-    network.settle()
-
-    async def say() -> None:
-        for _ in range(40):
-            endpoint.note(bytes(200_000))
-        front.publishReport("news", {"n": 1, "what": bytes(200_000)})
-        endpoint.note("last")
-        assert not core_of(front).connection.machine.turn()
-        if end == "close":
-            front.close()
-        elif end == "exchange close":
-            exchange.close()
-        elif end == "leave":
-            await exchange.leave()
-        else:
-            await (exchange if end.startswith("exchange") else front).drain()
-
-    network.run(say())
-    network.advance(1)
-    assert len(hub.noted) == 42 and hub.noted[-1] == "last"
-    assert reports == [1]
-
-
-def test_what_a_thread_has_just_said_is_handed_over(network: Network) -> None:
-    hub = Noting("hub", exchange=network.exchange())
-    front = Service("front", exchange=network.exchange())
-    endpoint: Any = front.serviceEndPoint("hub", oneway=True)
-    endpoint.note("first")
-    network.settle()
-
-    async def say() -> None:
-        thread = threading.Thread(target=endpoint.note, args=("from a thread",))
-        thread.start()
-        thread.join()
-        front.close()
-
-    network.run(say())
-    network.settle()
-    assert hub.noted == ["first", "from a thread"]
-
-
-# A method that ends its own service.
-
-
-def ending(service: Service, exchange: Any, end: str) -> Any:
-    """What a method calls to end its service: something to await, or None."""
-    whole = end.startswith("exchange")
-    return {"close": (exchange if whole else service).close, "drain": (exchange if whole else service).drain}[
-        end.split()[-1]
-    ]()
-
-
-@pytest.mark.parametrize("end", ["close", "drain", "exchange close", "exchange drain"])
-@pytest.mark.parametrize("form", ["def", "async", "awaits", "thread", "suspended"])
-def test_a_method_that_ends_its_own_service_answers(form: str, end: str, network: Network) -> None:
-    exchange = network.exchange()
-    server = Service("server", exchange=exchange)
-    caller = Service(exchange=network.exchange())
-    tasks: list[Any] = []
-
-    def plain() -> str:
-        result = ending(server, exchange, end)
-        if asyncio.iscoroutine(result):
-            tasks.append(asyncio.ensure_future(result, loop=network.loop))
-        return "ended"
-
-    async def coroutine() -> str:
-        plain()
-        await asyncio.sleep(0.5)
-        return "ended"
-
-    async def awaiting() -> str:
-        result = ending(server, exchange, end)
-        if result is not None:
-            await result
-        await asyncio.sleep(0.5)
-        return "ended"
-
-    def thread() -> str:
-        if end == "exchange drain":
-            asyncio.run_coroutine_threadsafe(exchange.drain(), network.loop)
-        else:
-            ending(server, exchange, end)
-        return "ended"
-
-    def suspended() -> None:
-        id = server.currentRequest().id
-        network.loop.call_later(0.5, server.resumeResponse, id, "ended")
-        plain()
-        server.suspendResponse()
-
-    method = {"def": plain, "async": coroutine, "awaits": awaiting, "thread": thread, "suspended": suspended}[form]
-    server.exportMethod(method, "end", threads=1 if form == "thread" else 0)
-    endpoint: Any = caller.serviceEndPoint("server")
-
-    assert network.run(endpoint.end()) == "ended"
-    network.advance(1)
-    assert not endpoint
-    with pytest.raises(ServiceUnavailable):
-        network.run(endpoint.end())
-
-
-def test_what_a_request_began_may_leave_when_that_is_answered(network: Network) -> None:
-    """It is waited for then, as anywhere else: nothing is put off for a request that has its answer."""
-    exchange = network.exchange()
-    server = Service("server", exchange=exchange)
-    left = asyncio.Event()
-    tasks: list[Any] = []
-
-    async def leave() -> None:
-        await asyncio.sleep(1)
-        await exchange.leave()
-        assert exchange.connection.closed
-        left.set()
-
-    @server.exportMethod
-    async def begin() -> str:
-        tasks.append(asyncio.ensure_future(leave()))
-        return "begun"
-
-    caller = Service(exchange=network.exchange())
-    assert network.run(caller.serviceEndPoint("server").begin()) == "begun"
-    network.run(left.wait())
-
-
-# One-way calls of nodes.
-
-
-@pytest.mark.parametrize("method", ["login_101", 101], ids=["by name", "by number"])
-def test_nodes_call_one_way(method: Any, network: Network) -> None:
-    gate = Root("gate", exchange=network.exchange())
-    child = Child("game", root="gate", exchange=network.exchange())
-    network.run(child.ready())
-    noted: list[Any] = []
-    for node in (gate, child):
-        node.exportMethod(lambda *args, **kwargs: noted.append((args, kwargs)), "login_101")
-    network.settle()
-
-    assert gate.callChild("game", method, 1, oneway=True) is None
-    assert gate.callChildren(method, 2, oneway=True) is None
-    assert child.callRemote(method, 3, oneway=True) is None
-    network.settle()
-    assert sorted(noted) == [((1,), {}), ((2,), {}), ((3,), {})]
-    noted.clear()
-    network.run(gate.child("game")[method](4, oneway="theirs"))
-    network.run(child.root()[method](5, root="theirs"))
-    assert noted == [((4,), {"oneway": "theirs"}), ((5,), {"root": "theirs"})]
-
-
-@pytest.mark.parametrize("bad", ["", "_private", "a b", -1])
-def test_what_can_be_no_method_is_none_of_an_endpoints(bad: Any, place: Place) -> None:
-    with pytest.raises((ValueError, AttributeError)):
-        place.endpoint()[bad]
-    with pytest.raises(TypeError):
-        iter(netsvc.Service.serviceEndPoint(place.caller, "server"))
