@@ -7,13 +7,14 @@ from collections.abc import Iterator
 import pytest
 
 from fireflyzmq.testing import Network
+from tests.api.doors import door, endpoint
 from tests.api.groups import group, workers
 from tests.api.nodes import game, gate, no_handlers
 from tests.api.places import ACROSS, PLACES, TOGETHER, Place
 from tests.api.presence import watcher
 from tests.api.reports import ear, feed
 
-__all__ = ["ear", "feed", "game", "gate", "group", "no_handlers", "watcher", "workers"]
+__all__ = ["door", "ear", "endpoint", "feed", "game", "gate", "group", "no_handlers", "watcher", "workers"]
 """Fixtures of subjects that several files share. pytest finds them here, and tests need not import them."""
 
 
