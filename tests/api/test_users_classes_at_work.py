@@ -37,19 +37,20 @@ from tests.gateways.netport.sockets.player import Player
 from tests.gateways.netport.sockets.site import Site, at_site, until, watching
 
 
-@pytest.mark.parametrize("way", WAYS)
-@at_site
-async def test_a_service_with_any_names_calls_reports_watches_and_drains(
-    site: Site, way: Callable[[type], type]
-) -> None:
-    seen: list[Any] = []
-    reports: list[Any] = []
-    fired: list[str] = []
+async def mine_and_other(site: Site, way: Callable[[type], type]) -> tuple[Any, Service]:
+    """A service `mine` of a class of the user's, and an ordinary one, `other`; both are in the group `g`."""
     service = way(Service)("mine", exchange=await site.peer())
+    service.joinGroup("g")
+    await service.ready()
     other = await site.service("other", group="g", double=lambda x: 2 * x)
     other.exportMethod(lambda x: -x, "negate")
-    service.exportMethod(lambda x: x + 1, "more")
-    service.exportMethod(lambda x: x + 2, "slow", threads=1)
+    return service, other
+
+
+@pytest.mark.parametrize("way", WAYS)
+@at_site
+async def test_a_service_with_any_names_calls_and_is_called(site: Site, way: Callable[[type], type]) -> None:
+    service, other = await mine_and_other(site, way)
 
     async def later(x: int) -> int:
         return x + 3
@@ -58,16 +59,10 @@ async def test_a_service_with_any_names_calls_reports_watches_and_drains(
         service.startTimer(functools.partial(service.resumeResponse, service.currentRequest().id, "late"), 0.01)
         service.suspendResponse()
 
+    service.exportMethod(lambda x: x + 1, "more")
+    service.exportMethod(lambda x: x + 2, "slow", threads=1)
     service.exportMethod(later)
     service.exportMethod(suspended)
-    service.joinGroup("g")
-    await service.ready()
-    service.subscribeServiceName(lambda *event: seen.append(event), "other")
-    service.subscribeRegistry(lambda *event: seen.append(event))
-    service.monitorReports(lambda report: reports.append(report.content), "other")
-    service.startTimer(fired.append, 0.01, "soon")
-    service.scheduleAction(fired.append, "now")
-    assert not service.cancelTimer("never") and service.timerPending("soon")
     to_service: Any = other.serviceEndPoint("mine")
     to_binding: Any = other.serviceEndPoint(service)
     to_other: Any = service.serviceEndPoint("other")
@@ -77,15 +72,43 @@ async def test_a_service_with_any_names_calls_reports_watches_and_drains(
     answers: list[Any] = []
     service.monitorResponse(answers.append, to_other.negate(1))
     assert len(await service.groupEndPoint("g").double(1)) == 2
-    await until(lambda: any("other" in str(event) for event in seen))
+    await until(lambda: answers == [-1])
+    service.unexportMethod("more")
+
+
+@pytest.mark.parametrize("way", WAYS)
+@at_site
+async def test_a_service_with_any_names_reports_watches_and_has_timers(
+    site: Site, way: Callable[[type], type]
+) -> None:
+    service, other = await mine_and_other(site, way)
+    seen: list[Any] = []
+    registry: list[Any] = []
+    reports: list[Any] = []
+    fired: list[str] = []
+    service.subscribeServiceName(lambda *event: seen.append(event), "other")
+    service.subscribeRegistry(lambda *event: registry.append(event))
+    service.monitorReports(lambda report: reports.append(report.content), "other")
+    service.startTimer(fired.append, 0.01, "soon")
+    service.scheduleAction(fired.append, "now")
+    assert not service.cancelTimer("never") and service.timerPending("soon")
+    await until(lambda: all("other" in str(told) for told in (seen, registry)))
     other.publishReport("a.b", 1, -1)
     service.publishReport("c", 2, -1)
     assert service.expireReports() == 1
-    await until(lambda: (reports, fired, answers) == ([1], ["now", "soon"], [-1]))
+    await until(lambda: (reports, fired) == ([1], ["now", "soon"]))
+
+
+@pytest.mark.parametrize("way", WAYS)
+@at_site
+async def test_a_service_with_any_names_looks_others_up_leaves_and_drains(
+    site: Site, way: Callable[[type], type]
+) -> None:
+    service, other = await mine_and_other(site, way)
     service.subscribeServiceGroup(None, "g").close()
-    service.unexportMethod("more")
     service.leaveGroup("g")
     assert [binding.name for binding in await service.lookup("other", 1)] == ["other"]
+    assert [binding.name for binding in await other.lookup("mine", 5)] == ["mine"]
     assert service.serviceName() in repr(service)
     await service.drain()
     await until(lambda: not other.lookupServiceName("mine"))
