@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
-from fireflyzmq import Service
+from fireflyzmq import Exchange, Service
 
 
 class Noting(Service):
@@ -24,3 +25,21 @@ class Noting(Service):
     async def slowly(self, what: Any) -> Any:
         await asyncio.sleep(1)
         return self.note(what)
+
+
+End = Callable[[Service, Exchange], Any]
+
+ENDS: dict[str, End] = {
+    "close": lambda service, exchange: service.close(),
+    "drain": lambda service, exchange: service.drain(),
+    "exchange close": lambda service, exchange: exchange.close(),
+    "exchange drain": lambda service, exchange: exchange.drain(),
+    "leave": lambda service, exchange: exchange.leave(),
+}
+"""How a service may end, alone or with its exchange. What they give is to be awaited, or None."""
+
+
+async def over(ending: Any) -> None:
+    """Wait for an end that one of them has begun."""
+    if ending is not None:
+        await ending

@@ -3,56 +3,74 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from fireflyzmq import Service, ServiceUnavailable
+from fireflyzmq import Exchange, Service, ServiceUnavailable
 from fireflyzmq.testing import Network
+from tests.api.stopping import ENDS, End, over
 
 
-@pytest.mark.parametrize("end", ["close", "drain", "exchange close", "exchange drain"])
-@pytest.mark.parametrize("form", ["def", "async", "awaits", "thread", "suspended"])
-def test_a_method_that_ends_its_own_service_answers(form: str, end: str, network: Network) -> None:
-    exchange = network.exchange()
-    server = Service("server", exchange=exchange)
-    caller = Service(exchange=network.exchange())
-    tasks: list[Any] = []
+class Ending(Service):
+    """Ends itself, or its exchange, in a method, which may have any of the forms of methods."""
 
-    def plain() -> str:
-        result = ending(server, exchange, end)
-        if asyncio.iscoroutine(result):
-            tasks.append(asyncio.ensure_future(result, loop=network.loop))
+    def __init__(self, end: End, network: Network, exchange: Exchange) -> None:
+        super().__init__("server", exchange=exchange)
+        self.end, self.network, self.home = end, network, exchange
+        self.tasks: list[Any] = []
+
+    def in_a_function(self) -> str:
+        ending = self.end(self, self.home)
+        if asyncio.iscoroutine(ending):
+            self.tasks.append(asyncio.ensure_future(ending, loop=self.network.loop))
         return "ended"
 
-    async def coroutine() -> str:
-        plain()
+    async def in_a_coroutine(self) -> str:
+        self.in_a_function()
         await asyncio.sleep(0.5)
         return "ended"
 
-    async def awaiting() -> str:
-        result = ending(server, exchange, end)
-        if result is not None:
-            await result
+    async def awaiting_the_end(self) -> str:
+        await over(self.end(self, self.home))
         await asyncio.sleep(0.5)
         return "ended"
 
-    def thread() -> str:
-        if end == "exchange drain":
-            asyncio.run_coroutine_threadsafe(exchange.drain(), network.loop)
-        else:
-            ending(server, exchange, end)
+    def in_a_thread(self) -> str:
+        ending = self.end(self, self.home)
+        if asyncio.iscoroutine(ending):
+            asyncio.run_coroutine_threadsafe(ending, self.network.loop)
         return "ended"
 
-    def suspended() -> None:
-        id = server.currentRequest().id
-        network.loop.call_later(0.5, server.resumeResponse, id, "ended")
-        plain()
-        server.suspendResponse()
+    def suspended(self) -> None:
+        id = self.currentRequest().id
+        self.network.loop.call_later(0.5, self.resumeResponse, id, "ended")
+        self.in_a_function()
+        self.suspendResponse()
 
-    method = {"def": plain, "async": coroutine, "awaits": awaiting, "thread": thread, "suspended": suspended}[form]
-    server.exportMethod(method, "end", threads=1 if form == "thread" else 0)
-    endpoint: Any = caller.serviceEndPoint("server")
+
+FORMS: dict[str, tuple[Callable[[Ending], Any], int]] = {
+    "def": (Ending.in_a_function, 0),
+    "async": (Ending.in_a_coroutine, 0),
+    "awaits": (Ending.awaiting_the_end, 0),
+    "thread": (Ending.in_a_thread, 1),
+    "suspended": (Ending.suspended, 0),
+}
+"""The forms, each with its number of threads."""
+
+OWN_ENDS = {name: end for name, end in ENDS.items() if name != "leave"}
+
+
+@pytest.mark.parametrize("end", OWN_ENDS.values(), ids=OWN_ENDS)
+@pytest.mark.parametrize(("form", "threads"), FORMS.values(), ids=FORMS)
+def test_a_method_that_ends_its_own_service_answers(
+    form: Callable[[Ending], Any], threads: int, end: End, network: Network
+) -> None:
+    server = Ending(end, network, network.exchange())
+    server.exportMethod(functools.partial(form, server), "end", threads=threads)
+    endpoint: Any = Service(exchange=network.exchange()).serviceEndPoint("server")
 
     assert network.run(endpoint.end()) == "ended"
     network.advance(1)
@@ -82,11 +100,3 @@ def test_what_a_request_began_may_leave_when_that_is_answered(network: Network) 
     caller = Service(exchange=network.exchange())
     assert network.run(caller.serviceEndPoint("server").begin()) == "begun"
     network.run(left.wait())
-
-
-def ending(service: Service, exchange: Any, end: str) -> Any:
-    """What a method calls to end its service: something to await, or None."""
-    whole = end.startswith("exchange")
-    return {"close": (exchange if whole else service).close, "drain": (exchange if whole else service).drain}[
-        end.split()[-1]
-    ]()

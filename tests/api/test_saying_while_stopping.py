@@ -10,18 +10,18 @@ import pytest
 from fireflyzmq import Child, Root, Service
 from fireflyzmq.testing import Network
 from tests.api.places import Place
-from tests.api.stopping import Noting
+from tests.api.stopping import ENDS, End, Noting
 
 
-@pytest.mark.parametrize("everything", [False, True], ids=["a service", "an exchange"])
-def test_own_calls_that_are_out_are_waited_for(everything: bool, network: Network) -> None:
+@pytest.mark.parametrize("end", [ENDS["drain"], ENDS["exchange drain"]], ids=["a service", "an exchange"])
+def test_own_calls_that_are_out_are_waited_for(end: End, network: Network) -> None:
     hub = Noting("hub", exchange=network.exchange())
     exchange = network.exchange()
     front = Service("front", exchange=exchange)
     answers: list[Any] = []
     front.monitorResponse(answers.append, front.serviceEndPoint("hub").slowly(1))
     network.settle()
-    network.run(exchange.drain() if everything else front.drain())
+    network.run(end(front, exchange))
 
     assert answers == [1] == hub.noted
 
@@ -99,10 +99,8 @@ def test_the_hooks_of_a_root_end_before_it_does(network: Network) -> None:
     assert hub.noted == ["game"]
 
 
-@pytest.mark.parametrize("alone", [False, True], ids=["an exchange", "a service"])
-def test_a_hook_that_never_ends_is_cut_and_named(
-    alone: bool, network: Network, caplog: pytest.LogCaptureFixture
-) -> None:
+@pytest.mark.parametrize("end", [ENDS["exchange drain"], ENDS["drain"]], ids=["an exchange", "a service"])
+def test_a_hook_that_never_ends_is_cut_and_named(end: End, network: Network, caplog: pytest.LogCaptureFixture) -> None:
     exchange = network.exchange()
 
     class Gate(Root):
@@ -116,7 +114,7 @@ def test_a_hook_that_never_ends_is_cut_and_named(
     child.close()
     network.advance(0.1)
     before = network.now
-    network.run(gate.drain() if alone else exchange.drain())
+    network.run(end(gate, exchange))
 
     assert network.now - before == pytest.approx(30, abs=0.1)
     assert "gate" in caplog.text and "1 hooks" in caplog.text
