@@ -215,17 +215,23 @@ def test_what_tells_of_the_connection_the_process_and_who_comes_is_checked() -> 
 ANY_NAME = ["self", "name", "params", "method", "args", "kwargs", "core", "timeout", "id"]
 
 
-@pytest.mark.parametrize("slash", [True, False])
-def test_a_catch_all_gets_keywords_of_any_name(place: Place, slash: bool) -> None:
-    class Slash(Service):
-        def invalidMethod(self, name: str, params: Any, /, **keywords: Any) -> Any:
-            return [name, list(params), keywords, self.serviceName()]
+class Slash(Service):
+    """A catch-all whose own parameters have positions alone."""
 
-    class NoSlash(Service):
-        def invalidMethod(self, name: str, params: Any, **keywords: Any) -> Any:  # type: ignore[override]
-            return [name, list(params), keywords, self.serviceName()]
+    def invalidMethod(self, name: str, params: Any, /, **keywords: Any) -> Any:
+        return [name, list(params), keywords, self.serviceName()]
 
-    place.server_of(Slash if slash else NoSlash, "proxy")
+
+class NoSlash(Service):
+    """One whose own parameters have names too."""
+
+    def invalidMethod(self, name: str, params: Any, **keywords: Any) -> Any:  # type: ignore[override]
+        return [name, list(params), keywords, self.serviceName()]
+
+
+@pytest.mark.parametrize("kind", [Slash, NoSlash])
+def test_a_catch_all_gets_keywords_of_any_name(place: Place, kind: type[Service]) -> None:
+    place.server_of(kind, "proxy")
     keywords = dict.fromkeys(ANY_NAME, 1)
     assert place.run(place.endpoint("proxy").any(2, **keywords)) == ["any", [2], keywords, "proxy"]
 

@@ -134,8 +134,16 @@ def test_the_hooks_of_a_closed_root_that_have_not_begun_are_not_called(network: 
     assert log.whole() == ["come"]
 
 
-@pytest.mark.parametrize("end", ["unsubscribe", "events", "service"])
-def test_what_has_not_begun_is_not_called_after_the_end(network: Network, end: str) -> None:
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda watcher, events: watcher.unsubscribeServiceName("one"),
+        lambda watcher, events: events.close(),
+        lambda watcher, events: watcher.close(),
+    ],
+    ids=["unsubscribe", "events", "service"],
+)
+def test_what_has_not_begun_is_not_called_after_the_end(network: Network, end: Callable[[Service, Any], None]) -> None:
     log = Log()
     watcher = Service(exchange=network.exchange())
 
@@ -147,12 +155,7 @@ def test_what_has_not_begun_is_not_called_after_the_end(network: Network, end: s
     network.settle()
     visitor.close()
     network.settle()
-    if end == "unsubscribe":
-        watcher.unsubscribeServiceName("one")
-    elif end == "events":
-        events.close()
-    else:
-        watcher.close()
+    end(watcher, events)
     network.advance(20)
     assert log.whole() == [0]
 

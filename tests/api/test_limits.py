@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -22,44 +22,86 @@ def outcomes(network: Network, ids: Iterable[Any]) -> list[object]:
     return network.run(gather())
 
 
-@pytest.mark.parametrize("where", ["service", "method", "threads"])
-def test_requests_over_the_limit_are_overloaded(where: str) -> None:
+def refusal(network: Network, id: object) -> Failure:
+    with pytest.raises(Failure) as caught:
+        network.run(id)  # type: ignore[arg-type]
+    return caught.value
+
+
+def hint(network: Network, id: object) -> float:
+    """The seconds after which a refused call is said to make sense."""
+    failure = refusal(network, id)
+    assert isinstance(failure, Overloaded)
+    return failure.retry_after
+
+
+class Narrow:
+    """A service `narrow` whose `work` waits to be released, with a limit somewhere; its `other` is free."""
+
+    def __init__(self, network: Network, **options: Any) -> None:
+        self.network = network
+        self.entered: list[int] = []
+        self.release: asyncio.Event = network.make(asyncio.Event)
+        self.service = Service("narrow", exchange=network.exchange(), **options)
+        self.service.exportMethod(lambda: "free", "other")
+        self.endpoint = Service(exchange=network.exchange()).serviceEndPoint("narrow", wait=1)
+
+    async def work(self, number: int) -> int:
+        self.entered.append(number)
+        await self.release.wait()
+        return number
+
+    def work_in_thread(self, number: int) -> int:
+        self.entered.append(number)
+        asyncio.run_coroutine_threadsafe(self.release.wait(), self.network.loop).result(30)
+        return number
+
+
+def narrow_service(network: Network) -> Narrow:
+    narrow = Narrow(network, limit=3)
+    narrow.service.exportMethod(narrow.work)
+    return narrow
+
+
+def narrow_method(network: Network) -> Narrow:
+    narrow = Narrow(network, limit=100)
+    narrow.service.exportMethod(narrow.work, limit=3)
+    return narrow
+
+
+def narrow_method_with_a_thread(network: Network) -> Narrow:
+    narrow = Narrow(network, limit=100)
+    narrow.service.exportMethod(narrow.work_in_thread, "work", threads=1, limit=3)
+    return narrow
+
+
+@pytest.mark.parametrize(
+    "make", [narrow_service, narrow_method, narrow_method_with_a_thread], ids=["service", "method", "threads"]
+)
+def test_requests_over_the_limit_are_overloaded(make: Callable[[Network], Narrow]) -> None:
     with Network() as network:
-        service = Service("narrow", exchange=network.exchange(), limit=3 if where == "service" else 100)
-        entered: list[int] = []
-        release = network.make(asyncio.Event)
-
-        async def work(number: int) -> int:
-            entered.append(number)
-            await release.wait()
-            return number
-
-        def work_in_thread(number: int) -> int:
-            entered.append(number)
-            asyncio.run_coroutine_threadsafe(release.wait(), network.loop).result(30)
-            return number
-
-        if where == "threads":
-            service.exportMethod(work_in_thread, "work", threads=1, limit=3)
-        else:
-            service.exportMethod(work, limit=3 if where == "method" else None)
-        service.exportMethod(lambda: "free", "other")
-        caller = Service(exchange=network.exchange())
-        endpoint = caller.serviceEndPoint("narrow", wait=1)
+        narrow = make(network)
+        endpoint = narrow.endpoint
         assert network.run(endpoint.other()) == "free"
         before = network.now
         ids = [endpoint.work(number) for number in range(5)]
         for id in ids[3:]:
-            with pytest.raises(Overloaded) as caught:
-                network.run(id)
-            assert 0 < caught.value.retry_after <= 5
+            assert 0 < hint(network, id) <= 5
         assert network.now - before < 0.01
-        if where == "method":
-            assert network.run(endpoint.other()) == "free"
-        release.set()
+        narrow.release.set()
         assert outcomes(network, list(ids[:3])) == [0, 1, 2]
-        assert sorted(entered) == [0, 1, 2]
+        assert sorted(narrow.entered) == [0, 1, 2]
         assert network.run(endpoint.work(7)) == 7
+
+
+def test_the_limit_of_a_method_leaves_the_others_free() -> None:
+    with Network() as network:
+        narrow = narrow_method(network)
+        ids = [narrow.endpoint.work(number) for number in range(4)]
+        assert isinstance(refusal(network, ids[3]), Overloaded)
+        assert network.run(narrow.endpoint.other()) == "free"
+        narrow.release.set()
+        outcomes(network, ids[:3])
 
 
 def test_what_one_instance_refuses_goes_to_another() -> None:
@@ -95,23 +137,8 @@ def test_the_hint_follows_how_long_requests_take() -> None:
         for _ in range(40):
             network.run(endpoint.work())
         id = endpoint.work()
-        with pytest.raises(Overloaded) as caught:
-            network.run(endpoint.work())
-        assert 1 < caught.value.retry_after <= 2
+        assert 1 < hint(network, endpoint.work()) <= 2
         network.run(id)
-
-
-def refusal(network: Network, id: object) -> Failure:
-    with pytest.raises(Failure) as caught:
-        network.run(id)  # type: ignore[arg-type]
-    return caught.value
-
-
-def hint(network: Network, id: object) -> float:
-    """The seconds after which a refused call is said to make sense."""
-    failure = refusal(network, id)
-    assert isinstance(failure, Overloaded)
-    return failure.retry_after
 
 
 def test_who_waits_as_long_as_the_hint_says_is_served() -> None:
@@ -197,21 +224,21 @@ def test_what_takes_longer_than_usual_is_thought_to_take_some_time_yet() -> None
 
 
 @pytest.mark.parametrize(
-    ("limit", "text"),
+    ("of_method", "of_service", "text"),
     [
-        ("method", "the method 'work' of the service 'narrow' has as many requests as its limit allows"),
-        ("service", "the service 'narrow' has as many requests as its limit allows, and does not take 'work'"),
+        (1, 10, "the method 'work' of the service 'narrow' has as many requests as its limit allows"),
+        (None, 1, "the service 'narrow' has as many requests as its limit allows, and does not take 'work'"),
     ],
 )
-def test_a_refusal_says_whose_limit_it_was(limit: str, text: str) -> None:
+def test_a_refusal_says_whose_limit_it_was(of_method: int | None, of_service: int, text: str) -> None:
     with Network() as network:
         release = network.make(asyncio.Event)
 
         async def work() -> None:
             await release.wait()
 
-        service = Service("narrow", exchange=network.exchange(), limit=1 if limit == "service" else 10)
-        service.exportMethod(work, limit=1 if limit == "method" else None)
+        service = Service("narrow", exchange=network.exchange(), limit=of_service)
+        service.exportMethod(work, limit=of_method)
         service.joinGroup("workers")
         caller = Service(exchange=network.exchange())
         endpoint = caller.serviceEndPoint("narrow", wait=1)

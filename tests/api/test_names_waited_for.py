@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -57,10 +58,14 @@ def is_ready(place: Place, service: Service) -> bool:
     return bool(place.run(look()))
 
 
-@pytest.mark.parametrize("end", ["close", "drain"])
+@pytest.mark.parametrize(
+    "end",
+    [lambda place, service: service.close(), lambda place, service: place.run(service.drain())],
+    ids=["close", "drain"],
+)
 @pytest.mark.parametrize(("first", "second"), [(True, False), (False, True), (True, True)])
 def test_who_comes_second_waits_and_has_the_name_when_it_is_free(
-    place: Place, first: bool, second: bool, end: str
+    place: Place, first: bool, second: bool, end: Callable[[Place, Service], None]
 ) -> None:
     one, two = leader(place, "one", unique=first), leader(place, "two", unique=second)
     assert is_ready(place, one) and not is_ready(place, two)
@@ -69,10 +74,7 @@ def test_who_comes_second_waits_and_has_the_name_when_it_is_free(
     assert one.serviceBinding().name == "leader" and two.serviceBinding().name == ""
     assert {place.run(place.endpoint("leader").who()) for _ in range(10)} == {"one"}
     assert place.run(place.endpoint(two).who()) == "two", "its address finds it"
-    if end == "close":
-        one.close()
-    else:
-        place.run(one.drain())
+    end(place, one)
     place.run(two.ready())
     assert two.serviceBinding().name == "leader" and len(two.refusals) == 1
     assert place.run(place.endpoint("leader").who()) == "two"
@@ -130,19 +132,18 @@ def test_a_child_waits_for_its_name_and_for_its_place_under_it(place: Place) -> 
     assert place.run(root.callChild("game", "where")) == "here"
 
 
-@pytest.mark.parametrize("together", [True, False])
-def test_the_holder_keeps_its_name_through_any_number_of_restarts(together: bool) -> None:
+@pytest.mark.parametrize("homes", [(2, 0), (0, 1)], ids=["one at its side", "all elsewhere"])
+def test_the_holder_keeps_its_name_through_any_number_of_restarts(homes: tuple[int, int]) -> None:
     with Network() as network:
-        first, *others = [network.exchange() for _ in range(3)]  # who comes back in this order
-        holder = Proud("leader", exchange=others[-1], unique=True)
+        exchanges = [network.exchange() for _ in range(3)]  # who comes back in this order
+        holder = Proud("leader", exchange=exchanges[2], unique=True)
         network.settle()
-        homes = [others[-1], first] if together else [first, others[0]]
-        waiting = [Proud("leader", exchange=home, unique=True) for home in homes]
+        waiting = [Proud("leader", exchange=exchanges[home], unique=True) for home in homes]
         network.settle()
         for number in range(30):
             network.restart()
             network.advance(number % 5)
-            assert network.run(Service(exchange=first).lookup("leader", 5)) == [holder.serviceBinding()]
+            assert network.run(Service(exchange=exchanges[0]).lookup("leader", 5)) == [holder.serviceBinding()]
             assert holder.serviceBinding().name == "leader"
         assert holder.refusals == []
         assert [len(service.refusals) for service in waiting] == [1, 1], "told once"
@@ -191,26 +192,48 @@ def offering_child(place: Place) -> Child:
     return child
 
 
-@pytest.mark.parametrize("kind", ["hidden", "refused", "withdrawn"])
-def test_a_namesake_of_the_root_may_not_call_what_is_offered_to_the_root(place: Place, kind: str) -> None:
-    child = offering_child(place)
-    options = {"visibility": SERVICE_HIDDEN} if kind == "hidden" else {}
-    if kind != "refused":
-        impostor = place.server("gate", **options)
-        place.settle()
-    if kind == "withdrawn":
-        place.network.make(
-            core_of(impostor).connection.machine.registrations.withdraw, core_of(impostor).local, "drained"
-        )
-        place.settle()
-    root = place.server_of(Root, "gate", unique=True)
-    place.run(root.ready())
-    if kind == "refused":
-        impostor = place.server("gate")
-        place.settle()
+def namesake(place: Place, **options: Any) -> Service:
+    """A service with the root's name; where that is taken, it is refused it."""
+    impostor = place.server("gate", **options)
+    place.settle()
+    return impostor
+
+
+def hidden_namesake(place: Place) -> Service:
+    return namesake(place, visibility=SERVICE_HIDDEN)
+
+
+def withdrawn_namesake(place: Place) -> Service:
+    impostor = namesake(place)
+    machine = core_of(impostor).connection.machine
+    place.network.make(machine.registrations.withdraw, core_of(impostor).local, "drained")
+    place.settle()
+    return impostor
+
+
+def only_the_root_is_served(place: Place, impostor: Service, root: Root, child: Child) -> None:
+    """Check that the namesake may not call what the child offers, before the root has and after it."""
     assert place.failure(impostor.serviceEndPoint(child).wipe()).kind == "MethodUnavailable"
     assert place.run(root.callChild("game", "wipe")) == "wiped"
     assert place.failure(impostor.serviceEndPoint(child).wipe()).kind == "MethodUnavailable"
+
+
+@pytest.mark.parametrize("make", [hidden_namesake, withdrawn_namesake])
+def test_a_namesake_that_was_there_before_the_root_may_not_call_what_is_offered_to_the_root(
+    place: Place, make: Callable[[Place], Service]
+) -> None:
+    child = offering_child(place)
+    impostor = make(place)
+    root = place.server_of(Root, "gate", unique=True)
+    place.run(root.ready())
+    only_the_root_is_served(place, impostor, root, child)
+
+
+def test_who_is_refused_the_roots_name_may_not_call_what_is_offered_to_the_root(place: Place) -> None:
+    child = offering_child(place)
+    root = place.server_of(Root, "gate", unique=True)
+    place.run(root.ready())
+    only_the_root_is_served(place, namesake(place), root, child)
 
 
 def test_who_is_listed_later_may_call_what_is_offered_to_its_name_from_then_on(place: Place) -> None:
@@ -260,18 +283,14 @@ def test_a_root_that_drains_finishes_with_its_rights_what_it_has_begun(place: Pl
     assert place.run(drain()) == "wiped"
 
 
-@pytest.mark.parametrize("kind", ["hidden", "refused", "withdrawn"])
-def test_a_namesake_of_the_root_puts_no_child_out(place: Place, kind: str) -> None:
+@pytest.mark.parametrize("make", [hidden_namesake, namesake, withdrawn_namesake])
+def test_a_namesake_of_the_root_puts_no_child_out(place: Place, make: Callable[[Place], Service]) -> None:
     child = place.server_of(Child, "game", root="gate")
     root = place.server_of(Root, "gate", unique=True)
     place.run(root.ready())
-    options = {"visibility": SERVICE_HIDDEN} if kind == "hidden" else {}
-    impostor = place.server("gate", **options)
-    place.settle()
-    session = core_of(impostor).connection.machine
-    if kind == "withdrawn":
-        place.network.make(session.registrations.withdraw, core_of(impostor).local, "drained")
-    place.network.make(session.memberships.expel, core_of(impostor).local, child.serviceBinding(), "begone")
+    impostor = make(place)
+    memberships = core_of(impostor).connection.machine.memberships
+    place.network.make(memberships.expel, core_of(impostor).local, child.serviceBinding(), "begone")
     place.settle()
     assert [binding.name for binding in root.children()] == ["game"]
     root.dropChild("game")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -96,35 +97,43 @@ def test_a_service_is_no_exchange(kind: Callable[[Any], Any]) -> None:
     asyncio.run(make())
 
 
+Connected = tuple[Any, Callable[[], Awaitable[None]]]
+"""What a service may be given as its exchange, and how that is left."""
+
+
+async def by_exchange(where: str) -> Connected:
+    exchange = Exchange()
+    exchange.connect(where)
+    await exchange.connected(SOON)
+    return exchange, exchange.leave
+
+
+async def by_connect(where: str) -> Connected:
+    peer = await netsvc.connect(where)
+    return peer, peer.leave
+
+
+async def by_client(where: str) -> Connected:
+    client = await asyncio.to_thread(Client, where)
+    return client, functools.partial(asyncio.to_thread, client.close)
+
+
 @pytest.mark.parametrize("kind", SERVICES, ids=lambda kind: kind.__name__)
-@pytest.mark.parametrize("way", ["Exchange", "connect", "Client"])
+@pytest.mark.parametrize("connected", [by_exchange, by_connect, by_client], ids=["Exchange", "connect", "Client"])
 def test_of_two_connections_in_one_loop_it_says_whose_a_service_is(
-    address: str, elsewhere: str, kind: Callable[[Any], Service], way: str
+    address: str, elsewhere: str, kind: Callable[[Any], Service], connected: Callable[[str], Awaitable[Connected]]
 ) -> None:
-    async def connected(where: str) -> Any:
-        if way == "Client":
-            return await asyncio.to_thread(Client, where)
-        if way == "connect":
-            return await netsvc.connect(where)
-        exchange = Exchange()
-        exchange.connect(where)
-        await exchange.connected(SOON)
-        return exchange
-
-    async def close(connection: Any) -> None:
-        await asyncio.to_thread(connection.close) if way == "Client" else await connection.leave()
-
     async def work() -> list[list[str]]:
-        connections = [await connected(where) for where in (address, elsewhere)]
-        made = kind(connections[1])
+        (_, leave), (connection, leave_elsewhere) = await connected(address), await connected(elsewhere)
+        made = kind(connection)
         found = []
         for where in (address, elsewhere):
             async with netsvc.connect(where) as peer:
                 patience = SOON if where == elsewhere else 0.0
                 found.append([each.address for each in await peer.lookup("it", patience)])
         assert found[1] == [made.serviceAddress()]
-        for connection in connections:
-            await close(connection)
+        await leave()
+        await leave_elsewhere()
         return found
 
     assert asyncio.run(work())[0] == []
