@@ -7,7 +7,7 @@ import copy
 import logging
 import pickle
 import threading
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from fireflyzmq import ApplicationFailure, Failure, InvalidArguments, Overloaded
 from fireflyzmq.api.cores.service import core_of
 from fireflyzmq.wire import snapshot
 from tests.api.places import Place
+from tests.waiting import until
 
 
 def failure_of(place: Place, awaitable: Any) -> Failure:
@@ -27,6 +28,22 @@ def failure_of(place: Place, awaitable: Any) -> Failure:
 
 async def as_coroutine(awaitable: Any) -> Any:
     return await awaitable
+
+
+def raising(error: BaseException) -> Callable[[], None]:
+    """A method that raises."""
+
+    def fail() -> None:
+        raise error
+
+    return fail
+
+
+def raising_in_a_coroutine(error: BaseException) -> Callable[[], Awaitable[None]]:
+    async def fail() -> None:
+        raise error
+
+    return fail
 
 
 class Raising(logging.Handler):
@@ -55,17 +72,14 @@ def broken_log(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("broken_log")
-@pytest.mark.parametrize("how", ["def", "async", "threads"])
-def test_a_log_that_raises_changes_no_answer(across: Place, how: str) -> None:
+@pytest.mark.parametrize(
+    ("form", "threads"),
+    [(raising, 0), (raising_in_a_coroutine, 0), (raising, 1)],
+    ids=["def", "async", "threads"],
+)
+def test_a_log_that_raises_changes_no_answer(across: Place, form: Callable[..., Any], threads: int) -> None:
     server = across.server()
-
-    def fail() -> None:
-        raise KeyError("why")
-
-    async def fail_later() -> None:
-        raise KeyError("why")
-
-    server.exportMethod(fail_later if how == "async" else fail, "fail", threads=how == "threads")
+    server.exportMethod(form(KeyError("why")), "fail", threads=threads)
     server.exportMethod(lambda: 42, "good")
     endpoint = across.endpoint(timeout=20)
     failure = failure_of(across, endpoint.fail())
@@ -156,15 +170,9 @@ ODD = [
 @pytest.mark.parametrize(
     "error", [*ODD, Unspeakable(), GeneratorExit(), asyncio.CancelledError()], ids=lambda error: type(error).__name__
 )
-@pytest.mark.parametrize("how", ["def", "async"])
-def test_whatever_is_raised_is_told(place: Place, error: BaseException, how: str) -> None:
-    def fail() -> None:
-        raise error
-
-    async def fail_later() -> None:
-        raise error
-
-    place.server().exportMethod(fail if how == "def" else fail_later, "fail")
+@pytest.mark.parametrize("form", [raising, raising_in_a_coroutine], ids=["def", "async"])
+def test_whatever_is_raised_is_told(place: Place, error: BaseException, form: Callable[..., Any]) -> None:
+    place.server().exportMethod(form(error), "fail")
     failure = failure_of(place, place.endpoint(timeout=20).fail())
     assert failure.kind in {type(error).__name__, "ApplicationFailure", "RequestCancelled", "Failure"}
 
@@ -366,9 +374,5 @@ def test_a_one_way_call_inherits_no_deadline_and_outlives_its_sender(across: Pla
     across.run(across.endpoint(caller.serviceBinding(), timeout=0.5).work())
     caller.close()
 
-    async def wait() -> None:
-        while not ended:
-            await asyncio.sleep(0.5)
-
-    across.run(wait())
+    across.run(until(lambda: ended))
     assert ended == ["whole"] and remaining[0] > 20

@@ -20,6 +20,7 @@ import pytest
 from fireflyzmq import RequestEncoding, Service
 from fireflyzmq.api.cores.service import core_of
 from tests.api.places import Place
+from tests.waiting import until
 
 
 def used_on_the_right(use: Callable[[Any, Any], Any], other: Any) -> Callable[[Any], Any]:
@@ -80,12 +81,16 @@ def id(place: Place) -> Any:
 
 
 @pytest.mark.parametrize("use", USES.values(), ids=USES)
-@pytest.mark.parametrize("answered", [False, True])
-def test_an_id_that_is_used_as_a_value_says_to_await_it(
-    place: Place, id: Any, use: Callable[[Any], Any], answered: bool
+def test_an_id_that_is_used_as_a_value_says_to_await_it(id: Any, use: Callable[[Any], Any]) -> None:
+    with pytest.raises(TypeError, match="await it"):
+        use(id)
+
+
+@pytest.mark.parametrize("use", USES.values(), ids=USES)
+def test_an_answered_id_that_is_used_as_a_value_says_to_await_it_too(
+    place: Place, id: Any, use: Callable[[Any], Any]
 ) -> None:
-    if answered:
-        place.run(id)
+    place.run(id)
     with pytest.raises(TypeError, match="await it"):
         use(id)
 
@@ -122,8 +127,7 @@ def warned_of(work: Callable[[Service, Any], Any], debug: bool = False) -> list[
         connection = core_of(service).connection
         try:
             await work(service, service.serviceEndPoint("math"))
-            while connection.machine.outcomes.pending:
-                await asyncio.sleep(0.001)
+            await until(lambda: not connection.machine.outcomes.pending)
             await asyncio.sleep(0)
             gc.collect()
         finally:
@@ -179,13 +183,14 @@ def test_a_program_of_callbacks_hears_nothing() -> None:
         lambda service, id: asyncio.ensure_future(asyncio.wait([id])),
     ],
 )
-@pytest.mark.parametrize("late", [False, True])
-def test_what_is_asked_for_in_any_way_is_not_forgotten(ask: Callable[[Service, Any], Any], late: bool) -> None:
+@pytest.mark.parametrize("moment", [lambda id: True, lambda id: id.done()], ids=["at once", "when it is answered"])
+def test_what_is_asked_for_in_any_way_is_not_forgotten(
+    ask: Callable[[Service, Any], Any], moment: Callable[[Any], bool]
+) -> None:
     async def work(service: Service, endpoint: Any) -> None:
         assert await endpoint.multiply(1, 2) == 2
         id = endpoint.multiply(6, 7)
-        while late and not id.done():
-            await asyncio.sleep(0.001)
+        await until(lambda: moment(id))
         asked = ask(service, id)
         if asyncio.isfuture(asked):
             await asked

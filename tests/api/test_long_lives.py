@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import time
 from typing import Any
 
 import pytest
 
 from fireflyzmq import ApplicationFailure, Failure, Service
 from fireflyzmq.testing import Network
+from tests.waiting import until, wait_until
 
 
 def test_looking_a_name_up_every_second_sees_who_comes() -> None:
@@ -91,8 +91,7 @@ def test_a_draining_service_delivers_answers_that_wait_for_credit() -> None:
 
         async def main() -> bytes:
             id = endpoint.make()
-            while not ran:
-                await asyncio.sleep(0.01)
+            await until(lambda: ran)
             services[ran[0]].drain()
             answer: bytes = await id
             return answer
@@ -128,8 +127,7 @@ def test_a_suspended_response_may_be_resumed_from_a_thread() -> None:
 
         @service.exportMethod(threads=1)
         def hold() -> None:
-            while not resumed:
-                time.sleep(0.001)
+            wait_until(lambda: resumed)
 
         endpoint: Any = caller.serviceEndPoint("later", wait=1)
         network.run(caller.lookup("later", 1))

@@ -13,6 +13,7 @@ import pytest
 from fireflyzmq import Exchange, RequestTimeout, Service
 from fireflyzmq.runtime import dealer as dealers
 from fireflyzmq.testing import ExchangeProcess, Network
+from tests.waiting import until
 
 
 class Raised(Exception):
@@ -138,8 +139,7 @@ def test_a_socket_that_cannot_be_watched_is_given_back_and_opened_again(monkeypa
 
         monkeypatch.setattr(loop, "add_reader", add)
         await asyncio.to_thread(process.restart)
-        while exchange.connection.state == "connected" or fails[0]:
-            await asyncio.sleep(0.01)
+        await until(lambda: exchange.connection.state != "connected" and not fails[0])
         await exchange.connected(10)
         assert dealers._sockets._open == open_now
         await exchange.leave()
@@ -206,12 +206,11 @@ async def two_peers(address: str) -> tuple[Exchange, Exchange, Service, Any]:
     return ours, theirs, service, Service(exchange=ours).serviceEndPoint("math", wait=5, timeout=3)
 
 
-@pytest.mark.parametrize("place", ["across", "together"])
-def test_a_loop_that_is_run_inside_a_task_answers(nested: NestedLoop, place: str) -> None:
+@pytest.mark.parametrize("caller", [0, 1], ids=["across", "together"])
+def test_a_loop_that_is_run_inside_a_task_answers(nested: NestedLoop, caller: int) -> None:
     async def work(address: str) -> list[int]:
-        ours, theirs, _, endpoint = await two_peers(address)
-        if place == "together":
-            endpoint = Service(exchange=theirs).serviceEndPoint("math", wait=5, timeout=3)
+        ours, theirs, _, _ = await two_peers(address)
+        endpoint: Any = Service(exchange=(ours, theirs)[caller]).serviceEndPoint("math", wait=5, timeout=3)
         answers = [await endpoint.multiply(6, 7), nested.inside(endpoint.multiply(6, 8))]
 
         async def again() -> int:
