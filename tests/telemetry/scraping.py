@@ -80,7 +80,7 @@ def on_place(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
                 await test(place=place, **arguments)
         finally:
             place.close()
-            await asyncio.sleep(0.01)
+            await until(lambda: asyncio.all_tasks() == {asyncio.current_task()})  # what closes has closed
 
     @functools.wraps(test)
     def wrapper(**arguments: Any) -> None:

@@ -12,7 +12,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from fireflyzmq import Credentials, Exchange, HealthGateway, HttpDaemon, Service, WebLimits, serveMetrics
-from fireflyzmq.api.connect import exchange_of
+from fireflyzmq.api.connect import Peer, exchange_of
 from fireflyzmq.api.cores.service import core_of
 from fireflyzmq.gateways.web.operations import attach_operations
 from fireflyzmq.testing import ExchangeProcess, PythonProcess
@@ -39,27 +39,33 @@ def test_a_process_is_ready_as_long_as_its_exchange_is_there() -> None:
             await asyncio.to_thread(exchange_process.restart)
             await until_status(port, "/readyz", 200)
         finally:
+            await daemon.stop()
             exchange.close()
-            await asyncio.sleep(0.05)
 
     with ExchangeProcess() as exchange_process:
         asyncio.run(look(exchange_process))
 
 
-@on_place
-async def test_a_service_that_is_refused_or_drains_is_not_ready(place: Place) -> None:
-    peer = await place.peer()
-    daemon = serveMetrics(exchange=peer, registry=CollectorRegistry())
+async def at_work(place: Place, peer: Peer) -> tuple[Service, Any, asyncio.Event]:
+    """A service of a peer, a call that it works for, and what lets it go on."""
     go_on = asyncio.Event()
 
     async def wait() -> None:
         await go_on.wait()
 
     service = await place.service("math", peer, wait=wait)
-    await until_status(daemon.port(), "/readyz", 200)
     caller: Any = (await place.peer()).serviceEndPoint("math")
     waiting = caller.wait()
     await until(lambda: core_of(service).local.running == 1)
+    return service, waiting, go_on
+
+
+@on_place
+async def test_a_service_that_is_refused_or_drains_is_not_ready(place: Place) -> None:
+    peer = await place.peer()
+    daemon = serveMetrics(exchange=peer, registry=CollectorRegistry())
+    service, waiting, go_on = await at_work(place, peer)
+    await until_status(daemon.port(), "/readyz", 200)
     drained = service.drain()
     assert await until_status(daemon.port(), "/readyz", 503) == "service 'math' is draining\n"
     go_on.set()
@@ -75,19 +81,11 @@ async def test_what_a_process_says_of_itself_is_there_until_it_has_drained(place
     peer = await place.peer()
     daemons = [serveMetrics(exchange=peer, registry=CollectorRegistry()) for _ in range(2)]
     port = daemons[0].port()
-    go_on = asyncio.Event()
-
-    async def wait() -> None:
-        await go_on.wait()
-
-    service = await place.service("math", peer, wait=wait)
-    caller: Any = (await place.peer()).serviceEndPoint("math")
-    waiting = caller.wait()
-    await until(lambda: core_of(service).local.running == 1)
+    _, waiting, go_on = await at_work(place, peer)
     draining = asyncio.ensure_future(exchange_of(peer).drain())
     assert "service 'math' is draining\n" in await until_status(port, "/readyz", 503)
-    await asyncio.sleep(0.1)
-    assert (await fetch(port, "/metrics"))[0] == 200
+    for path in ("/metrics", "/livez", "/metrics"):
+        assert (await fetch(port, path))[0] == 200
     go_on.set()
     await asyncio.gather(waiting, draining)
     with pytest.raises(OSError):

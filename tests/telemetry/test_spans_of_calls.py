@@ -77,6 +77,13 @@ async def offer(place: Place, kind: str = "def") -> tuple[Any, Service, Peer]:
     return peer.serviceEndPoint("math", wait=5), service, peer
 
 
+async def looked_again(*ends: Any) -> None:
+    """Wait until each end's tracer asks the next call's provider, instead of remembering that there was none."""
+    tracers: list[Any] = [core_of(each).connection.machine.tracer for each in ends]
+    loop = asyncio.get_running_loop()
+    await until(lambda: all(loop.time() >= tracer.idle_until for tracer in tracers))
+
+
 @pytest.mark.parametrize("kind", ["def", "async def", "threads"])
 @on_place
 async def test_a_call_under_a_programs_own_span_is_its_child_and_the_service_sees_the_next_one(
@@ -132,12 +139,12 @@ async def test_a_request_without_a_trace_belongs_to_that_of_its_span(
 async def test_a_provider_that_is_set_up_later_is_found_by_the_next_calls(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    endpoint, _, _ = await offer(place)
+    endpoint, service, peer = await offer(place)
     await endpoint.work()
     exporter, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     monkeypatch.setattr(opentelemetry.trace, "_TRACER_PROVIDER", provider)
-    await asyncio.sleep(0.002)
+    await looked_again(peer, service)
     await endpoint.work()
     await until(lambda: len(exporter.get_finished_spans()) == 2)
 
@@ -501,10 +508,10 @@ async def test_a_provider_that_cannot_be_had_is_said_once_and_costs_no_call_anyt
         raise RuntimeError("no such provider")
 
     monkeypatch.setattr("fireflyzmq.runtime.otel._tracer", fail)
+    monkeypatch.setattr("fireflyzmq.runtime.otel._LOOK_SECONDS", 0.0)  # so it is no short memory that keeps it silent
     endpoint, _, peer = await offer(place)
     for _ in range(3):
         assert await endpoint.work() == 16 * "0"
-        await asyncio.sleep(0.002)
     connection = core_of(peer).connection
     assert connection.machine.tracer is not None
     said = [record for record in caplog.records if "OpenTelemetry cannot be used" in record.message]
