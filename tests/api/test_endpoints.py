@@ -166,7 +166,7 @@ def test_wait_lets_a_call_wait_for_an_instance(place: Place) -> None:
     assert place.run(id) == "at last"
 
 
-def test_wait_ends(place: Place) -> None:
+def test_a_wait_ends_when_its_time_is_over(place: Place) -> None:
     before = place.now
     failure = place.failure(place.endpoint(wait=5.0).f())
 
