@@ -34,7 +34,8 @@ from fireflyzmq.gateways.web.server.credentials import password_line
 from tests.api.users_classes import WAYS, Mine, with_all_words, with_odd_dunders
 from tests.api.words import NAMES
 from tests.gateways.netport.sockets.player import Player
-from tests.gateways.netport.sockets.site import Site, at_site, until, watching
+from tests.gateways.netport.sockets.site import Site, at_site, watching
+from tests.waiting import until
 
 
 async def mine_and_other(site: Site, way: Callable[[type], type]) -> tuple[Any, Service]:
