@@ -10,11 +10,13 @@ import contextlib
 import itertools
 import os
 import random
+import unittest.mock
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import exchange.core.streams
+import fireflyzmq.peer.calls
 from exchange.core.limits import Limits
 from exchange.core.records import Peer, Send
 from exchange.core.routing import RoutingCore
@@ -76,6 +78,13 @@ def waiting_costs(machine: Machine) -> list[int]:
     """What each message costs that a peer keeps for lack of credit."""
     lanes = (*machine.outgoing._blocked, *machine.outgoing._paused)
     return [waiting.cost for lane in lanes for waiting in lane.waiting]
+
+
+@contextlib.contextmanager
+def numbers_from(number: int) -> Iterator[None]:
+    """Let the calls that are made inside have this number and those behind it; later ones go on as before."""
+    with unittest.mock.patch.object(fireflyzmq.peer.calls, "_numbers", itertools.count(number)):
+        yield
 
 
 def kept_of(service: WorldService) -> dict[str, int]:
