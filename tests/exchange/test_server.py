@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import socket
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from exchange.core.limits import Limits
 from exchange.operator import Operator
 from exchange.server import Server
 from fireflyzmq.wire.commands import BY_NAME, GOODBYE, HELLO, REGISTER
@@ -129,3 +131,12 @@ def test_a_peer_of_the_process_that_fails_costs_the_others_nothing(server: Serve
     came: list[list[bytes]] = []
     server.join(came.append).send((encode_control(HELLO, HELLO_1),))
     assert [readable(tuple(frames))[0] for frames in came] == ["WELCOME"]
+
+
+def test_a_server_takes_the_least_and_the_most_of_each_limit() -> None:
+    """What goes to ZeroMQ fits its options, which are C integers."""
+    fields = {field.name: field.metadata for field in dataclasses.fields(Limits)}
+    least = {name: 0.001 for name, said in fields.items() if said["unit"] == "SECONDS"}
+    most = {name: said["most"] for name, said in fields.items() if name not in ("name", "message")}
+    for limits in (least, most):
+        Server((), Limits(**limits)).close()

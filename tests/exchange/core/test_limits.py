@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import pytest
 
 from exchange.core.limits import Limits
-from exchange.server import Server
 from fireflyzmq.conventions.limits import parse_size
 
 
@@ -50,12 +48,3 @@ def test_what_is_no_size_is_refused(text: str) -> None:
 def test_limits_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"limit|window|at most"):
         Limits(**wrong)
-
-
-def test_a_server_takes_the_least_and_the_most_of_each_limit() -> None:
-    """What goes to ZeroMQ fits its options, which are C integers."""
-    fields = {field.name: field.metadata for field in dataclasses.fields(Limits)}
-    least = {name: 0.001 for name, said in fields.items() if said["unit"] == "SECONDS"}
-    most = {name: said["most"] for name, said in fields.items() if name not in ("name", "message")}
-    for limits in (least, most):
-        Server((), Limits(**limits)).close()
