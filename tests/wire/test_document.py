@@ -6,11 +6,13 @@ import pathlib
 import re
 
 from fireflyzmq.errors import KINDS
-from fireflyzmq.wire import codec, commands, reports
+from fireflyzmq.wire import codec, commands, items, reports
 from fireflyzmq.wire.frames import FIELDS
 from fireflyzmq.wire.parts import MAX_PARTS, UNFINISHED
 from tests.conformance.record import shown
 from tests.conformance.transcript import TRANSCRIPTS
+from tests.conformance.vectors import VECTORS
+from tests.wire import notation
 
 DOCUMENT = (pathlib.Path(__file__).parents[2] / "docs" / "protocol.md").read_text("utf-8")
 TYPES = {
@@ -21,16 +23,17 @@ TYPES = {
     "dictionary": dict,
     "array": list,
     "boolean": bool,
+    "float": float,
+    "any value": object,
 }
 
 
-def table(heading: str) -> list[list[str]]:
-    """The rows of the first table behind a heading, whatever its number, without its own head."""
+def table(heading: str, which: int = 0) -> list[list[str]]:
+    """The rows of a table behind a heading, of the first one unless told, without its own head."""
     begin = re.search(rf"^#+ (?:\d+\. )?{heading}\n", DOCUMENT, re.MULTILINE)
     assert begin is not None, heading
-    rows = re.search(r"(?:^\|.*\n)+", DOCUMENT[begin.end() :], re.MULTILINE)
-    assert rows is not None, heading
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in rows.group().splitlines()[2:]]
+    tables = re.findall(r"(?:^\|.*\n)+", DOCUMENT[begin.end() :], re.MULTILINE)
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in tables[which].splitlines()[2:]]
 
 
 def test_the_control_messages_have_their_numbers_and_fields() -> None:
@@ -50,6 +53,72 @@ def test_the_items_have_their_numbers() -> None:
     listed = {name: int(number) for number, name, _, _ in rows}
     assert listed == {name: getattr(commands, name) for name in listed} and len(listed) == commands.PART
     assert all(row[2].startswith(f"{row[0]}, ") for row in rows)
+
+
+Forms = dict[int, set[tuple[str, ...]]]
+"""The elements behind the kind of each item, once for each way in which it may be written."""
+
+
+def documented_forms() -> Forms:
+    """What the document's table of items says; a row without a kind is another form of the item above it."""
+    forms: Forms = {}
+    kind = 0
+    for number, _, written, _ in table("Envelopes"):
+        kind = int(number or kind)
+        forms.setdefault(kind, set()).add(tuple(written.split(", ")[1:]))
+    return forms
+
+
+def forms_in_code() -> Forms:
+    """What `items.ELEMENTS` says; of a REQUEST the properties may be missing, and then the keywords too."""
+    forms = {kind: {elements} for kind, elements in items.ELEMENTS.items()}
+    for absent in ({"properties"}, {"keywords", "properties"}):
+        forms[commands.REQUEST].add(tuple(each for each in items.REQUEST_ELEMENTS if each not in absent))
+    return forms
+
+
+def documented_types() -> dict[str, type]:
+    """The type of each element as the document's second table has it; of any value `object`."""
+    return {
+        element: TYPES[kind.partition(" (")[0].partition(" of ")[0]]
+        for names, kind, _ in table("Envelopes", 1)
+        for element in names.split(", ")
+    }
+
+
+def test_the_items_have_the_same_elements_in_the_document_the_code_and_the_vectors() -> None:
+    forms = forms_in_code()
+    assert documented_forms() == forms
+    said = [notation.read(item) for vector in VECTORS["bodies"] for item in vector["items"]]
+    sizes = {kind: {len(item) - 1 for item in said if item[0] == kind} for kind in forms}
+    assert sizes == {kind: set(map(len, written)) for kind, written in forms.items()}
+    assert {item[0] for item in said} == set(forms)
+
+
+def test_the_elements_of_the_vectors_items_have_the_types_of_the_document() -> None:
+    types = documented_types()
+    forms = {(kind, len(form)): form for kind, written in forms_in_code().items() for form in written}
+    assert set(types) == {element for form in forms.values() for element in form}
+    for item in [notation.read(item) for vector in VECTORS["bodies"] for item in vector["items"]]:
+        form = forms[item[0], len(item) - 1]
+        for element, value in zip(form, item[1:], strict=True):
+            assert types[element] is object or type(value) is types[element], (element, item)
+
+
+def test_the_elements_of_a_request_stand_where_the_code_looks_for_them() -> None:
+    elements = ("kind", *items.REQUEST_ELEMENTS)
+    for place in ("NUMBER", "METHOD", "ARGUMENTS", "KEYWORDS", "PROPERTIES", "DEADLINE"):
+        assert elements[getattr(items, place)] == place.lower()
+    assert len(elements) == items.WITH_PROPERTIES == items.WITH_KEYWORDS + 1
+
+
+def test_the_items_are_told_at_the_head_of_their_module_as_they_are() -> None:
+    told: Forms = {}
+    kind = 0
+    for name, written in re.findall(r"^    ([A-Z_]*) +(\w+(?:, \w+)*)", items.__doc__ or "", re.MULTILINE):
+        kind = getattr(commands, name) if name else kind
+        told.setdefault(kind, set()).add(tuple(written.split(", ")))
+    assert told == forms_in_code()
 
 
 def test_the_index_of_reports_has_its_elements() -> None:
