@@ -4,13 +4,23 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench format clean
+.PHONY: demo test test-pure check bench format clean
+
+# The tests that need no socket, no process and no thread: those of the pure layers, and of what is pure above them.
+PURE := tests/wire tests/conventions tests/datastructures tests/peer tests/exchange/core
+PURE += tests/gateways/web/translation $(wildcard tests/gateways/web/test_*.py tests/gateways/netport/test_*.py)
+PURE += tests/gateways/console/test_console_sampling.py tests/gateways/console/test_console_texts.py
+PURE += tests/gateways/web/server/test_http_counts.py tests/telemetry/test_small_promises.py
+PURE += tests/exchange/test_command_line.py tests/exchange/test_probing.py tests/test_errors.py tests/test_layers.py
 
 demo: $(VENV)/shown
 	@$(BIN)/python examples/demo.py
 
 test: $(VENV)/installed
 	$(BIN)/python -m pytest -n 2
+
+test-pure: $(VENV)/installed
+	$(BIN)/python -m pytest -n 2 --hypothesis-profile quick $(PURE)
 
 check: $(VENV)/checked
 	$(BIN)/ruff format --check .

@@ -14,6 +14,7 @@ from fireflyzmq.peer.local import LocalService
 from fireflyzmq.peer.records import Channel
 from fireflyzmq.peer.returned import MUCH, ReturnedAnswers
 from fireflyzmq.wire.binding import Binding
+from tests.drawing import examples
 from tests.peer.world import RecordedCall, World, WorldPeer, kept_answers_of
 
 
@@ -326,7 +327,7 @@ def test_answers_much_larger_than_the_queue_arrive_however_slowly_their_caller_r
     assert world.core.flow.returned < 2 * parts, "most of it was sent once"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.data())
 def test_no_order_of_messages_keeps_an_answer_from_its_caller(data: st.DataObject) -> None:
     world = World(Limits(queue=4 << 20))

@@ -9,6 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fireflyzmq.wire.commands import BY_MEMBER, BY_NAME, GRACE
+from tests.drawing import examples
 from tests.peer.world import World, WorldPeer, WorldService
 
 NAME, GROUP, ROLE = "alone", "red", "child"
@@ -29,7 +30,7 @@ def wish(peer: WorldPeer, what: str) -> WorldService:
 @pytest.mark.parametrize("what", ["name", "place"])
 @given(st.tuples(messages, messages), st.lists(lives, min_size=1, max_size=6))
 @example((8, 0), [((1, 2, 0), ((8, 0), (8, 0), (8, 0)))] * 3)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_nobody_overtakes_who_had_it_when_restarts_follow_each_other(
     what: str, first: tuple[int, int], restarts: list[Any]
 ) -> None:

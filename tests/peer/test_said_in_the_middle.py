@@ -6,6 +6,7 @@ turn, by code that says the same kinds of things.
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ import exchange
 import fireflyzmq
 from fireflyzmq.datastructures.deadlines import Deadlines
 from fireflyzmq.wire.commands import BY_ADDRESS
+from tests.drawing import stride
 from tests.peer.world import World, WorldService
 
 LIBRARY = tuple(str(Path(module.__file__ or "").parent) for module in (fireflyzmq, exchange))
@@ -91,9 +93,7 @@ class Scene:
 
 def interrupted_everywhere(prepare: Callable[[Scene], Callable[[], object]]) -> int:
     """Interrupt what is prepared at each of its places, each time in a scene of its own; returns how many."""
-    place = 0
-    while True:
-        place += 1
+    for place in itertools.count(1, stride()):
         scene = Scene()
         work = prepare(scene)
         interrupted = Interrupted(scene.speak, place)
@@ -101,6 +101,7 @@ def interrupted_everywhere(prepare: Callable[[Scene], Callable[[], object]]) -> 
         scene.check()
         if interrupted.places < place:
             return interrupted.places
+    raise AssertionError("the places never end")
 
 
 def in_a_call(scene: Scene) -> Callable[[], object]:
@@ -169,9 +170,7 @@ def test_what_is_said_in_the_middle_of_something_loses_nothing(
 
 
 def test_a_call_that_is_cancelled_in_the_middle_of_its_end_ends_once() -> None:
-    place = 0
-    while True:
-        place += 1
+    for place in itertools.count(1, stride()):
         world = World()
         caller, callee = world.peer(), world.peer()
         callee.add_service("math")

@@ -23,6 +23,7 @@ from fireflyzmq.wire.commands import (
     POLICIES,
 )
 from fireflyzmq.wire.names import matches
+from tests.drawing import examples
 from tests.peer.world import (
     KEPT,
     Observer,
@@ -643,5 +644,5 @@ class Histories(RuleBasedStateMachine):
             assert [task.token for task in peer.tasks if not task.cancelled] == []
 
 
-Histories.TestCase.settings = settings(max_examples=300, stateful_step_count=50, deadline=None)
+Histories.TestCase.settings = settings(max_examples=examples(300), stateful_step_count=50, deadline=None)
 TestHistories = Histories.TestCase

@@ -48,19 +48,19 @@ class Failing:
         self.forgetting = False
 
     def __enter__(self) -> Failing:
-        sys.settrace(self._trace)
+        sys.setprofile(self._event)
         return self
 
     def __exit__(self, *error: object) -> None:
-        sys.settrace(None)
+        sys.setprofile(None)
 
-    def _trace(self, frame: FrameType, event: str, argument: Any) -> None:
+    def _event(self, frame: FrameType, event: str, argument: Any) -> None:
         code = frame.f_code
-        if not code.co_filename.startswith(HOME) or code.co_name in UNBREAKABLE:
+        if event != "call" or not code.co_filename.startswith(HOME) or code.co_name in UNBREAKABLE:
             return
         self.step -= 1
         if self.step == 0:
-            sys.settrace(None)
+            sys.setprofile(None)
             self.where = code.co_qualname
             outer: FrameType | None = frame
             while outer is not None:

@@ -24,6 +24,7 @@ from fireflyzmq.wire.commands import (
     WATCH,
     WITHDRAW,
 )
+from tests.drawing import examples
 from tests.exchange.core.hand import Core, HandPeer, entry, mentions, names, secret
 
 SOLE = {"sole": True}
@@ -675,7 +676,7 @@ steps = st.one_of(
 
 
 @given(st.lists(steps, max_size=40))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_whatever_happens_each_place_is_had_by_one_or_shared_and_each_peer_knows(said: list[Any]) -> None:
     core = Core()
     peers = {key: core.peer(key) for key in (b"one", b"two", b"three")}

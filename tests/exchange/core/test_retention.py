@@ -18,6 +18,7 @@ from fireflyzmq.wire.commands import (
     MAX_TIMEOUT,
 )
 from fireflyzmq.wire.names import matches
+from tests.drawing import examples
 from tests.exchange.core.prices import FOR_EVER, Prices, subjects
 
 
@@ -265,7 +266,7 @@ class Record:
         max_size=25,
     )
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_a_new_subscription_gets_exactly_what_a_plain_record_of_the_reports_says(steps: list[Any]) -> None:
     record = Record()
     for step, *arguments in steps:

@@ -26,6 +26,7 @@ from fireflyzmq.wire.commands import (
 )
 from fireflyzmq.wire.frames import join_items
 from fireflyzmq.wire.names import matches
+from tests.drawing import examples
 from tests.exchange.core.hand import Core, Got, HandPeer
 
 ENOUGH = 1 << 40
@@ -789,5 +790,5 @@ def assert_in_order(peer: Peer, reading: Reader) -> None:
     assert not peer.behind or peer.credit <= 0
 
 
-Fanout.TestCase.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+Fanout.TestCase.settings = settings(max_examples=examples(200), stateful_step_count=40, deadline=None)
 TestFanout = Fanout.TestCase

@@ -26,6 +26,7 @@ from fireflyzmq.wire.commands import (
     WITHDRAW,
 )
 from fireflyzmq.wire.frames import encode_control
+from tests.drawing import examples
 from tests.exchange.core.hand import Core, HandPeer, mentions, secret
 
 TAKEN = ("REJECTED", 1, "taken", "")
@@ -375,7 +376,7 @@ steps = st.one_of(
 
 
 @given(st.lists(steps, max_size=40))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_whatever_happens_each_name_is_had_by_one_or_shared_and_each_peer_knows(said: list[Any]) -> None:
     crowd = Crowd(*(key.decode() for key in KEYS))
     core, peers = crowd.core, {key: crowd[key.decode()] for key in KEYS}

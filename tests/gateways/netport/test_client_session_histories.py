@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from fireflyzmq.gateways.netport.codecs.codec import Command
 from fireflyzmq.gateways.netport.codecs.firefly import FireflyCodec
 from fireflyzmq.gateways.netport.session import SessionCore
+from tests.drawing import examples
 from tests.gateways.netport.fakes import FakeClients, FakeJob
 from tests.gateways.netport.streams import read
 
@@ -259,4 +260,4 @@ class SessionHistory(RuleBasedStateMachine):
 
 
 TestSessionHistory = SessionHistory.TestCase
-TestSessionHistory.settings = settings(max_examples=300, stateful_step_count=50, deadline=None)
+TestSessionHistory.settings = settings(max_examples=examples(300), stateful_step_count=50, deadline=None)

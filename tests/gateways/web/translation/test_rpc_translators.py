@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from fireflyzmq import jsonrpc
 from fireflyzmq import xmlrpc as xmlrpc_gateway
 from fireflyzmq.errors import ExchangeLost, Failure, Overloaded
+from tests.drawing import examples
 from tests.gateways.web.exposing import Broken, Functions, ask
 
 JSON, XML = jsonrpc.RpcGateway("web", batch_calls=5), xmlrpc_gateway.RpcGateway("web", batch_calls=5)
@@ -134,13 +135,13 @@ def mutated_xml(draw: st.DrawFn) -> bytes:
     return body
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(mutated_json())
 def test_requests_of_json_that_were_damaged_get_a_response(body: bytes) -> None:
     check_json(body)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(mutated_xml(), st.sampled_from(["", "text/xml", "text/xml; charset=utf-16", "text/xml; charset=iso-8859-1"]))
 def test_requests_of_xml_that_were_damaged_get_a_response(body: bytes, content_type: str) -> None:
     check_xml(body, content_type)
