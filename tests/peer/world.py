@@ -23,6 +23,7 @@ from exchange.core.routing import RoutingCore
 from fireflyzmq.datastructures.deadlines import TICK
 from fireflyzmq.errors import Failure
 from fireflyzmq.peer.at_work import Finish
+from fireflyzmq.peer.gather import GroupDestination
 from fireflyzmq.peer.local import LocalService
 from fireflyzmq.peer.machine import CONNECTED, Machine
 from fireflyzmq.peer.methods import Method
@@ -33,6 +34,7 @@ from fireflyzmq.wire.binding import Binding
 from fireflyzmq.wire.codec import new_pack, unpack
 from fireflyzmq.wire.commands import (
     BY_ADDRESS,
+    BY_GROUP,
     BY_NAME,
     CREDIT,
     DROP_OLDEST,
@@ -133,13 +135,15 @@ _REFUSED = bytes((REFUSED,))
 
 
 class RecordedCall(Call):
-    """A call that counts how often it ended."""
+    """A call that counts how often it ended, and then does what a test wants."""
 
     ends = 0
     token = ""
+    then: Callable[[], object] = staticmethod(lambda: None)
 
     def finished(self, *how: Any, **more: Any) -> None:
         self.ends += 1
+        self.then()
 
     @property
     def ended(self) -> bool:
@@ -161,11 +165,24 @@ class Later:
 class Task:
     """What a service is doing for a request that is answered later."""
 
-    def __init__(self, peer: WorldPeer, request: Request, token: str) -> None:
+    def __init__(
+        self, peer: WorldPeer, request: Request, token: str, function: Callable[[], Any] | None = None
+    ) -> None:
         self.peer = peer
         self.request = request
         self.token = token
+        self.function = function
         self.cancelled = False
+
+    def run(self) -> None:
+        """Do what a thread of a pool does: run the method, and tell how that ended."""
+        assert self.function is not None, "it runs in the loop"
+        self.peer.tasks.remove(self)
+        try:
+            self.peer.machine.serving.finish(self.request, self.function(), None)
+        except Exception as error:
+            self.peer.machine.serving.finish(self.request, None, error)
+        self.peer.run_turns()
 
     def finish(self, error: Exception | None = None) -> None:
         """End: with the request's own token, or with an error."""
@@ -292,6 +309,7 @@ class WorldService:
         self.peer = peer
         self.name = name
         self.notices = notices
+        self.catch_all: Callable[..., Any] | None = None
         self.told: list[tuple[str, str, bool]] = []
         self.published = 0
         self.lives: dict[str, float] = {}
@@ -394,7 +412,7 @@ class WorldService:
         raise AssertionError(f"nobody asked for {failure}")
 
     def stray_method(self, name: str) -> Callable[..., Any] | None:
-        return None
+        return self.catch_all
 
     def middleware(self) -> None:
         return None
@@ -445,9 +463,10 @@ class Link:
 class WorldPeer:
     """A peer with its link, its clock, its services and the tasks of its methods. It is its peer's runner."""
 
-    def __init__(self, world: World, ahead: float) -> None:
+    def __init__(self, world: World, ahead: float, attach: bool = True, **options: Any) -> None:
         self.world = world
         self.ahead = ahead
+        self.threads = True
         self.link: Link | None = None
         self.tasks: list[Task] = []
         self.changes: list[tuple[str, str]] = []
@@ -462,8 +481,10 @@ class WorldPeer:
             make_call=RecordedCall,
             changed=lambda state, reason: self.changes.append((state, reason)),
             process="world",
+            **options,
         )
-        self.machine.attach()
+        if attach:
+            self.machine.attach()
         self.services: list[WorldService] = []
         self.closed: list[WorldService] = []
         self.readers: list[Reader] = []
@@ -565,6 +586,27 @@ class WorldPeer:
         token = f"call {next(self.world.tokens)}"
         return self._note(self.machine.calls.start(destination, method, (token, bytes(padding)), {}), token)
 
+    def ask(self, whom: str, method: str, *args: Any, **kwargs: Any) -> RecordedCall:
+        """Start a call with these very arguments, and end the turn."""
+        return self.ask_with(None, whom, method, *args, **kwargs)
+
+    def ask_with(
+        self, properties: dict[str, Any] | None, whom: str, method: str, *args: Any, **kwargs: Any
+    ) -> RecordedCall:
+        """The same with properties that travel beside the arguments."""
+        destination = Destination(self.caller.local, self.watch(whom))
+        call = self._note(self.machine.calls.start(destination, method, args, kwargs, properties), "")
+        self.run_turns()
+        return call
+
+    def gather(self, group: str, method: str = "echo", **options: Any) -> RecordedCall:
+        """Start a call of a group with a token of its own, and end the turn; options are those of the destination."""
+        destination = GroupDestination(self.caller.local, self.watch(group, BY_GROUP), **options)
+        token = f"call {next(self.world.tokens)}"
+        call = self._note(self.machine.calls.start(destination, method, (token, b""), {}), token)
+        self.run_turns()
+        return call
+
     def prepare(self, whom: str, caller: WorldService) -> RecordedCall:
         """Make a call as another thread makes it, to be launched in the loop later."""
         token = f"call {next(self.world.tokens)}"
@@ -601,7 +643,11 @@ class WorldPeer:
         return task
 
     def start_thread(self, request: Request, method: Method, call: Callable[[], Any], finish: Finish) -> Any:
-        raise AssertionError("no threads here")
+        if not self.threads:
+            raise RuntimeError("can't start new thread")
+        task = Task(self, request, "", call)
+        self.tasks.append(task)
+        return task
 
     def cancel(self, work: Any) -> None:
         work.cancelled = True
@@ -651,9 +697,9 @@ class World:
     def _new_core(self) -> RoutingCore:
         return RoutingCore(next(self.lives).to_bytes(4, "big"), self.limits)
 
-    def peer(self, ahead: float = 0.0, connect: bool = True) -> WorldPeer:
-        """A new peer; when it connects, everything that follows from it happens."""
-        peer = WorldPeer(self, ahead)
+    def peer(self, ahead: float = 0.0, connect: bool = True, **options: Any) -> WorldPeer:
+        """A new peer; when it connects, everything that follows from it happens. Options are those of its machine."""
+        peer = WorldPeer(self, ahead, **options)
         self.peers.append(peer)
         if connect:
             peer.connect()
