@@ -8,9 +8,24 @@ from typing import Any
 import pytest
 
 from exchange.core.limits import Limits
-from fireflyzmq.peer.records import DRAINED, VALUE
+from fireflyzmq.peer.records import DRAINED, VALUE, Destination
 from fireflyzmq.wire.codec import decode, encode
-from fireflyzmq.wire.commands import BY_ADDRESS, BY_GROUP, ENVELOPE, MAX_TIMEOUT, PART, REQUEST, WINDOW
+from fireflyzmq.wire.commands import (
+    BY_ADDRESS,
+    BY_GROUP,
+    ENDED,
+    ENVELOPE,
+    EXPELLED,
+    JOINED,
+    MAX_TIMEOUT,
+    PART,
+    PRESENT,
+    REGISTERED,
+    REJECTED,
+    REQUEST,
+    SUBSCRIBER,
+    WINDOW,
+)
 from fireflyzmq.wire.frames import encode_control, join_items
 from tests.peer.world import Link, World, WorldPeer, WorldService, pair
 
@@ -656,3 +671,188 @@ def test_what_makes_no_sense_costs_nothing_behind_it(message: list[bytes]) -> No
     call = caller.call("math")
     world.settle()
     assert call.value == call.token
+
+
+# What the shell asks of a machine.
+
+
+def test_what_keeps_a_service_busy_is_told() -> None:
+    world, caller, callee, service = pair()
+    machine = callee.machine
+    assert machine.busy([service.local]) == {} and not machine.unsaid
+    call = caller.call("math", "later")
+    world.settle()
+    assert machine.busy([service.local]) == {service.local: "1 requests"}
+    assert caller.machine.busy([caller.caller.local]) == {caller.caller.local: "1 calls, such as math.later"}
+    callee.machine.outgoing.credit = 0
+    callee.tasks[0].finish()
+    assert machine.busy([service.local]) == {service.local: "what it said"} and machine.unsaid
+    callee.machine.outgoing.grant(WINDOW)
+    world.settle()
+    assert machine.busy([service.local]) == {} and not machine.unsaid and call.value == call.token
+
+
+def test_a_report_that_lacks_credit_keeps_its_service_busy() -> None:
+    _, _, callee, service = pair()
+    callee.machine.outgoing.credit = 0
+    service.publish("a")
+    assert callee.machine.busy([service.local]) == {service.local: "what it said"}
+    callee.run_turns()
+    assert callee.machine.busy([service.local]) == {service.local: "what it said"}
+    callee.machine.outgoing.grant(WINDOW)
+    assert callee.machine.busy([service.local]) == {}
+
+
+def test_who_says_goodbye_has_left_when_that_is_answered() -> None:
+    world, caller, callee, _ = pair()
+    call = caller.call("math", "later")
+    world.settle()
+    callee.tasks[0].finish()
+    assert callee.machine.goodbye("enough")
+    assert ("left", "goodbye") not in callee.changes
+    world.settle()
+    assert callee.changes[-1][0] == "left" and call.value == call.token
+    callee.disconnect()
+    assert not callee.machine.goodbye()
+
+
+def test_who_is_refused_hears_why() -> None:
+    world = World()
+    peer = world.peer()
+    assert peer.link is not None
+    peer.link.to_exchange.append([b"\xff"])
+    world.settle()
+    assert peer.changes[-1][0] == "refused" and peer.changes[-1][1]
+
+
+def test_a_connection_that_was_lost_before_the_welcome_lost_nothing() -> None:
+    world = World()
+    peer, other = world.peer(connect=False), world.peer()
+    other.add_service("math")
+    call = peer.call("math", wait=10.0)
+    peer.connect()
+    peer.disconnect()
+    assert peer.changes == [] and not call.ended
+    peer.connect()
+    world.settle()
+    assert call.value == call.token and [state for state, _ in peer.changes] == ["connected"]
+
+
+def test_a_long_method_keeps_nobody_from_the_answers_before_it() -> None:
+    world, caller, callee, service = pair()
+    caller.call("math")
+    world.settle()
+    left: list[int] = []
+
+    def run() -> None:
+        assert callee.link is not None
+        left.append(len(callee.link.to_exchange))
+        world.now += 0.01
+
+    service.local.methods.export(run, "run")
+    calls = [caller.machine.calls.start(Destination(caller.caller.local, caller.watch("math")), "run", (), {})]
+    calls += [caller.machine.calls.start(calls[0].destination, "run", (), {}) for _ in range(2)]
+    caller.run_turns()
+    assert caller.link is not None and callee.link is not None
+    world.deliver_to_exchange(caller.link)
+    callee.machine.begin_turn()
+    callee.machine.receive(callee.link.to_peer.popleft() or [])
+    assert left == [0, 1, 2]
+    world.settle()
+    assert [call.state for call in calls] == [VALUE] * 3
+
+
+def test_answers_leave_between_messages_when_these_take_long() -> None:
+    world, caller, callee, service = pair()
+    caller.call("math")
+    world.settle()
+
+    def run() -> None:
+        world.now += 0.01
+
+    service.local.methods.export(run, "run")
+    caller.ask("math", "run")
+    assert caller.link is not None and callee.link is not None
+    world.deliver_to_exchange(caller.link)
+    callee.machine.begin_turn()
+    callee.machine.receive(callee.link.to_peer.popleft() or [])
+    assert [frames and frames[0][0] for frames in callee.link.to_exchange] == [ENVELOPE]
+
+
+def test_what_was_said_to_a_service_by_one_that_is_closed_too_goes_nowhere() -> None:
+    world = World()
+    peer = world.peer()
+    one, other = peer.add_service("one"), peer.add_service("other")
+    peer.watch("other")
+    world.settle()
+    call = peer.start("other", caller=one)
+    one.close()
+    other.close()
+    peer.run_turns()
+    world.settle()
+    assert call.ends == 1 and world.runs[call.token] == 0 and peer.machine.incoming.bad_items == 0
+
+
+def test_a_method_that_closes_its_service_for_a_caller_that_is_closed_ends_well() -> None:
+    world = World()
+    peer = world.peer()
+    one, other = peer.add_service("one"), peer.add_service("other")
+    peer.watch("other")
+    world.settle()
+    peer.call("other", caller=one)
+    call = peer.start("other", "leave", caller=one, oneway=True)
+    for channel in peer.machine.channels.unsaid():
+        peer.machine.channels.flush_channel(channel)
+    one.close()
+    peer.run_turns()
+    world.settle()
+    assert world.runs[call.token] == 1 and other.local.closed
+
+
+def test_a_directory_entry_that_makes_no_sense_shows_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    _, caller, _, _ = pair()
+    target = caller.watch("odd")
+    entry = [7, 1, "odd", "0" * 32, {}, None, True]
+    caller.machine.receive([encode_control(PRESENT, entry, "")])
+    assert target.ready == [] and "wrong types" in caplog.text
+
+
+@pytest.mark.parametrize("key", ["one", "two", "three", "\ud800"])
+def test_calls_with_the_same_key_go_to_the_same_instance(key: str) -> None:
+    world, caller, _, service = pair()
+    services = [service, world.peer().add_service("math"), world.peer().add_service("math")]
+    caller.watch("math")
+    world.settle()
+    for _ in range(5):
+        caller.call("math", key=key)
+        world.settle()
+    assert sorted(each.local.served for each in services) == [0, 0, 5]
+
+
+def test_a_peer_may_be_told_of_a_group_that_it_has_left_meanwhile() -> None:
+    world, _, callee, service = pair()
+    callee.machine.memberships.join(service.local, "red", "child")
+    world.settle()
+    callee.machine.memberships.join(service.local, "red", "parent")
+    callee.machine.receive([encode_control(JOINED, service.local.number, "red", "child")])
+    assert service.local.groups == {"red": "parent"}
+    world.settle()
+    assert service.local.groups == {"red": "parent"}
+
+
+def test_news_of_a_service_that_is_closed_is_nobodys() -> None:
+    world, caller, _, service = pair()
+    number = service.local.number
+    service.close()
+    world.settle()
+    fields = [caller.machine.peer_id, 1, "", "0" * 32, {}, None, True]
+    for message in (
+        encode_control(SUBSCRIBER, number, fields, ">", True),
+        encode_control(REGISTERED, number, service.address),
+        encode_control(REJECTED, number, "taken", "", ""),
+        encode_control(JOINED, number, "red", ""),
+        encode_control(EXPELLED, number, "red", "rude"),
+        encode_control(ENDED, 999, "too many"),
+    ):
+        service.peer.machine.receive([message])
+    assert (service.registrations, service.problems, service.memberships, service.told) == (1, [], [], [])

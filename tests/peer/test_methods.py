@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fireflyzmq.peer.methods import Method, MethodTable
+from fireflyzmq.peer.methods import Method, MethodTable, command_name
+from fireflyzmq.wire.commands import MAX_ARGUMENTS
 
 
 def nothing() -> None: ...
@@ -220,3 +221,74 @@ def test_threads_are_0_or_more_and_not_for_coroutines() -> None:
     with pytest.raises(ValueError, match="coroutine"):
         table.export(coroutine, threads=1)
     assert table.export(coroutine).threads == 0
+
+
+class Unshowable:
+    """A default, or an annotation, whose text cannot be had."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError
+
+
+def test_what_cannot_be_shown_of_a_signature_is_left_out() -> None:
+    def run(first: Any, second: Any = 2, third: Any = None) -> None: ...
+
+    run.__annotations__ = {"first": Unshowable(), "second": "int", "return": Unshowable()}
+    run.__defaults__ = (2, Unshowable())
+    described = Method("run", run).describe()
+    assert described["signature"] == "(first, second: 'int' = 2, third=...)"
+    assert [each["annotation"] for each in described["parameters"]] == ["...", "int", ""]
+    assert described["returns"] == "..."
+
+
+def test_a_docstring_that_cannot_be_had_is_none() -> None:
+    class Odd:
+        @property
+        def __doc__(self) -> str:  # type: ignore[override]
+            raise RuntimeError
+
+        def __call__(self) -> None: ...
+
+    assert Method("odd", Odd()).describe()["doc"] == ""
+
+
+def test_no_call_has_more_arguments_than_the_limit() -> None:
+    method = Method("f", lambda *args, **kwargs: None)
+    assert method.problem([0] * MAX_ARGUMENTS, {}) is None
+    assert "over the limit" in (method.problem([0] * MAX_ARGUMENTS, {"more": 1}) or "")
+
+
+def test_a_methods_limit_is_a_request_at_least() -> None:
+    with pytest.raises(ValueError, match="limit is 1 request or more"):
+        MethodTable().export(nothing, limit=0)
+
+
+def test_a_method_may_be_offered_to_one_root_beside_the_one_for_all() -> None:
+    table = MethodTable()
+    table.export(lambda: "all", "run")
+    table.export(lambda: "one", "run", root="one")
+    for sender, method in (("one", "one"), ("other", "all"), ("", "all")):
+        found = table.offered("run", sender)
+        assert found is not None and found.function() == method
+    assert table.get("run") is None
+    assert [method and method.function() for method in (table.find("run", "one"), table.find("run"))] == ["one", "all"]
+    assert table.find("run", "other") is None and table.find("absent") is None and table.find("absent", "one") is None
+    table.export(nothing)
+    assert table.find("nothing") is table.get("nothing") and table.find("nothing", "one") is None
+
+
+def test_a_command_is_called_by_its_number() -> None:
+    table = MethodTable()
+    for name in ("login_101", "logout_102"):
+        table.export(nothing, name)
+    table.export(nothing, "enter_101")
+    last = table.offered(command_name(101), "")
+    table.unexport("enter_101")
+    left = table.offered(command_name(101), "")
+    assert last is not None and left is not None and (last.name, left.name) == ("enter_101", "login_101")
+
+
+@pytest.mark.parametrize("command", [-1, True, 10**10])
+def test_what_is_no_number_from_0_is_no_command(command: int) -> None:
+    with pytest.raises(ValueError, match="a command is a number from 0"):
+        command_name(command)
