@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-pure check bench format clean
+.PHONY: demo test test-pure coverage check bench format clean
 
 # The tests that need no socket, no process and no thread: those of the pure layers, and of what is pure above them.
 PURE := tests/wire tests/conventions tests/datastructures tests/peer tests/exchange/core
@@ -22,6 +22,9 @@ test: $(VENV)/installed
 test-pure: $(VENV)/installed
 	$(BIN)/python -m pytest -n 2 --hypothesis-profile quick $(PURE)
 
+coverage: $(VENV)/checked
+	$(BIN)/python -m pytest -n 2 --cov --cov-report term $(PURE)
+
 check: $(VENV)/checked
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -36,7 +39,7 @@ format: $(VENV)/checked
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 
 # Each stamp says what is installed: what the demo needs is a few megabytes, what the tests need is hundreds.
 

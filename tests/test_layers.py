@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import configparser
 import pathlib
 from collections.abc import Iterator
 
@@ -167,6 +168,12 @@ def test_a_pure_module_imports_no_sockets_loops_threads_clocks_or_randomness(nam
     impure = {each for each in imports(name) if each.split(".")[0] in SHELL_MODULES} - MEASURED.get(name, set())
     named = {each.attr for each in ast.walk(SOURCES[name]) if isinstance(each, ast.Attribute)}
     assert not impure and not named & {"urandom", "uuid1", "uuid4"}
+
+
+def test_the_coverage_of_all_pure_modules_and_no_others_is_measured() -> None:
+    config = configparser.ConfigParser()
+    config.read(pathlib.Path(__file__).parents[1] / "setup.cfg")
+    assert config["coverage:run"]["source_pkgs"].split() == list(PURE)
 
 
 def test_every_module_has_a_rule_and_every_rule_a_module() -> None:
