@@ -131,3 +131,32 @@ def test_a_copy_is_the_same_failure(name: str, way: Any) -> None:
 )
 def test_overload_says_when_to_try_again(detail: Any, seconds: float) -> None:
     assert Overloaded("full", detail).retry_after == seconds
+
+
+class Silent:
+    """What has no text."""
+
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+class Odd(Failure):
+    """A program's failure that has made something else of the attributes."""
+
+    kind = 7  # type: ignore[assignment]
+
+    @property
+    def origin(self) -> str:
+        raise RuntimeError
+
+    @origin.setter
+    def origin(self, value: str) -> None:
+        pass
+
+
+def test_whatever_a_program_made_of_a_failure_it_can_be_sent() -> None:
+    failure = Odd(7, details=[1])
+    failure.description = Silent()  # type: ignore[assignment]
+    fields = failure_to_fields(failure)
+    assert fields == ["Odd", 7, "<Silent whose text cannot be had: RuntimeError>", "None", [1]]
+    assert errors.counted_kind(failure) == "Failure"

@@ -15,6 +15,7 @@ from fireflyzmq.wire.addresses import (
     host_and_port,
     host_of,
     host_to_listen,
+    is_name,
     network_of,
 )
 
@@ -165,3 +166,29 @@ def test_clients_of_one_ipv6_network_count_as_one() -> None:
     assert network_of("10.0.0.1") == "10.0.0.1" and network_of("") == ""
     assert network_of("2001:db8::1") == network_of("2001:db8::ffff:1") != network_of("2001:db8:0:1::1")
     assert network_of("fe80::1%eth0") == network_of("fe80::2%eth1")
+
+
+@pytest.mark.parametrize(
+    ("host", "network"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("no:address", "no:address"),
+    ],
+)
+def test_clients_of_one_network_of_ipv6_count_as_one(host: str, network: str) -> None:
+    assert network_of(host) == network
+
+
+@pytest.mark.parametrize(
+    ("host", "named"), [("localhost", True), ("a.example", True), ("127.0.0.1", False), ("::1", False), ("*", True)]
+)
+def test_a_host_is_a_name_or_an_address(host: str, named: bool) -> None:
+    assert is_name(host) is named
+
+
+def test_a_host_is_a_text() -> None:
+    with pytest.raises(TypeError, match="a host is a str, not int"):
+        host_to_listen(5, 5)  # type: ignore[arg-type]

@@ -555,3 +555,27 @@ def test_what_would_arrive_without_its_zone_is_refused(value: Any) -> None:
 def test_a_fold_that_makes_no_sense_is_refused(text: bytes) -> None:
     with pytest.raises(DecodingError):
         decode(b"\xc7" + bytes((len(text), codec.TIME)) + text)
+
+
+@pytest.mark.parametrize("arguments", [(Point, 7, str), (7, Point), (7, "Point", str), (True, Point, str)])
+def test_an_encoder_says_in_which_order_it_takes_what(arguments: tuple[Any, ...]) -> None:
+    with pytest.raises(TypeError, match=r"encoder\(number, pythonType, function\) it is"):
+        codec.encoder(*arguments)
+
+
+@pytest.mark.parametrize("arguments", [("Point", str), (7, "str"), (7.0, str)])
+def test_a_decoder_says_in_which_order_it_takes_what(arguments: tuple[Any, ...]) -> None:
+    with pytest.raises(TypeError, match=r"decoder\(number, function\) it is"):
+        codec.decoder(*arguments)
+
+
+@pytest.mark.parametrize("number", [codec.TIME, 70, 71])
+def test_no_date_or_time_is_longer_than_it_can_be(number: int) -> None:
+    with pytest.raises(codec.DecodingError, match="65 octets"):
+        codec.decode(msgpack.packb(msgpack.ExtType(number, b"0" * 65)))
+
+
+@pytest.mark.parametrize("fields", [["math", "0" * 32, [7], None], ["math", "0" * 32, [], 7]])
+def test_a_binding_with_groups_or_a_user_that_are_no_texts_is_none(fields: list[Any]) -> None:
+    with pytest.raises(codec.DecodingError, match="groups and user must be texts"):
+        codec.decode(msgpack.packb(msgpack.ExtType(codec.BINDING, msgpack.packb(fields))))

@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 from fireflyzmq.gateways.web.translation.descriptions import parse_description
 from fireflyzmq.gateways.web.translation.json_values import dumps
 from fireflyzmq.gateways.web.translation.openapi import document
-from fireflyzmq.gateways.web.translation.schemas import Budget, references, take_schemas
+from fireflyzmq.gateways.web.translation.schemas import Budget, references, renamed, take_schemas
 
 
 def taken(*schemas: Any, definitions: Any = None, budget: Budget | None = None) -> tuple[list[Any], dict[str, Any]]:
@@ -212,3 +212,71 @@ def test_whatever_is_said_what_is_taken_is_a_schema(told: list[Any], definitions
         for value in (None, 1, "a", [], [1], {}, {"A": 1}):
             Draft202012Validator({**schema, "$defs": found}).is_valid(value)
         dumps(schema)
+
+
+PROBLEM = "what the service says of itself makes no sense: "
+
+
+@pytest.mark.parametrize(
+    ("told", "problem"),
+    [
+        ("nothing", PROBLEM + "it is no dictionary"),
+        ({"methods": "many"}, PROBLEM + "its methods are no list"),
+        ({"methods": []}, None),
+        ({"methods": [{"name": "f"}, {"name": 7}, "f"]}, "what the service says of 2 of its methods makes no sense"),
+        ({"methods": [{"name": "f", "doc": 7}]}, "what the service says of 1 of its methods makes no sense"),
+        (
+            {"methods": [{"name": "f", "parameters": ["x"]}]},
+            "what the service says of 1 of its methods makes no sense",
+        ),
+        ({"methods": [{"name": "f", "parameters": 7}]}, "what the service says of 1 of its methods makes no sense"),
+    ],
+)
+def test_what_makes_no_sense_of_a_service_is_told_as_its_problem(told: Any, problem: str | None) -> None:
+    described = parse_description("math", told)
+    assert described.get("problem") == problem and described["name"] == "math"
+    assert [each["name"] for each in described["methods"]] in ([], ["f"])
+    assert all(each["parameters"] is None for each in described["methods"])
+
+
+def test_a_reference_deep_in_a_schema_is_renamed_as_well() -> None:
+    of_a, of_b = {"$ref": "#/$defs/A"}, {"$ref": "#/$defs/B"}
+    schema = {"anyOf": [of_a, {"type": "array", "items": of_b, "prefixItems": [of_a]}], "title": "both"}
+    found = renamed(schema, lambda name: f"its {name}")
+    assert found == {
+        "anyOf": [
+            {"$ref": "its A"},
+            {"type": "array", "items": {"$ref": "its B"}, "prefixItems": [{"$ref": "its A"}]},
+        ],
+        "title": "both",
+    }
+    assert list(references(schema)) == ["A", "B", "A"] and renamed(True, str) is True and list(references(True)) == []
+
+
+def parameter(name: str, kind: str, required: bool = True, annotation: str = "") -> dict[str, Any]:
+    return {"name": name, "kind": kind, "required": required, "annotation": annotation}
+
+
+def body_of(*parameters: dict[str, Any], known: bool = True) -> Any:
+    """The schema of the arguments that a method with such parameters takes."""
+    method = {"name": "f", "parameters": list(parameters) if known else None}
+    made = document("title", "/base", [parse_description("math", {"methods": [method]})], reports=False)
+    assert not any(path.startswith("/reports/") for path in made["paths"])
+    operation = made["paths"]["/services/math/f"]["post"]
+    return operation["requestBody"]["content"]["application/json"]["schema"]
+
+
+def test_a_method_of_which_nothing_is_known_takes_any_arguments() -> None:
+    assert body_of(known=False) == {"type": ["array", "object"]}
+
+
+def test_a_method_without_parameters_takes_no_arguments_in_either_form() -> None:
+    for arguments, valid in (([], True), ({}, True), ([1], False), ({"x": 1}, False)):
+        assert Draft202012Validator(body_of()).is_valid(arguments) is valid, arguments
+
+
+def test_what_nobody_checks_is_described_by_its_annotation() -> None:
+    schema = body_of(parameter("x", "named", annotation="Money"), parameter("y", "named"))
+    assert "`Money`, which is not checked" in json.dumps(schema)
+    for arguments, valid in (([1, 2], True), ({"x": 1, "y": "any"}, True), ([1], False), ({"x": 1}, False)):
+        assert Draft202012Validator(schema).is_valid(arguments) is valid, arguments
