@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 
 from exchange.core.limits import Limits
+from fireflyzmq.errors import Failure
+from fireflyzmq.peer.local import SilentOwner
 from fireflyzmq.peer.records import DRAINED, VALUE, Destination
 from fireflyzmq.wire.codec import decode, encode
 from fireflyzmq.wire.commands import (
     BY_ADDRESS,
     BY_GROUP,
+    BY_NAME,
     ENDED,
     ENVELOPE,
     EXPELLED,
@@ -27,7 +30,7 @@ from fireflyzmq.wire.commands import (
     WINDOW,
 )
 from fireflyzmq.wire.frames import encode_control, join_items
-from tests.peer.world import Link, World, WorldPeer, WorldService, pair
+from tests.peer.world import Link, World, WorldPeer, WorldService, pair, queued_of
 
 
 def heard_of_another(world: World, caller: WorldPeer, third: WorldPeer, lost: Link | None = None) -> WorldService:
@@ -856,3 +859,75 @@ def test_news_of_a_service_that_is_closed_is_nobodys() -> None:
     ):
         service.peer.machine.receive([message])
     assert (service.registrations, service.problems, service.memberships, service.told) == (1, [], [], [])
+
+
+def test_what_was_said_within_the_process_keeps_its_service_busy_until_it_has_arrived() -> None:
+    world = World()
+    peer = world.peer()
+    near = peer.add_service("near")
+    peer.watch("near")
+    world.settle()
+    call = peer.start("near", oneway=True)
+    for channel in peer.machine.channels.unsaid():
+        peer.machine.channels.flush_channel(channel)
+    assert peer.machine.busy([peer.caller.local]) == {peer.caller.local: "what it said"}
+    peer.run_turns()
+    assert peer.machine.busy([peer.caller.local]) == {} and world.runs[call.token] == near.local.served == 1
+
+
+def test_of_a_large_request_that_is_cancelled_no_more_leaves() -> None:
+    world, caller, _, _ = pair()
+    caller.call("math")
+    world.settle()
+    caller.machine.outgoing.credit = 1
+    call = caller.call("math", padding=2_000_000)
+    assert queued_of(caller.machine) > 1_000_000
+    caller.cancel_call(call)
+    assert queued_of(caller.machine) < 1000 and call.failure == "RequestCancelled"
+    caller.machine.outgoing.grant(WINDOW)
+    world.settle()
+    assert world.runs[call.token] == 0
+
+
+def test_an_answer_that_a_full_queue_cannot_hold_is_lost_and_what_is_small_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("fireflyzmq.peer.channels.MAX_ANSWERS", 1000)
+    world, caller, callee, service = pair()
+    caller.call("math")
+    world.settle()
+    service.local.methods.export(lambda: bytes(10_000), "large")
+    service.local.methods.export(lambda: None, "small")
+
+    def fail() -> None:
+        raise Failure(7, "x" * 9_000)
+
+    service.local.methods.export(fail, "explain")
+    callee.machine.outgoing.credit = 0
+    service.publish("a", 2000)
+    callee.run_turns()
+    calls = [caller.ask("math", method) for method in ("large", "small", "explain")]
+    world.settle()
+    callee.machine.outgoing.grant(WINDOW)
+    world.settle()
+    assert [call.failure for call in calls] == ["ResponseLost", "", "Failure"]
+    assert callee.machine.channels.answers.lost == 1
+
+
+def test_an_owner_without_wishes_is_asked_and_told_everything() -> None:
+    world, caller, callee, _ = pair()
+    owner = SilentOwner()
+    service = callee.machine.new_service("silent", owner)
+    callee.machine.add_service(service)
+    callee.machine.memberships.join(service, "red", "child")
+    callee.machine.memberships.leave(service, "red")
+    caller.watch("silent")
+    world.settle()
+    caller.caller.subscribe(BY_NAME, "silent")
+    calls = [caller.ask("silent", "anything"), caller.ask("silent", "system.report", "a", 1)]
+    world.settle()
+    assert [call.failure for call in calls] == ["MethodUnavailable", ""] and service.registered
+    assert (owner.at_work(), owner.begin_to_stop(), owner.rest(), owner.wants_notices()) == ("", None, None, False)
+    callee.machine.registrations.close(service)
+    world.settle()
+    assert caller.call("silent").failure == "ServiceUnavailable"

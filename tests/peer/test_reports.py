@@ -23,7 +23,7 @@ from fireflyzmq.wire.commands import (
     PUBLISH,
 )
 from fireflyzmq.wire.parts import Unfinished
-from tests.peer.world import Reader, World, WorldPeer, WorldService, kept_of, pair, queued_of
+from tests.peer.world import Reader, World, WorldPeer, WorldService, kept_of, pair, queued_of, waiting_costs
 
 FOR_EVER = -1
 GROUP = "red"
@@ -562,6 +562,7 @@ def test_what_is_expired_without_a_connection_is_kept_nowhere_after_it() -> None
     world.settle()
     publishing.disconnect()
     service.expire_reports("a", 0.0)
+    assert waiting_costs(publishing.machine) == []
     publishing.connect()
     world.settle()
     late = reading.caller.subscribe(BY_ADDRESS, service.address)
@@ -616,10 +617,10 @@ def test_a_report_that_does_not_decode_costs_no_other(near: bool, caplog: pytest
     world, _, publishing, service, reader = feed()
     if near:
         reader = publishing.caller.subscribe(BY_ADDRESS, service.address)
-    publish(service, padding=1)
+    service.publish("a", 1)
     publishing.machine.publications.publish(service.local, "a", Undecodable())
     service.published += 1
-    publish(service, padding=2)
+    service.publish("a", 2)
     publishing.run_turns()
     world.settle()
     assert [said.padding for said in reader.got] == [1, 2] and "does not decode" in caplog.text
@@ -653,7 +654,9 @@ def test_a_report_for_one_service_alone_goes_to_its_subscriptions_or_to_itself()
     assert [subject for _, subject, _ in other.stray_reports] == ["mine.2"] and service.local.running == 0
 
 
-def test_a_subscription_that_ends_in_the_middle_of_a_message_gets_no_more_of_it() -> None:
+def test_a_subscription_that_ends_in_the_middle_of_a_message_gets_no_more_of_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     world, reading, publishing, service, _ = feed()
     got: list[Any] = []
 
@@ -673,7 +676,7 @@ def test_a_subscription_that_ends_in_the_middle_of_a_message_gets_no_more_of_it(
     publish(service, count=3)
     publishing.run_turns()
     world.settle()
-    assert got == ["a"] and not subscription.open
+    assert got == ["a"] and not subscription.open and caplog.text == ""
 
 
 def test_a_local_report_under_way_to_a_subscription_that_ends_is_dropped() -> None:

@@ -91,9 +91,13 @@ def test_a_request_for_which_no_thread_is_to_be_had_has_not_run_and_goes_elsewhe
     other.local.methods.export(lambda: "there", "run")
     callee.threads = False
     world.settle()
-    for _ in range(3):
-        assert answered(world, caller.ask("math", "run")) == "there"
-    assert service.local.refused >= 1 and service.local.served == service.local.running == 0
+    destination = Destination(caller.caller.local, caller.watch("math"), balance="round-robin")
+    calls = [caller.machine.calls.start(destination, "run", (), {}) for _ in range(2)]
+    world.settle()
+    caller.run_turns()
+    world.settle()
+    assert [call.value for call in calls] == ["there", "there"]
+    assert service.local.refused == 1 and service.local.served == service.local.running == 0
     other.close()
     world.settle()
     assert answered(world, caller.ask("math", "run")).kind == "Overloaded"

@@ -42,7 +42,7 @@ def test_an_answer_in_parts_for_which_there_is_no_room_is_lost_and_its_call_says
     world.settle()
     assert call.failure == "ResponseLost" and "too many large ones were unfinished" in str(call.value)
     forge(service, caller.caller, [PART, -call.number, 0, False, bytes(2000)])
-    assert call.ends == 1
+    assert call.ends == 1 and caller.machine.incoming.bad_items == 0
 
 
 def waiting(peer: WorldPeer) -> list[int]:

@@ -109,6 +109,7 @@ def test_what_is_watched_without_an_exchange_is_asked_about_when_there_is_one() 
     other.add_service("math")
     peer.connect()
     world.settle()
+    peer.machine.attach()
     assert target.known and names(peer, "math", BY_NAME) == ["math"]
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.core.directory import Directory
-from exchange.core.records import Entry
+from exchange.core.records import Entry, Peer
 from fireflyzmq.wire.commands import BY_ADDRESS, BY_GROUP, BY_NAME, BY_REGISTRY
 
 
@@ -136,3 +136,15 @@ def test_watches_that_ended_leave_nothing_behind(watches: list[tuple[bytes, int]
     for key, kind in watches:
         directory.unwatch(key, (kind, "math"))
     assert vars(directory) == vars(Directory())
+
+
+def test_what_is_purged_is_found_nowhere_whatever_it_was_in() -> None:
+    """Its name and groups are others by now than those under which it was put in."""
+    directory = Directory()
+    entry = Entry(Peer(b"key", bytes(8), "", 1, 1, 0.0), 1, "0" * 32, "math", {"red": ""})
+    entry.listed = True
+    directory.add(entry)
+    entry.name, entry.groups = "other", {}
+    directory.purge(entry)
+    assert not directory.find(BY_NAME, "math") and not directory.find(BY_GROUP, "red")
+    assert directory.at(entry.address) is None and not directory._found

@@ -12,10 +12,11 @@ from fireflyzmq.wire.commands import (
     GOODBYE,
     HELLO,
     MAX_FRAME,
+    REGISTER,
     WELCOME,
 )
 from fireflyzmq.wire.frames import encode_control, envelope_head
-from tests.exchange.core.hand import HELLO_1, IDENTITY, Core, Pair, names, refusal
+from tests.exchange.core.hand import HELLO_1, IDENTITY, Core, Pair, names, refusal, secret
 
 SMALLEST_WINDOW = 2 * (MAX_FRAME + ENVELOPE_COST)
 
@@ -200,3 +201,35 @@ def test_a_window_holds_at_least_two_frames() -> None:
     with pytest.raises(ValueError, match="two frames"):
         Limits(window=SMALLEST_WINDOW - 1)
     assert Limits(window=SMALLEST_WINDOW)
+
+
+def test_who_is_refused_again_and_again_is_told_once_until_too_many_others_were(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("exchange.core.routing._REFUSED_KEYS", 3)
+    core = Core()
+    for _ in range(2):
+        core.send(b"one", b"\xff")
+    assert len(core.take(b"one")) == 1
+    for key in (b"two", b"three", b"four"):
+        core.send(key, b"\xff")
+    core.send(b"one", b"\xff")
+    assert len(core.take(b"one")) == 1 and len(core.core._refused) <= 3
+
+
+def test_no_more_names_of_those_that_have_left_are_remembered_than_is_bearable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("exchange.core.routing._REFUSED_KEYS", 3)
+    core = Core()
+    for number in range(10):
+        core.peer(b"peer %d" % number).go("lost", 0)
+    assert core.core.peers == {} and len(core.core._left) <= 3
+
+
+def test_a_name_over_the_exchanges_own_limit_is_said_to_be_too_long() -> None:
+    core = Core(name=5)
+    peer = core.peer(b"peer")
+    peer.say(REGISTER, 1, secret("one"), "toolong", {}, {})
+    ((name, number, code, problem, _),) = peer.take()
+    assert (name, number, code) == ("REJECTED", 1, "illegal") and "longer than 5 bytes" in problem
