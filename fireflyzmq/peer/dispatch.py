@@ -161,6 +161,8 @@ class Dispatch:
         """
         name = channel.binding.name
         for call in list(channel.calls.values()):
+            if call.state != PENDING:  # whoever waited for another one has cancelled it
+                continue
             if reason == DRAINED:
                 self._try_elsewhere(call, ServiceUnavailable(f"{name!r} has stopped"))
             else:

@@ -379,7 +379,6 @@ def test_room_for_a_channel_that_is_no_more_is_nobodys() -> None:
     assert call.value == call.token
 
 
-@pytest.mark.xfail(reason="Dispatch.fail_channel parks the second call though it has ended")
 def test_a_call_that_is_cancelled_as_its_drained_service_ends_is_not_waited_for() -> None:
     """Its channel ends with two calls in flight, and whoever waits for the first cancels the second."""
     world, caller, callee, service = pair()
