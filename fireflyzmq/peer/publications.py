@@ -327,8 +327,8 @@ class Publications:
         """Publish again what is kept, under its old numbers: subscribers that have it already drop it."""
         now = self._clock()
         for kept in outbox.kept.values():
-            life = FOR_EVER if kept.until is None else kept.until - now
-            if life == FOR_EVER or life > 0:
+            if kept.until is None or kept.until > now:
+                life = FOR_EVER if kept.until is None else kept.until - now
                 self._say(outbox, kept.subject, kept.packed, kept.sequence, life)
 
     def lost(self) -> None:

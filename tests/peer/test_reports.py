@@ -538,10 +538,7 @@ def test_of_what_is_kept_the_oldest_goes_when_the_next_exchange_keeps_less(caplo
     assert kept_of(service).keys() == {"b", "c"} and "a is kept no longer" in caplog.text
 
 
-AS_FOR_EVER = pytest.mark.xfail(reason="Publications._restore takes a life that ended 1 s ago for one without an end")
-
-
-@pytest.mark.parametrize("ago", [0.5, pytest.param(1.0, marks=AS_FOR_EVER), 2.0])
+@pytest.mark.parametrize("ago", [0.5, 1.0, 2.0])
 def test_a_kept_report_whose_life_is_over_is_not_restored(ago: float) -> None:
     world, reading, publishing, service, reader = feed()
     publish(service, subject="short", life=5.0)
