@@ -74,7 +74,10 @@ class Calls:
         The hot path is a call to the one instance there is, on a channel that is open, without properties.
         """
         ready = destination.target.ready
-        channel = ready[0].channels.get(destination.caller.number) if len(ready) == 1 else None
+        try:
+            channel = ready[0].channels.get(destination.caller.number) if len(ready) == 1 else None
+        except IndexError:  # a signal's handler has closed it, just now
+            channel = None
         request = current_request.get()
         if request is not None and not request.open:
             request = None  # it passes nothing on any more

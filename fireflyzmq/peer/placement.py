@@ -34,9 +34,9 @@ Policy = Callable[[Target, Sequence[Instance], float, Chance], Instance]
 def place(call: Call, now: float, terms: Terms, chance: Chance) -> Instance | Failure | None:
     """The instance that a call is to go to now, or why there is none; None while there is something to wait for."""
     target = call.destination.target
-    candidates = target.ready
+    candidates = tuple(target.ready)  # as they are now: a finalizer or a signal's handler may close one meanwhile
     if call.tried:
-        candidates = [instance for instance in candidates if instance not in call.tried]
+        candidates = tuple(instance for instance in candidates if instance not in call.tried)
     if candidates:
         return _chosen(call.destination, candidates, now, chance)
     if target.ready and call.refusal is not None:

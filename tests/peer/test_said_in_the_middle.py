@@ -239,9 +239,6 @@ def test_a_call_whose_service_closes_in_the_middle_of_it_ends_once(balance: str,
     assert list(closed_in_the_middle(balance, oneway)).count(None) > 10
 
 
-@pytest.mark.xfail(
-    reason="Calls.start and placement look twice at the instances, of which the only one may go between"
-)
 @pytest.mark.parametrize("balance", ["least-pending", "round-robin"])
 def test_a_call_whose_service_closes_in_the_middle_of_it_raises_nothing(balance: str) -> None:
     assert not any(closed_in_the_middle(balance, oneway=balance == "round-robin"))
