@@ -73,16 +73,14 @@ class Calls:
 
         The hot path is a call to the one instance there is, on a channel that is open, without properties.
         """
-        ready = destination.target.ready
+        ready, request = destination.target.ready, current_request.get()
         try:
             channel = ready[0].channels.get(destination.caller.number) if len(ready) == 1 else None
         except IndexError:  # a signal's handler has closed it, just now
             channel = None
-        request = current_request.get()
         if request is not None and not request.open:
             request = None  # it passes nothing on any more
-        now = self._clock()
-        tracer = self._tracer
+        now, tracer = self._clock(), self._tracer
         if (
             channel is None
             or destination.slow
@@ -92,8 +90,7 @@ class Calls:
             or (tracer is not None and now >= tracer.idle_until and tracer.traces(now))
         ):
             return self.launch(self.prepare(destination, method, args, kwargs, self._pack, properties))
-        number = next(_numbers)
-        call = self._make()  # as in `prepare`: one function less on the way of most calls
+        number, call = next(_numbers), self._make()  # as in `prepare`: one function less on the way of most calls
         call.number, call.destination, call.method = number, destination, method
         deadline = now + destination.timeout
         if request is not None and request.deadline < deadline:
