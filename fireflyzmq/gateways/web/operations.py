@@ -28,7 +28,7 @@ from fireflyzmq.gateways.web.server.paths import Attached
 from fireflyzmq.gateways.web.server.request import WebRequest
 from fireflyzmq.gateways.web.server.sites import Sites
 from fireflyzmq.runtime.connection import Connection
-from fireflyzmq.runtime.homes import connections_of
+from fireflyzmq.runtime.readiness import problems_of
 from fireflyzmq.wire.addresses import host_to_listen
 from fireflyzmq.wire.names import EXCHANGE_NAME
 
@@ -169,23 +169,6 @@ class _Looks:
         problems = problems_of(core_of(self._caller).connection.loop) if self._kind == READY else []
         text = "".join(f"{problem}\n" for problem in problems) or f"{self._kind}\n"
         return web.Response(text=text, status=503 if problems else 200, headers={"Cache-Control": "no-store"})
-
-
-def problems_of(loop: asyncio.AbstractEventLoop) -> list[str]:
-    """Why the services of a loop cannot all be called, [] when they can."""
-    used = [each for each in connections_of(loop) if not each.closed and each.machine.services]
-    return [problem for connection in used for problem in _problems_of(connection)]
-
-
-def _problems_of(connection: Connection) -> list[str]:
-    services = list(connection.machine.services.values())
-    draining = [f"service {each.name or 'nameless'!r} is draining" for each in services if not each.accepting]
-    if not connection.machine.terms.attached:  # it wants no exchange, its services call each other
-        return draining
-    if connection.state != "connected":
-        return [*draining, f"not connected to the exchange: {connection.reason}"]
-    waiting = [each for each in services if each.accepting and not each.registered]
-    return [*draining, *(f"service {each.name or 'nameless'!r} is not registered" for each in waiting)]
 
 
 def _only_get(request: WebRequest) -> None:

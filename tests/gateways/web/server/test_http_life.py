@@ -13,7 +13,7 @@ from collections.abc import Callable
 import pytest
 
 from fireflyzmq import Exchange, HttpDaemon, PlainGateway, jsonrpc
-from fireflyzmq.gateways.web.operations import problems_of
+from fireflyzmq.runtime.readiness import problems_of
 from tests.gateways.web.server.web import GROUP, Raw, Web, attached_to, behind, counts_of, on_web, request
 from tests.waiting import until
 
