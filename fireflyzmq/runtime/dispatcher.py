@@ -218,7 +218,9 @@ class DispatcherCore:
         while self._holds > 0:
             self._released = asyncio.Event()
             await self._released.wait()
-        self._notify(SHUTDOWN_ARRIVED)
+        begun = self._notify(SHUTDOWN_ARRIVED)
+        if begun:
+            await asyncio.wait(begun)
 
     def _notify(self, category: int) -> list[asyncio.Task[None]]:
         """Tell those who asked for it; gives the coroutines that have begun."""
