@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from typing import Any
 
 from fireflyzmq._version import VERSION
@@ -81,6 +82,7 @@ def _parser(command: str) -> argparse.ArgumentParser:
         help="run a console beside it, which shows in a browser what it does, in a process of its own (port 0 picks "
         "a free one; default: none)",
     )
+    parser.add_argument("--end-with-input", action="store_true", help=argparse.SUPPRESS)
     add_limits(parser, Limits, _option_of)
     parser.add_argument("--version", action="version", version=f"fireflyzmq exchange {VERSION}")
     return parser
@@ -112,6 +114,8 @@ def main(arguments: list[str] | None = None, command: str = COMMAND) -> int:
         print(f"exchange: {error}", file=sys.stderr)
         return 1
     Operator(server)
+    if options.end_with_input:
+        _end_with_input()
     gc.freeze()
     for address in server.addresses:
         print(f"exchange listens at {address}", flush=True)
@@ -126,6 +130,17 @@ def main(arguments: list[str] | None = None, command: str = COMMAND) -> int:
     server.close()
     stop.close()
     return 0
+
+
+def _end_with_input() -> None:
+    """Stop as soon as the other end of standard input is closed: whoever started this is gone."""
+
+    def wait() -> None:
+        while os.read(sys.stdin.fileno(), 4096):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, name="the exchange's input", daemon=True).start()
 
 
 if __name__ == "__main__":
