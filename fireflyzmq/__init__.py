@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from fireflyzmq.api.exchange import EXCHANGE_CLIENT, EXCHANGE_SERVER, Exchange
     from fireflyzmq.api.nodes import Child, Root, remoteserviceHandle, rootserviceHandle
     from fireflyzmq.api.service import SERVICE_HIDDEN, SERVICE_VISIBLE, Service, detached, serviceEndPoint
+    from fireflyzmq.cluster.current import node
     from fireflyzmq.errors import (
         ApplicationFailure,
         ExchangeLost,
@@ -109,6 +110,7 @@ _HOMES = {
     "gateways.netport.limits": ("NetLimits",),
     "gateways.netport.codecs.lines": ("LineCodec",),
     "gateways.netport.port": ("NetPort", "netserviceHandle"),
+    "cluster.current": ("node",),
     "gateways.netport.remote": ("Sessions",),
     "gateways.netport.codecs.messagepack": ("MessagePackCodec",),
     "gateways.netport.shown": ("Session",),
@@ -203,6 +205,7 @@ __all__ = [
     "encoder",
     "logJson",
     "netserviceHandle",
+    "node",
     "remoteserviceHandle",
     "rootserviceHandle",
     "serveMetrics",

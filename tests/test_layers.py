@@ -42,6 +42,24 @@ RULES: dict[str, tuple[str, ...]] = {
     "fireflyzmq.gateways.web": ("fireflyzmq.gateways", "-fireflyzmq.gateways.netport", "-fireflyzmq.gateways.console"),
     "fireflyzmq.xmlrpc": ("fireflyzmq.gateways.web", "fireflyzmq.wire"),
     "fireflyzmq.jsonrpc": ("fireflyzmq.gateways.web", "fireflyzmq.wire"),
+    "fireflyzmq.cluster": (
+        "fireflyzmq.gateways",
+        "fireflyzmq.api",
+        "fireflyzmq.runtime",
+        "fireflyzmq.telemetry",
+        "fireflyzmq.conventions",
+        "fireflyzmq.wire",
+    ),
+    "fireflyzmq.cluster.running": ("fireflyzmq.jsonrpc", "fireflyzmq.xmlrpc", "fireflyzmq"),
+    "fireflyzmq.cli": (
+        "fireflyzmq.cluster",
+        "fireflyzmq.gateways",
+        "fireflyzmq.api",
+        "fireflyzmq.runtime",
+        "fireflyzmq.telemetry",
+        "fireflyzmq.conventions",
+        "fireflyzmq.wire",
+    ),
     "fireflyzmq.testing": ("fireflyzmq.api", "fireflyzmq.runtime"),
     "exchange.core": ("fireflyzmq.wire", "fireflyzmq.conventions", "fireflyzmq.datastructures"),
     "exchange": (
@@ -54,8 +72,9 @@ RULES: dict[str, tuple[str, ...]] = {
 }
 """What each folder may import beside itself. A longer name adds to what its folder may, or (-) takes from it."""
 
-FREE = {"fireflyzmq", "fireflyzmq.__main__"}
-"""The face, which names everything for type checkers and loads it when it is used, and the command."""
+FREE = {"fireflyzmq", "fireflyzmq.__main__", "fireflyzmq.cli.programs"}
+"""The face, which names everything for type checkers and loads it when it is used; the command; and programs that are
+like those of users."""
 
 PURE = (
     "fireflyzmq.errors",

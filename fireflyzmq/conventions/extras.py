@@ -6,7 +6,13 @@ import contextlib
 from collections.abc import Iterator
 from typing import Final
 
-_BRINGS: Final = {"aiohttp": "http", "prometheus_client": "metrics", "msgspec": "validate"}
+_BRINGS: Final = {
+    "aiohttp": "http",
+    "prometheus_client": "metrics",
+    "msgspec": "validate",
+    "click": "cli",
+    "rich": "cli",
+}
 """The extra that brings a package, by the name that is imported."""
 
 

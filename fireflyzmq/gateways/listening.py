@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import errno
 import socket
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from fireflyzmq.wire.addresses import host_to_listen, is_name
+
+if TYPE_CHECKING:
+    import ssl
 
 BACKLOG: Final = 4096
 """Connections that may wait to be accepted."""
@@ -24,6 +27,17 @@ def bind(host: str, port: int) -> socket.socket:
     )
     listener.setblocking(False)
     return listener
+
+
+def server_context(certificate: str | None, key: str | None) -> ssl.SSLContext | None:
+    """What a certificate chain and its key say, files in PEM; None without. OSError or ValueError for what is none."""
+    if certificate is None:
+        return None
+    import ssl
+
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+    return context
 
 
 def _family_of(host: str) -> socket.AddressFamily:

@@ -15,8 +15,8 @@ import aiohttp
 import pytest
 
 from fireflyzmq import HttpDaemon, WebLimits
-from fireflyzmq.__main__ import parse_arguments
 from fireflyzmq.api.cores.service import core_of
+from fireflyzmq.cli.programs import parse_arguments
 from tests.gateways.web.server.web import Raw, Web, behind, complaints, counts_of, on_web, request
 from tests.waiting import until
 
