@@ -11,6 +11,8 @@ PURE := tests/wire tests/conventions tests/datastructures tests/peer tests/excha
 PURE += tests/gateways/web/translation $(wildcard tests/gateways/web/test_*.py tests/gateways/netport/test_*.py)
 PURE += tests/gateways/console/test_console_sampling.py tests/gateways/console/test_console_texts.py
 PURE += tests/gateways/web/server/test_http_counts.py tests/telemetry/test_small_promises.py
+PURE += tests/cluster/test_supervision.py tests/cluster/test_histories.py tests/cluster/test_file.py
+PURE += tests/cli/test_words_and_output.py
 PURE += tests/exchange/test_command_line.py tests/exchange/test_probing.py tests/test_errors.py tests/test_layers.py
 
 demo: $(VENV)/shown

@@ -34,7 +34,7 @@ class Entry(NamedTuple):
     help: str
 
 
-SEE, ACT, MAKE = "See", "Act", "Make"
+SEE, ACT, RUN, MAKE = "See", "Act", "Run a cluster", "Make"
 
 COMMANDS: Final[dict[str, Entry]] = {
     "services": Entry(SEE, "List the services that are there."),
@@ -43,7 +43,12 @@ COMMANDS: Final[dict[str, Entry]] = {
     "describe": Entry(SEE, "Show a service's methods, instances and statistics."),
     "ping": Entry(SEE, "Say how long calls take, there and back."),
     "call": Entry(ACT, "Call a method, and print what it returns."),
-    "run": Entry(MAKE, "Start the nodes of a cluster's file, and look after them."),
+    "status": Entry(RUN, "Show what each instance of a cluster does."),
+    "stop": Entry(RUN, "Stop a cluster, or one of its nodes."),
+    "start": Entry(RUN, "Start a node that was stopped or given up."),
+    "restart": Entry(RUN, "Restart a node, all at once or one by one."),
+    "scale": Entry(RUN, "Let a node have so many instances."),
+    "run": Entry(RUN, "Start the nodes of a cluster's file, and look after them."),
 }
 """All commands that need the extra, in the order of the help. Each has a module of its name in `commands`."""
 
@@ -74,7 +79,7 @@ class Commands(click.Group):
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         """Write them by section, without loading one."""
-        for section in (SEE, ACT, MAKE):
+        for section in (SEE, ACT, RUN, MAKE):
             rows = [(name, entry.help) for name, entry in COMMANDS.items() if entry.section == section]
             rows += PROGRAMS.items() if section == MAKE else ()
             if rows:
@@ -122,9 +127,11 @@ def run(arguments: Sequence[str]) -> int:
         return FINE
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
-    except click.ClickException as error:
+    except click.UsageError as error:
         error.show()
         return MISUSED
+    except click.ClickException as error:
+        return _tell(error.format_message(), FAILED)
     except (NoExchange, ExchangeLost) as error:
         return _tell(error.description if isinstance(error, Failure) else str(error), NO_EXCHANGE)
     except Failure as failure:

@@ -57,7 +57,7 @@ class Order(enum.Enum):
 class Instance:
     """One instance of a node. `wanted` says whether it is to run, `deadline` when something is to be done about it.
 
-    `ready_at` is when it became ready, if it is; `restarts` counts how often it has been started again; `ends` are the
+    `ready_at` is when it became ready, if it is; `starts` counts how often it was started; `ends` are the
     times of its ends by itself of late, `reason` says why it ended last.
     """
 
@@ -70,7 +70,7 @@ class Instance:
     since: float = 0.0
     ready_at: float | None = None
     pid: int | None = None
-    restarts: int = 0
+    starts: int = 0
     memory: int = 0
     reason: str = ""
     ends: collections.deque[float] = field(default_factory=collections.deque)
@@ -289,7 +289,6 @@ class Supervision:
             self._roll_on(name, now)
             return
         for instance in alive:
-            instance.restarts += 1
             self._stop(instance, now)
 
     def scale(self, name: str, number: int, now: float) -> None:
@@ -323,7 +322,6 @@ class Supervision:
         while waiting:
             instance = waiting.pop(0)
             if instance.wanted and instance.state is State.READY:
-                instance.restarts += 1
                 self._stop(instance, now)
                 return
         del self._rolling[name]
@@ -336,6 +334,7 @@ class Supervision:
         for instance in self.instances:
             if instance.state is State.WAITING and instance.wanted and self._may_start(instance):
                 self._enter(instance, State.STARTING, now, instance.spec.start or None)
+                instance.starts += 1
                 self.orders.append((Order.START, instance))
 
     def _may_start(self, instance: Instance) -> bool:

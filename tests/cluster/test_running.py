@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import urllib.request
 from pathlib import Path
 
@@ -89,6 +91,18 @@ class Running:
 
     def start(self, *words: str) -> PythonProcess:
         return PythonProcess(["-m", "fireflyzmq", "run", str(self.folder / "cluster.toml"), *words])
+
+    def steer(self, *words: str, status: int = 0) -> str:
+        """What a command says of the cluster that runs."""
+        done = subprocess.run(
+            [sys.executable, "-m", "fireflyzmq", *words, "--file", str(self.folder / "cluster.toml")],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE,
+        )
+        assert done.returncode == status, done.stderr
+        return done.stdout + done.stderr
 
     def whole(self, process: PythonProcess) -> None:
         """Wait until the exchange and all four instances are ready."""
@@ -189,6 +203,49 @@ def test_a_node_may_serve_http_and_metrics(running: Running) -> None:
         running.whole(process)
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/services", timeout=PATIENCE) as response:
             assert json.load(response) == [{"name": "game", "instances": 2}]
+        process.send_signal(signal.SIGINT)
+        assert process.wait() == 0
+
+
+def test_a_cluster_that_runs_is_seen_and_steered_from_elsewhere(running: Running) -> None:
+    with running.start() as process:
+        running.whole(process)
+
+        def states() -> dict[str, tuple[str, int]]:
+            return {
+                each["name"]: (each["state"], each["restarts"])
+                for each in json.loads(running.steer("status", "--json"))
+            }
+
+        assert states() == dict.fromkeys(("exchange", "gate", "game.0", "game.1", "net"), ("ready", 0))
+        running.steer("restart", "game", "--rolling")
+        wait_until(lambda: states()["game.1"] == states()["game.0"] == ("ready", 1))
+        running.steer("scale", "game", "3")
+        wait_until(lambda: states().get("game.2") == ("ready", 0))
+        running.steer("stop", "net")
+        wait_until(lambda: states()["net"] == ("idle", 0))
+        running.steer("start", "net")
+        wait_until(lambda: states()["net"] == ("ready", 1))
+        assert "game.2" in running.steer("status")
+        assert "there is no node 'nett'; there are exchange, gate, game, net" in running.steer(
+            "start", "nett", status=1
+        )
+        running.steer("stop")
+        assert process.wait() == 0
+    assert "does not run on this host" in running.steer("status", status=1)
+
+
+def test_a_second_supervisor_of_the_same_file_is_refused_and_one_after_a_kill_is_not(running: Running) -> None:
+    with running.start() as process:
+        running.whole(process)
+        with running.start() as second:
+            assert second.wait() == 1
+            assert second.lines[-1].endswith(f"runs already, in process {process.process.pid}")
+        pids = running.begun(process)
+        process.kill()
+        wait_until(lambda: not any(map(alive, pids)))
+    with running.start() as process:
+        running.whole(process)
         process.send_signal(signal.SIGINT)
         assert process.wait() == 0
 

@@ -11,7 +11,9 @@ import click
 from fireflyzmq.cli.asking import examples
 from fireflyzmq.cli.output import harmless
 from fireflyzmq.cluster.file import read_cluster
+from fireflyzmq.cluster.master import Master
 from fireflyzmq.cluster.output import NodeLogs
+from fireflyzmq.cluster.place import Place, Taken
 from fireflyzmq.cluster.plan import Cluster
 from fireflyzmq.cluster.supervision import Instance
 from fireflyzmq.cluster.supervisor import Supervisor
@@ -35,12 +37,21 @@ def command(file: Path, nodes: tuple[str, ...], check: bool) -> int:
     if check:
         click.echo(f"{file}: {len(cluster.nodes)} nodes, nothing is wrong")
         return 0
-    return asyncio.run(_run(cluster, file.resolve().parent, nodes))
+    place = Place(file)
+    try:
+        place.take()
+    except Taken as error:
+        raise click.ClickException(str(error)) from None
+    try:
+        return asyncio.run(_run(cluster, file.resolve().parent, place, nodes))
+    finally:
+        place.leave()
 
 
-async def _run(cluster: Cluster, folder: Path, nodes: tuple[str, ...]) -> int:
+async def _run(cluster: Cluster, folder: Path, place: Place, nodes: tuple[str, ...]) -> int:
     output = _Lines(cluster, folder)
     supervisor = Supervisor(cluster, folder, output)
+    master = Master(supervisor, place.address)
     loop = asyncio.get_running_loop()
     asked = 0
 
@@ -54,6 +65,7 @@ async def _run(cluster: Cluster, folder: Path, nodes: tuple[str, ...]) -> int:
         loop.add_signal_handler(number, stop)
     supervisor.begin(nodes or None)
     await supervisor.ended.wait()
+    await master.close()
     return 1 if supervisor.supervision.failed else 0
 
 
