@@ -13,6 +13,8 @@ import pytest
 from fireflyzmq.cli.main import COMMANDS, PROGRAMS
 from fireflyzmq.testing import ExchangeProcess, PythonProcess
 from tests.cli.conftest import Command
+from tests.integration.starting import PROGRAMS as FOLDER
+from tests.waiting import wait_until
 
 
 def said(done: subprocess.CompletedProcess[str]) -> str:
@@ -129,6 +131,34 @@ def test_the_help_names_every_command_and_each_has_an_example(command: Command) 
         assert f"\n  {name} " in shown
     for name in COMMANDS:
         assert f"fireflyzmq {name}" in said(command(name, "--help")).splitlines()[-1]
+
+
+def test_reports_are_published_and_shown(exchange: ExchangeProcess, command: Command) -> None:
+    with PythonProcess(
+        ["-m", "fireflyzmq", "publish", "prices", "gold.spot", '{"bid": 2}', "--keep"], exchange.environment
+    ):
+        shown = said(command("reports", "prices", "gold.*", "-c", "1"))
+        assert shown.split(" ", 1)[1] == 'gold.spot {"bid": 2}\n'
+        told = json.loads(said(command("reports", "prices", "-c", "1", "--json")))
+        assert (told["subject"], told["content"]) == ("gold.spot", {"bid": 2})
+    with PythonProcess(["-m", "fireflyzmq", "reports", "news", "--json"], exchange.environment) as process:
+        wait_until(lambda: said(command("publish", "news", "soon", "now")) == "" and process.lines)
+        assert json.loads(process.lines[0]) == {"subject": "soon", "content": "now", "lost": 0}
+        process.send_signal(signal.SIGINT)
+        assert process.wait() == 0
+
+
+def test_who_comes_and_goes_is_told(exchange: ExchangeProcess) -> None:
+    with PythonProcess(["-m", "fireflyzmq", "watch"], exchange.environment) as process:
+        process.wait_for_line(" + worker ")
+        process.wait_for_line(" in group workers")
+        with PythonProcess([str(FOLDER / "worker.py"), "late"], exchange.environment) as late:
+            process.wait_for_line(" + late ")
+            late.kill()
+        assert process.wait_for_line(" - late ").endswith(" in group workers (lost)")
+        assert process.wait_for_line(" - late ").endswith(" (lost)")
+        process.send_signal(signal.SIGINT)
+        assert process.wait() == 0
 
 
 def test_without_the_extra_it_is_named_and_programs_run_all_the_same() -> None:
