@@ -81,7 +81,7 @@ def measure(names: list[str], plan: Plan, size: str) -> dict[str, Any]:
     results: dict[str, Any] = {
         "plan": size,
         "sizes": dataclasses.asdict(plan),
-        "machine": machine(),
+        "host": machine(),
         "versions": versions(),
         "problems": {},
     }

@@ -164,7 +164,7 @@ def _pure_rows(pure: dict[str, float]) -> list[list[str]]:
 
 def describe(results: Results) -> str:
     """One paragraph on machine and versions."""
-    machine, versions = results["machine"], results["versions"]
+    machine, versions = results["host"], results["versions"]
     where = f"{machine['cpus']} CPUs ({machine['model']}), {machine['kernel']}, {machine['python']}"
     which = ", ".join(f"{name} {version}" for name, version in versions.items())
     size = "" if results["plan"] == "full" else f" A {results['plan']} run: rough figures."
