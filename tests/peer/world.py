@@ -438,16 +438,16 @@ class WorldService:
     # What only a connection asks, and there is none here.
 
     def abandoned(self) -> None:
-        raise NotImplementedError
+        raise AssertionError("only a connection asks for it, and here is none")
 
     def begin_to_stop(self) -> None:
-        raise NotImplementedError
+        raise AssertionError("only a connection asks for it, and here is none")
 
     def at_work(self) -> str:
-        raise NotImplementedError
+        raise AssertionError("only a connection asks for it, and here is none")
 
     def rest(self) -> None:
-        raise NotImplementedError
+        raise AssertionError("only a connection asks for it, and here is none")
 
 
 class Link:
