@@ -1,11 +1,12 @@
-"""Channel: what a supervisor and a node's process say to each other, as lines of JSON on a socket that both inherit.
+"""Channel: what a node's process says to its supervisor, as lines of JSON on a socket that only these two have.
 
-The node says that it is ready, that its loop answers (`beat`), and what became of an order. The supervisor orders.
-When one of the two is gone, the other sees the socket's end, however that one ended.
+It says that it is ready, and that its loop answers (`beat`). When one of the two is gone, the other sees the socket's
+end, however that one ended.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -43,37 +44,26 @@ def line_of(message: dict[str, Any]) -> bytes:
 
 
 class NodeEnd:
-    """A node's end. Orders are read in a thread of their own, so that a loop that hangs does not hide the other's end.
-
-    `told` gets each order, `gone` is called when the supervisor is gone; both in that thread.
-    """
+    """A node's end. It is read in a thread of its own, so that a loop that hangs does not hide the supervisor's end."""
 
     def __init__(self, descriptor: int) -> None:
         self._socket = socket.socket(fileno=descriptor)
         self._socket.set_inheritable(False)
-        self._lock = threading.Lock()
 
-    def listen(self, told: Callable[[dict[str, Any]], None], gone: Callable[[], None]) -> None:
-        """Begin to read."""
-        threading.Thread(target=self._read, args=(told, gone), name="the supervisor's orders", daemon=True).start()
+    def listen(self, gone: Callable[[], None]) -> None:
+        """Call `gone`, in a thread, when the supervisor is gone."""
+        threading.Thread(target=self._read, args=(gone,), name="the supervisor's end", daemon=True).start()
 
-    def _read(self, told: Callable[[dict[str, Any]], None], gone: Callable[[], None]) -> None:
-        lines = Lines()
-        try:
-            while data := self._socket.recv(65536):
-                for message in lines.take(data):
-                    told(message)
-        except OSError:
-            pass
+    def _read(self, gone: Callable[[], None]) -> None:
+        with contextlib.suppress(OSError):
+            while self._socket.recv(65536):
+                pass
         gone()
 
     def say(self, message: dict[str, Any]) -> None:
         """Tell the supervisor; nobody hears it who is gone."""
-        try:
-            with self._lock:
-                self._socket.sendall(line_of(message))
-        except OSError:
-            pass
+        with contextlib.suppress(OSError):
+            self._socket.sendall(line_of(message))
 
 
 def end_of_environment() -> tuple[dict[str, Any], NodeEnd]:

@@ -104,12 +104,10 @@ class _Checked:
         )
 
     def _size(self, size: int | str | None, key: str) -> int | None:
+        if not isinstance(size, str):
+            return size
         try:
-            return (
-                parse_size(size.removesuffix("iB").removesuffix("B").replace(" ", ""))
-                if isinstance(size, str)
-                else size
-            )
+            return parse_size(size.replace(" ", "").removesuffix("iB").removesuffix("B"))
         except ValueError as error:
             self._problems.add(key, str(error))
             return None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import logging.handlers
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -69,8 +70,6 @@ class _LogFile:
             self._tell(str(error))
 
     def _failed(self, record: logging.LogRecord) -> None:
-        import sys
-
         self._tell(str(sys.exc_info()[1]))
 
     def _tell(self, problem: str) -> None:

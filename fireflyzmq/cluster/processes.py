@@ -18,7 +18,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from fireflyzmq.cluster.channel import VARIABLE, Lines, line_of
+from fireflyzmq.cluster.channel import VARIABLE, Lines
 from fireflyzmq.cluster.plan import Cluster, Node
 
 _LONGEST_LINE: Final = 16_384
@@ -94,12 +94,6 @@ class Process:
         except (OSError, ValueError):
             pass
         self._channel.close()
-
-    def order(self, message: dict[str, Any]) -> None:
-        """Tell the process something; it does not hear it when it is gone, or hears nothing."""
-        if self._channel is not None:
-            with contextlib.suppress(OSError):
-                self._channel.send(line_of(message))
 
     def signal(self, number: int) -> None:
         """Send it a signal, when it is there."""

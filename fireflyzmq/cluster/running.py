@@ -160,7 +160,7 @@ class _Life:
     def begin(self) -> None:
         """Have all happen when the loop runs."""
         self._dispatcher.subscribeShutdown(self._stopped)
-        self._channel.listen(self._told, self._gone)
+        self._channel.listen(self._gone)
         self._loop.call_soon(self._beat)
         self._starting = self._loop.create_task(self._start())
 
@@ -184,11 +184,6 @@ class _Life:
     async def _stopped(self, category: int) -> None:
         if category == SHUTDOWN_ARRIVED:
             await self._node._end()
-
-    def _told(self, message: dict[str, Any]) -> None:
-        """An order has come, in the thread that reads them."""
-        if "stop" in message:
-            self._dispatcher.shutdown()
 
     def _gone(self) -> None:
         """The supervisor is gone: nobody is left to end this process but itself."""

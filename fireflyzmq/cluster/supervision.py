@@ -300,11 +300,7 @@ class Supervision:
         for instance in instances:
             if instance.index >= number:
                 self._let_be(instance, now)
-        self.start_some(instances[:number], now)
-
-    def start_some(self, instances: Iterable[Instance], now: float) -> None:
-        """Start those of some instances that are not there."""
-        for instance in instances:
+        for instance in instances[:number]:
             instance.wanted = True
             if instance.state is State.IDLE:
                 self._enter(instance, State.WAITING, now)

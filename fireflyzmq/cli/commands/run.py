@@ -66,6 +66,7 @@ async def _run(cluster: Cluster, folder: Path, place: Place, nodes: tuple[str, .
     supervisor.begin(nodes or None)
     await supervisor.ended.wait()
     await master.close()
+    output.close()
     return 1 if supervisor.supervision.failed else 0
 
 
@@ -83,6 +84,10 @@ class _Lines:
         """An instance's process has written a line."""
         self._logs.write(instance, line)
         self._show(instance.name, self._colours.get(instance.node, "white"), line)
+
+    def close(self) -> None:
+        """Close the log files."""
+        self._logs.close()
 
     def noted(self, text: str) -> None:
         """The supervisor says something."""
