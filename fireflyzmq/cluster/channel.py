@@ -44,7 +44,7 @@ def line_of(message: dict[str, Any]) -> bytes:
 
 
 class NodeEnd:
-    """A node's end. It is read in a thread of its own, so that a loop that hangs does not hide the supervisor's end."""
+    """A node's end. It is read in a thread of its own: a loop that hangs is not to hide the other's end."""
 
     def __init__(self, descriptor: int) -> None:
         self._socket = socket.socket(fileno=descriptor)
