@@ -87,6 +87,7 @@ class Supervisor:
 
     def _do(self, order: Order, instance: Instance) -> None:
         if order is Order.START:
+            self._processes[instance] = Process(_Hearing(self, instance, self._output))  # the next order may be its end
             task = self._loop.create_task(self._start(instance))
             self._starting.add(task)
             task.add_done_callback(self._starting.discard)
@@ -100,8 +101,7 @@ class Supervisor:
             process.signal(signal.SIGKILL)
 
     async def _start(self, instance: Instance) -> None:
-        process = self._processes[instance] = Process(_Hearing(self, instance, self._output))
-        spec, own = instance.spec, None
+        process, spec, own = self._processes[instance], instance.spec, None
         command = exchange_command(self._cluster) if instance.node == EXCHANGE else node_command()
         if instance.node != EXCHANGE:
             own = told_of_itself(self._cluster, self._folder, instance.node, instance.index, spec)
