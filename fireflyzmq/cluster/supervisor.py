@@ -87,7 +87,8 @@ class Supervisor:
 
     def _do(self, order: Order, instance: Instance) -> None:
         if order is Order.START:
-            self._processes[instance] = Process(_Hearing(self, instance, self._output))  # the next order may be its end
+            # At once, as the next order may be its end.
+            self._processes[instance] = Process(_Hearing(self, instance, self._output))
             task = self._loop.create_task(self._start(instance))
             self._starting.add(task)
             task.add_done_callback(self._starting.discard)
